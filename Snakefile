@@ -1,0 +1,51 @@
+"""The whole chain, from images to the paper's tables, figures and report. `snakemake --cores 2` builds everything."""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# The rules call `sra`, which lies beside the Python that runs Snakemake; it is found with or without an activated environment.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+from sra.plan.workflow import open_plan
+
+
+configfile: "config/config.yaml"
+
+
+plan = open_plan(Path(workflow.basedir), config)
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    preset="[a-z0-9_]+",
+    run="[a-z0-9_]+",
+    milestone=r"m\d+[km]",
+    sampler="[a-z0-9_]+",
+    paper_count=r"\d+",
+    shard=r"\d{3}",
+    shards=r"\d{3}",
+    vae="[a-z0-9_]+",
+    encoder="[a-z0-9_]+",
+    extractor="[a-z0-9_]+",
+    images=r"\d+",
+    table=r"table_s?\d+[a-z]?",
+    figure=r"figure_s?\d+[a-z]?",
+
+
+rule all:
+    input:
+        plan.report(),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/standins.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"

@@ -1,0 +1,1 @@
+"""What pulls a student's features towards a target while it trains: one small file a method."""

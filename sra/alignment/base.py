@@ -1,0 +1,31 @@
+"""What the training loop asks of an alignment method."""
+
+from torch import Tensor, nn
+
+from sra.diffusion.batch import NoisyBatch
+from sra.models.dit import DiffusionTransformer
+
+
+class Alignment(nn.Module):
+    """A method declares which blocks of the student it reads, where its target comes from and how much it weighs at each step.
+
+    Its parameters, if any, are trained with the student and dropped after training.
+    """
+
+    taps: tuple[int, ...] = ()  # blocks (from 1) whose output the student hands over
+    needs_teacher: bool = False  # the EMA model runs on the batch
+    needs_targets: bool = False  # the batch comes with cached features of an encoder
+
+    def weight(self, step: int) -> float:
+        """Factor of the loss at a training step, counted from 0. At 0 the loss is not computed and the teacher not run."""
+        raise NotImplementedError
+
+    def loss(
+        self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer | None, draw: Tensor, targets: Tensor | None
+    ) -> Tensor:
+        """Scalar float32, unweighted.
+
+        features: the student's (B, N, D) by block.  draw: (B,) uniform in [0, 1), the method's only randomness.
+        targets: (B, N, E) encoder features, or None.
+        """
+        raise NotImplementedError

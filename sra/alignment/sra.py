@@ -1,0 +1,50 @@
+"""SRA: align an early block at higher noise with a later block of the EMA model at lower noise.
+
+Source: arXiv 2505.02831v5, section 3.2 and Table 5; released SiT-SRA/loss.py and DiT-SRA/diffusion/gaussian_diffusion.py. Where the two
+disagree, `SraOptions` names the variant.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from sra.alignment.base import Alignment
+from sra.alignment.distances import distance_of
+from sra.alignment.schedules import WeightSchedule
+from sra.diffusion.batch import NoisyBatch
+from sra.models.dit import DiffusionTransformer
+from sra.models.heads import ProjectionHead
+from sra.spec.method import SraOptions
+
+
+class SraAlignment(Alignment):
+    """dist( head( student block m at (x_t, t) ), teacher block n at (x_{t-k}, t-k) ), k ~ U[0, max_interval) of the time range."""
+
+    needs_teacher = True
+
+    def __init__(self, options: SraOptions, width: int, image_size: int, paper_steps_per_step: float, generator: Generator | None = None):
+        super().__init__()
+        self.options = options
+        self.taps = (options.student_block,)
+        self.head = ProjectionHead(width, generator) if options.head == "mlp" else nn.Identity()
+        self.distance = distance_of(options)
+        self.schedule = WeightSchedule(options.weight, options.schedule, image_size, paper_steps_per_step)
+
+    def weight(self, step: int) -> float:
+        return self.schedule.at(step)
+
+    def loss(
+        self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer | None, draw: Tensor, targets: Tensor | None
+    ) -> Tensor:
+        # The teacher sees the same latents, noise and dropped labels, only earlier in time.
+        earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw), self.options.teacher_time_floor))
+
+        # Nothing reads the blocks after the target, so the teacher stops there. (Not inference_mode: the loss saves the target for backward.)
+        with torch.no_grad():
+            target = teacher.features(earlier.noisy, earlier.timestep, earlier.labels, until=self.options.teacher_block)
+
+        return self.distance(self.head(features[self.options.student_block]), target)
+
+    def interval(self, draw: Tensor) -> Tensor:
+        """k of each sample as a share of the time range, (B,) float64: exact enough that 0.7 of 1000 steps is 700, not 699."""
+        share = draw.double() if self.options.interval == "uniform" else torch.ones_like(draw, dtype=torch.float64)
+        return self.options.max_interval * share

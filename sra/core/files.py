@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, and the hashes that name them."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sra.core.errors import InputError
+
+
+@contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path` to write to: on success it is flushed to disk and renamed, on failure it is removed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # A rename may reach the disk before the bytes do, so the bytes go first. mkstemp's private mode would outlive the rename.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` with sorted keys, so that equal values are equal bytes. NaN and infinity are refused: JSON has none."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); delete it and run the command again to rebuild it") from None
+
+
+def sha256_of_file(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_json(value: Any) -> str:
+    """Hash of a JSON value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+def path_inside(folder: Path | str, relative: str) -> Path:
+    """`folder / relative`, refused when it would leave the folder (`..`, an absolute path, a link that points out)."""
+    folder = Path(folder)
+    path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{relative!r} points outside {folder}; give a path inside that folder")
+    return path

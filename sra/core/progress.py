@@ -1,0 +1,62 @@
+"""Progress of long work: one live bar on a terminal, a plain line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 30
+
+
+class Progress:
+    """A counter of `total` units of `what`, written to stderr. Use as a context manager; call `advance` after each unit.
+
+    On a terminal it is a tqdm bar with rate and time left. Elsewhere (a log file, a cluster job) it is one whole line at the
+    start, every half minute and at the end, without carriage returns.
+    """
+
+    def __init__(self, what: str, total: int, unit: str = "it", done: int = 0):
+        self.what, self.total, self.unit, self.done, self.first = what, total, unit, done, done
+        self.live = sys.stderr.isatty()
+        self.started = self.printed = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        if self.live:
+            self.bar = tqdm(total=self.total, initial=self.done, desc=self.what, unit=self.unit, dynamic_ncols=True, leave=True)
+        else:
+            print(f"{self.what}: {self.done}/{self.total} {self.unit}, starting", file=sys.stderr, flush=True)
+        return self
+
+    def advance(self, by: int = 1, **shown: float) -> None:
+        self.done += by
+        if self.live:
+            self.bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()}, refresh=False)
+            self.bar.update(by)
+        elif time.monotonic() - self.printed >= SECONDS_BETWEEN_LINES:
+            self.printed = time.monotonic()
+            self._print_line(shown)
+
+    def __exit__(self, *error) -> None:
+        if self.live:
+            self.bar.close()
+        elif error[0] is None:
+            self._print_line({})
+
+    def _print_line(self, shown: dict[str, float]) -> None:
+        seconds = time.monotonic() - self.started
+        rate = (self.done - self.first) / seconds if seconds else 0.0
+        values = "".join(f"  {name} {value:.3g}" for name, value in shown.items())
+        left = f"  {(self.total - self.done) / rate:.0f} s left" if rate and self.done < self.total else f"  {seconds:.1f} s"
+        print(f"{self.what}: {self.done}/{self.total} {self.unit}  {rate:.1f}/s{values}{left}", file=sys.stderr, flush=True)
+
+
+def tracked(items: Iterable[Item], what: str, total: int, unit: str = "it") -> Iterator[Item]:
+    """Yield the items and count them."""
+    with Progress(what, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()

@@ -1,0 +1,1 @@
+"""Images on their way to training: archive -> index -> crop -> array store -> batches. Knows no model."""

@@ -1,0 +1,60 @@
+"""Handwritten digits as an image archive: the laptop's stand-in for ImageNet.
+
+Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI), the 1,797 test images that scikit-learn ships:
+8 x 8 grey, values 0 (paper) to 16 (ink). They are upsampled once, here; from the archive on they are treated as ImageNet images are.
+"""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sra.core.files import written_whole
+from sra.core.seeds import derive_seed
+
+IMAGE_SIZE = 32
+INK = 16  # largest value in the source
+HELD_OUT_EVERY = 5  # one digit in five, so 1,437 to train on and 360 held out
+SPLIT_SEED = 0
+EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # earliest date a zip can hold: the same bytes on every day
+
+
+def write_digits(path: Path) -> None:
+    """Write an uncompressed zip of RGB PNGs: `train/<class>/<number:04d>.png` and `held_out/<class>/<number:04d>.png`.
+
+    `number` is the digit's place in scikit-learn's order. Equal bytes on every call.
+    """
+    from sklearn.datasets import load_digits  # seconds to import, needed here alone
+
+    source = load_digits()
+    held_out = held_out_numbers(source.target.tolist())
+    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for number, (grey, label) in enumerate(zip(source.images, source.target, strict=True)):
+            split = "held_out" if number in held_out else "train"
+            member = zipfile.ZipInfo(f"{split}/{label}/{number:04d}.png", EPOCH_OF_ZIP)
+            member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, whatever system writes it
+            archive.writestr(member, _png(upsampled(grey)))
+
+
+def held_out_numbers(labels: list[int]) -> set[int]:
+    """Every fifth digit of each class, in an order shuffled by hash: stratified to within one image."""
+    shuffled = sorted(range(len(labels)), key=lambda number: (labels[number], derive_seed(SPLIT_SEED, "digits", "split", number)))
+    return set(shuffled[::HELD_OUT_EVERY])
+
+
+def upsampled(grey: np.ndarray) -> np.ndarray:
+    """One digit (8, 8), values 0 to 16 -> (32, 32, 3) uint8, values 0 to 255, three equal channels.
+
+    Bicubic (PIL's, a = -0.5) in floating point; its overshoot is clipped and the result rounded once.
+    """
+    resized = Image.fromarray(grey.astype(np.float32)).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    values = np.rint(np.clip(np.asarray(resized) * (255 / INK), 0, 255)).astype(np.uint8)
+    return np.repeat(values[..., None], 3, axis=2)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,54 @@
+"""One batch of a training step, and what every process can do with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from torch import Tensor
+
+from sra.spec.method import Sampler
+
+# (noisy latents (B, C, H, W) float32, timestep (B,), labels (B,) int64) -> output (B, O, H, W)
+Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Process(Protocol):
+    """What `Flow` and `Ddpm` share. Time is float32 in [0, 1] for the first, int64 in 0..999 for the second; it grows with noise."""
+
+    def timesteps(self, uniform: Tensor) -> Tensor:
+        """Training times (B,) from uniform numbers (B,) in [0, 1)."""
+
+    def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """x_t (B, C, H, W) from latents and standard normal noise of that shape and times (B,)."""
+
+    def loss(self, output: Tensor, batch: "NoisyBatch") -> Tensor:
+        """Generation loss of each sample (B,), float32."""
+
+    def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
+        """Times less noisy by a share (B,) of the whole range, not below `floor` steps."""
+
+    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, labels: Tensor, null_label: int, draw: Callable[[], Tensor]) -> Tensor:
+        """Latents (B, C, H, W) float32 from standard normal noise; `draw` gives fresh noise of that shape for each stochastic step."""
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """Latents at one moment of their way to noise.
+
+    latents, noise: (B, C, H, W) float32.  timestep: (B,) in the unit of the process.  labels: (B,) int64, after dropout.
+    """
+
+    latents: Tensor
+    noise: Tensor
+    timestep: Tensor
+    labels: Tensor
+    process: Process
+
+    @property
+    def noisy(self) -> Tensor:
+        """x_t, what the network sees: (B, C, H, W)."""
+        return self.process.noisy(self.latents, self.noise, self.timestep)
+
+    def at(self, timestep: Tensor) -> "NoisyBatch":
+        """The same latents, noise and labels at another time (B,)."""
+        return replace(self, timestep=timestep)

@@ -1,0 +1,112 @@
+"""Flow matching on straight paths, as SiT trains and samples it: x_t = (1 - t) x + t noise, the network predicts the velocity noise - x.
+
+Source: Ma et al. 2024 (arXiv 2401.08740), sections 2 and 3; SRA's SiT-SRA/loss.py and samplers.py (REPA's are the same). Time 0 is data
+and 1 is noise; willisma/SiT counts the other way.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from sra.core.errors import InputError
+from sra.diffusion.batch import Denoiser, NoisyBatch
+from sra.diffusion.guidance import Guided
+from sra.spec.method import Sampler
+
+# (state (B, C, H, W), time, the time that decides about guidance) -> velocity (B, C, H, W); both tensors float64
+Velocity = Callable[[Tensor, float, float], Tensor]
+
+
+class Flow:
+    """The process behind SiT. It has no state."""
+
+    def timesteps(self, uniform: Tensor) -> Tensor:
+        """Time is uniform on [0, 1), float32."""
+        return uniform.float()
+
+    def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        t = timestep.view(-1, 1, 1, 1)
+        return (1 - t) * latents + t * noise
+
+    def loss(self, output: Tensor, batch: NoisyBatch) -> Tensor:
+        """Mean squared error of the velocity, (B,)."""
+        velocity = batch.noise - batch.latents
+        return (output.float() - velocity).square().mean(dim=(1, 2, 3))
+
+    def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
+        """`floor` counts discrete steps, so it means nothing here: time stops at 0."""
+        return (timestep - share.to(timestep.dtype)).clamp(min=0)
+
+    @torch.no_grad()
+    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, labels: Tensor, null_label: int, draw: Callable[[], Tensor]) -> Tensor:
+        """Latents (B, C, H, W) float32 at time 0 from noise at time 1. The state is float64, the network sees float32.
+
+        `sampler.evaluations` counts network evaluations (a guided one, of the doubled batch, is one evaluation):
+        sde        one for each point of linspace(1, last_step, evaluations); the released --num-steps.
+        ode_euler  one for each of `evaluations` equal steps from 1 to 0; the released --num-steps.
+        ode_heun   two a step, one in the last, so (evaluations + 1) // 2 steps; the released --num-steps counts steps.
+        """
+        guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null_label)
+        velocity = partial(_velocity, guided, labels)
+        state = noise.double()
+        if sampler.kind == "sde":
+            return euler_maruyama(velocity, state, sde_grid(sampler.evaluations, sampler.last_step), draw).float()
+        if sampler.kind == "ode_euler":
+            return euler(velocity, state, ode_grid(sampler.evaluations)).float()
+        if sampler.kind == "ode_heun":
+            return heun(velocity, state, ode_grid((sampler.evaluations + 1) // 2)).float()
+        raise InputError(f"sampler kind {sampler.kind!r} does not fit a SiT model; choose one of kind sde, ode_euler or ode_heun")
+
+
+def _velocity(guided: Guided, labels: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:
+    timestep = torch.full((len(state),), time, dtype=state.dtype, device=state.device)
+    return guided(state, timestep, labels, deciding_time)
+
+
+def sde_grid(evaluations: int, last_step: float) -> list[float]:
+    """Times from 1 to `last_step`, then 0: one evaluation at each but the last."""
+    if last_step == 0:
+        raise InputError("sampler: last_step is 0, where the score is infinite; give the released 0.04 or another value above 0")
+    return [*torch.linspace(1, last_step, evaluations, dtype=torch.float64).tolist(), 0.0]
+
+
+def ode_grid(steps: int) -> list[float]:
+    """Times of `steps` equal steps from 1 to 0."""
+    return torch.linspace(1, 0, steps + 1, dtype=torch.float64).tolist()
+
+
+def score_from_velocity(velocity: Tensor, state: Tensor, time: float) -> Tensor:
+    """Gradient of log p_t. On this path the expected noise is x_t + (1 - t) velocity and the score is minus that over t (SiT, section 2)."""
+    return -(state + (1 - time) * velocity) / time
+
+
+def euler_maruyama(velocity: Velocity, state: Tensor, grid: list[float], draw: Callable[[], Tensor]) -> Tensor:
+    """dx = (v - w / 2 score) dt + sqrt(w) dW, backwards in time, with w = 2 t as released (the papers print w = sigma_t). Last step without noise."""
+    for time, following in pairwise(grid):
+        step, diffusion = following - time, 2 * time
+        v = velocity(state, time, time)
+        drift = v - diffusion / 2 * score_from_velocity(v, state, time)
+        state = state + step * drift
+        if following > 0:
+            state = state + (diffusion * -step) ** 0.5 * draw().to(state.dtype)
+    return state
+
+
+def euler(velocity: Velocity, state: Tensor, grid: list[float]) -> Tensor:
+    """The probability flow ODE, first order."""
+    for time, following in pairwise(grid):
+        state = state + (following - time) * velocity(state, time, time)
+    return state
+
+
+def heun(velocity: Velocity, state: Tensor, grid: list[float]) -> Tensor:
+    """The probability flow ODE, second order, the last step first order. Guidance of both halves of a step follows its first time."""
+    for time, following in pairwise(grid):
+        step = following - time
+        here = velocity(state, time, time)
+        there = velocity(state + step * here, following, time) if following > 0 else here
+        state = state + step * (here + there) / 2
+    return state

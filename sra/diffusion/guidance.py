@@ -1,0 +1,39 @@
+"""Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598), limited to an interval of times (Kynkäänniemi et al. 2024)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sra.diffusion.batch import Denoiser
+from sra.spec.method import Guidance
+
+LEADING_CHANNELS = 3  # DiT's and SiT's forward_with_cfg guide as many of the four latent channels
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A denoiser that extrapolates from no class towards the class. The batch is doubled only where guidance acts."""
+
+    denoise: Denoiser
+    guidance: Guidance
+    null_label: int
+
+    def acts_at(self, time: float) -> bool:
+        """Whether guidance acts at a share of the time range in [0, 1]; both ends of the interval belong to it (released samplers.py)."""
+        low, high = self.guidance.interval
+        return self.guidance.scale != 1 and low <= time <= high
+
+    def __call__(self, x: Tensor, timestep: Tensor, labels: Tensor, time: float) -> Tensor:
+        """Output (B, O, H, W) for x (B, C, H, W), timestep and labels (B,). `time` decides whether guidance acts.
+
+        Channels that are not guided, learnt variances among them, are those of the class.
+        """
+        if not self.acts_at(time):
+            return self.denoise(x, timestep, labels)
+        nobody = torch.full_like(labels, self.null_label)
+        conditional, unconditional = self.denoise(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([labels, nobody])).chunk(2)
+
+        count = x.shape[1] if self.guidance.channels == "all" else min(LEADING_CHANNELS, x.shape[1])
+        towards = conditional[:, :count] - unconditional[:, :count]
+        return torch.cat([unconditional[:, :count] + self.guidance.scale * towards, conditional[:, count:]], dim=1)

@@ -1,0 +1,1 @@
+"""Frozen networks between pixels and what is trained on: the VAE (diffusers) and vision encoders (timm)."""

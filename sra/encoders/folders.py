@@ -1,0 +1,49 @@
+"""Folders of a saved model (a config and its weights) that appear whole, and training that gives the same bytes everywhere."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from sra.core.files import written_whole
+from sra.core.receipts import receipt_path
+
+
+@contextmanager
+def saved_whole(folder: Path, weights: str) -> Iterator[Path]:
+    """A temporary folder to save a model to; on success its files move into `folder`, the weights last.
+
+    So weights are never seen beside another model's config: the old ones and their receipt go first.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        temporary = Path(name)
+        yield temporary
+        receipt_path(folder / weights).unlink(missing_ok=True)
+        (folder / weights).unlink(missing_ok=True)
+        for file in sorted(temporary.iterdir(), key=lambda file: file.name == weights):
+            with written_whole(folder / file.name) as whole:
+                shutil.copyfile(file, whole)
+
+
+@contextmanager
+def reproducible_training(seed: int) -> Iterator[torch.Generator]:
+    """One thread, deterministic kernels and a seeded generator; the process's own settings come back afterwards.
+
+    The number of threads decides the order of floating-point sums, so a fixed one gives the same weights on any number of cores.
+    Initial weights come from torch's global generator, which is seeded too and put back.
+    """
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield torch.Generator().manual_seed(seed)
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,139 @@
+"""The autoencoder between images and latents: Stable Diffusion's through diffusers, or a small one of the same class trained here.
+
+Source: Rombach et al. 2022 (arXiv 2112.10752), section 3.1 and appendix G. The paper uses stabilityai/sd-vae-ft-ema (section 4.1).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sra.core.errors import InputError
+from sra.core.progress import Progress
+from sra.core.seeds import derive_seed
+from sra.encoders.folders import reproducible_training, saved_whole
+from sra.encoders.pixels import from_uint8
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+class Vae:
+    """A frozen AutoencoderKL."""
+
+    def __init__(self, network: "AutoencoderKL"):
+        self.network = network.eval().requires_grad_(False)
+        self.scaling_factor: float = network.config.scaling_factor  # 0.18215 for Stable Diffusion's
+
+    @classmethod
+    def load(cls, source: Path | str, device: str = "cpu") -> "Vae":
+        """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name."""
+        from diffusers import AutoencoderKL  # 5 s to import, and the training loop does without
+
+        local = Path(source).is_dir()
+        if not local and not (isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source)):
+            raise InputError(f"{source}: no such folder; {_what_to_fetch(source)}")
+        for file in ("config.json", WEIGHTS) if local else ():
+            if not (Path(source) / file).exists():
+                raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
+        try:
+            return cls(AutoencoderKL.from_pretrained(source, use_safetensors=True, local_files_only=local).to(device))
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{source}: the autoencoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
+
+    @torch.no_grad()
+    def encode_moments(self, images: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 -> (B, 2C, h, w) float32: means, then standard deviations, of the unscaled latent's posterior.
+
+        These are stored, and a latent is drawn from them anew at every step (SRA and REPA, preprocessing/encoders.py).
+        """
+        posterior = self.network.encode(from_uint8(images).to(self.network.device)).latent_dist
+        return torch.cat([posterior.mean, posterior.std], dim=1).float()
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents (B, C, h, w), as the diffusion model makes them -> images (B, 3, H, W), nominally in [-1, 1]."""
+        return self.network.decode(latents.to(self.network.device, self.network.dtype) / self.scaling_factor).sample
+
+
+def _what_to_fetch(source: Path | str) -> str:
+    return f"fetch config.json and {WEIGHTS} of the model (stabilityai/sd-vae-ft-ema for the paper) and put them in {source}"
+
+
+@dataclass(frozen=True)
+class VaeTraining:
+    """How the small autoencoder is trained. The defaults take about 20 s on one core for 32 x 32 digits."""
+
+    steps: int = 300
+    batch: int = 32
+    learning_rate: float = 4e-3
+    # Weight of KL(posterior || N(0, 1)), both losses averaged over elements: strong enough that the latent is smooth and has about unit
+    # spread, which is what a small diffusion model can learn; weak enough that strokes stay sharp.
+    kl_weight: float = 1e-3
+
+
+def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = VaeTraining()) -> Vae:
+    """Train a small AutoencoderKL on images (N, 32, 32, 3) uint8, save it to `folder` and load it back as any other.
+
+    Latents are 4 x 8 x 8. Same images and seed give the same bytes. The loss is L1 / 2 + MSE + KL: the reconstruction terms of SD's
+    autoencoder without its perceptual and adversarial parts, which serve texture that digits do not have.
+    """
+    with reproducible_training(derive_seed(seed, "vae")) as generator:
+        network = small_network()
+        _fit(network.train(), from_uint8(images), training, generator)
+        with torch.no_grad():
+            posterior = network.eval().encode(from_uint8(images)).latent_dist
+            latents = posterior.sample(generator)
+        # Stable Diffusion's convention: scaled latents have unit standard deviation over the data set.
+        network.register_to_config(scaling_factor=float(1 / latents.std()))
+    with saved_whole(folder, WEIGHTS) as temporary:
+        network.save_pretrained(temporary)
+    return Vae.load(folder)
+
+
+def small_network() -> "AutoencoderKL":
+    """165,135 parameters; 3 x 32 x 32 -> 4 x 8 x 8. Randomly initialised from torch's global generator."""
+    from diffusers import AutoencoderKL  # 5 s to import, and the training loop does without
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 16, 32),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=32,
+        mid_block_add_attention=False,
+    )
+
+
+def _fit(network: "AutoencoderKL", pixels: Tensor, training: VaeTraining, generator: torch.Generator) -> None:
+    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1)
+    with Progress("train autoencoder", training.steps, "steps") as progress:
+        for _ in range(training.steps):
+            batch = pixels[torch.randint(len(pixels), (training.batch,), generator=generator)]
+            posterior = network.encode(batch).latent_dist
+            reconstruction = network.decode(posterior.sample(generator)).sample
+            error = reconstruction - batch
+            divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
+            loss = error.abs().mean() / 2 + error.square().mean() + training.kl_weight * divergence
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            progress.advance(loss=loss.item())
+
+
+def reconstruction_error(vae: Vae, images: Tensor) -> float:
+    """Mean squared error over pixels in [0, 1] between images (N, H, W, 3) uint8 and the decoded means of their latents."""
+    means = vae.encode_moments(images).chunk(2, dim=1)[0]
+    decoded = vae.decode(means * vae.scaling_factor).clamp(-1, 1)
+    return float(((decoded - from_uint8(images)) / 2).square().mean())

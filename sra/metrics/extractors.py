@@ -1,0 +1,136 @@
+"""Networks that turn images into the features that the metrics compare.
+
+An extractor is frozen, sees uint8 images and hands out three taps of one forward pass, as the FID Inception network does: pooled
+features (FID, precision, recall), seven channels of an inner map (sFID) and class logits (inception score).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sra.core.errors import InputError, unknown
+from sra.core.files import read_json, write_json, written_whole
+from sra.metrics.exact import full_float32
+
+SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class Features:
+    """The taps for B images, all on the extractor's device.
+
+    pooled: (B, d) float32.  spatial: (B, s) float32, row, column, channel order.  logits: (B, K) float32, without the last bias.
+    predicted: (B,) int64, the class with the largest full logit; None when the network's classes are not those of the data set.
+    """
+
+    pooled: Tensor
+    spatial: Tensor
+    logits: Tensor
+    predicted: Tensor | None
+
+
+class Extractor(Protocol):
+    """What a metric needs of a network. image_size: the one height and width that it takes, None when it resizes any to its own."""
+
+    name: str
+    image_size: int | None
+
+    def features(self, images: np.ndarray) -> Features:
+        """The taps for images (B, H, W, 3) uint8."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what `load_extractor` reads back: `config.json`, which names the extractor, and its weights."""
+        ...
+
+
+def spatial_features(activations: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H*W*7): the first seven channels, flattened in row, column, channel order like TensorFlow's."""
+    return activations[:, :SPATIAL_CHANNELS].movedim(1, -1).flatten(1)
+
+
+class DigitsNetwork(nn.Module):
+    """Four strided or plain 3x3 convolutions on 32 x 32 RGB images in [-1, 1]; a linear classifier on the mean of the last map."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.stem = nn.Sequential(_convolution(3, 24, stride=2), _convolution(24, 32, stride=2))
+        self.inner = _convolution(32, 48, stride=2)  # 48 x 4 x 4, the spatial tap
+        self.last = _convolution(48, 64)
+        self.classifier = nn.Linear(64, classes)
+
+    def taps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, 3, 32, 32) -> the inner map (B, 48, 4, 4) and the pooled features (B, 64), both after ReLU."""
+        inner = self.inner(self.stem(images))
+        return inner, self.last(inner).mean((2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class logits (B, K)."""
+        return self.classifier(self.taps(images)[1])
+
+
+def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels_out), nn.ReLU())
+
+
+class DigitsExtractor:
+    """The stand-in for Inception on small labelled sets: a classifier trained on the very classes that are generated."""
+
+    name = "digits_cnn"
+    image_size = 32
+
+    def __init__(self, network: DigitsNetwork, device: str = "cpu"):
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def features(self, images: np.ndarray) -> Features:
+        """The taps for images (B, 32, 32, 3) uint8."""
+        with full_float32():
+            inner, pooled = self.network.taps(network_input(images, self.device))
+            classifier = self.network.classifier
+            logits = pooled @ classifier.weight.T
+            return Features(pooled, spatial_features(inner), logits, (logits + classifier.bias).argmax(1))
+
+    def save(self, folder: Path) -> None:
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self.network.state_dict().items()}
+        with written_whole(folder / WEIGHTS_FILE) as temporary:
+            save_file(tensors, temporary)
+        write_json(folder / CONFIG_FILE, {"extractor": self.name, "classes": self.network.classifier.out_features})
+
+    @classmethod
+    def load(cls, folder: Path, config: dict, device: str) -> "DigitsExtractor":
+        try:
+            network = DigitsNetwork(config["classes"])
+            network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        except (KeyError, TypeError, FileNotFoundError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{folder}: not a whole {cls.name} extractor ({reason}); delete the folder and train it again") from None
+        return cls(network, device)
+
+
+def network_input(images: np.ndarray, device: torch.device) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
+    # A copy: the images may be a read-only map of a file, which torch does not take.
+    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+# An extractor joins by its name here; its class needs `features`, `save` and `load(folder, config, device)`.
+EXTRACTORS: dict[str, type] = {DigitsExtractor.name: DigitsExtractor}
+
+
+def load_extractor(folder: Path, device: str = "cpu") -> Extractor:
+    """The extractor that was saved in `folder`, frozen, on `device`."""
+    config = read_json(folder / CONFIG_FILE)
+    if not isinstance(config, dict) or "extractor" not in config:
+        raise InputError(f"{folder / CONFIG_FILE}: the key 'extractor' is missing; delete the folder and train it again")
+    if config["extractor"] not in EXTRACTORS:
+        raise unknown("extractor", str(config["extractor"]), EXTRACTORS, where=str(folder / CONFIG_FILE))
+    return EXTRACTORS[config["extractor"]].load(folder, config, device)

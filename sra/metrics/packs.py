@@ -1,0 +1,67 @@
+"""Uncompressed npz archives: written with the same bytes for the same arrays, read without loading or unpickling them.
+
+numpy's own writer stamps each member with the clock.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from sra.core.errors import InputError
+from sra.core.files import written_whole
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip member can carry
+LOCAL_HEADER_BYTES = 30
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays in the given order; equal arrays give equal bytes. `np.load` reads the file."""
+    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by name, read-only. Members that are stored are mapped, so a pack larger than memory can be scored.
+
+    Every byte is compared with the archive's checksums first. Raises InputError for a file that is missing, truncated, damaged or
+    holds Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged:
+                raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a whole npz file ({reason}); delete the file and build it again") from None
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if member.compress_type != zipfile.ZIP_STORED or version != (1, 0):
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+        header = file.tell()
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects")
+    if header + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize != member.file_size:
+        raise ValueError(f"{member.filename} announces shape {shape} but has {member.file_size} bytes")
+    if 0 in shape:
+        return np.empty(shape, dtype)  # nothing to map
+    # The lengths of name and extra field in front of the data stand only in the member's local header.
+    with path.open("rb") as raw:
+        raw.seek(member.header_offset)
+        local = raw.read(LOCAL_HEADER_BYTES)
+    start = member.header_offset + LOCAL_HEADER_BYTES + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+    return np.memmap(path, dtype, mode="r", offset=start + header, shape=shape, order="F" if fortran_order else "C")

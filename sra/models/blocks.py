@@ -1,0 +1,144 @@
+"""Parts of DiT and SiT: embeddings of latents, time and class, the adaLN-Zero block, the final layer.
+
+Source: Peebles & Xie 2023 (arXiv 2212.09748), section 3.2; SiT (arXiv 2401.08740) keeps them. Attribute names follow the released
+checkpoints, so those load key by key.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MLP_RATIO = 4
+NORM_EPSILON = 1e-6
+TIME_FREQUENCIES = 256
+LONGEST_PERIOD = 10_000
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """x (B, N, D) scaled by 1 + scale and shifted, each (B, D), the same for all tokens of a sample."""
+    return x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
+
+
+def sincos_positions(width: int, side: int) -> Tensor:
+    """Fixed positions of a side x side grid, row by row: (side^2, width) float32; width is a multiple of 4.
+
+    The first half of the channels encodes the column, the second the row; each half is sines, then cosines, of periods from 2 pi to
+    2 pi 10000 (MAE, util/pos_embed.py, which DiT copies). Computed in float64.
+    """
+    rates = LONGEST_PERIOD ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    angles = torch.arange(side, dtype=torch.float64)[:, None] * rates
+    along = torch.cat([angles.sin(), angles.cos()], dim=1)
+    columns, rows = along.repeat(side, 1), along.repeat_interleave(side, dim=0)
+    return torch.cat([columns, rows], dim=1).float()
+
+
+class PatchEmbedding(nn.Module):
+    """Latents (B, C, H, W) -> tokens (B, N, D), one for each p x p patch, row by row.
+
+    A convolution of stride p is one linear map of each flattened patch; written so it trains about four times faster on CPU. `proj`
+    only holds the weights (D, C, p, p), in the layout of released checkpoints.
+    """
+
+    def __init__(self, channels: int, patch: int, width: int):
+        super().__init__()
+        self.patch = patch
+        self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        b, c, h, w = latents.shape
+        p = self.patch
+        patches = latents.reshape(b, c, h // p, p, w // p, p).permute(0, 2, 4, 1, 3, 5).reshape(b, (h // p) * (w // p), c * p * p)
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+
+
+class TimestepEmbedding(nn.Module):
+    """Times (B,) -> (B, D): 128 cosines and 128 sines, then a two-layer MLP. Time comes in its own unit, 0..1 (SiT) or 0..999 (DiT).
+
+    Always float32: neighbouring times of a 250-step grid are closer than bfloat16 can tell apart.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, timestep: Tensor) -> Tensor:
+        with torch.autocast(timestep.device.type, enabled=False):
+            return self.mlp(self.waves(timestep))
+
+    @staticmethod
+    def waves(timestep: Tensor) -> Tensor:
+        """(B, 256) float32: cosines, then sines, of time at rates falling from 1 to almost 1 / 10000."""
+        half = TIME_FREQUENCIES // 2
+        rates = torch.exp(-math.log(LONGEST_PERIOD) / half * torch.arange(half, dtype=torch.float32, device=timestep.device))
+        angles = timestep.float()[:, None] * rates
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class LabelEmbedding(nn.Module):
+    """Classes (B,) -> (B, D). The last row of the table is the null class of classifier-free guidance."""
+
+    def __init__(self, classes: int, width: int):
+        super().__init__()
+        self.embedding_table = nn.Embedding(classes + 1, width)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return self.embedding_table(labels)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over tokens (B, N, D), no mask; biases on, no normalisation of queries and keys."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the tanh form of GELU between."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.fc1 = nn.Linear(width, MLP_RATIO * width)
+        self.fc2 = nn.Linear(MLP_RATIO * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """adaLN-Zero: attention and MLP, each shifted, scaled and gated by the condition (B, D). At zero gates it is the identity."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=NORM_EPSILON, elementwise_affine=False)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=NORM_EPSILON, elementwise_affine=False)
+        self.mlp = Mlp(width)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        attn_shift, attn_scale, attn_gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(condition).chunk(6, dim=1)
+        x = x + attn_gate.unsqueeze(1) * self.attn(modulate(self.norm1(x), attn_shift, attn_scale))
+        return x + mlp_gate.unsqueeze(1) * self.mlp(modulate(self.norm2(x), mlp_shift, mlp_scale))
+
+
+class FinalLayer(nn.Module):
+    """Tokens (B, N, D) -> pixels of each patch (B, N, p p O), channels last."""
+
+    def __init__(self, width: int, patch: int, channels: int):
+        super().__init__()
+        self.norm_final = nn.LayerNorm(width, eps=NORM_EPSILON, elementwise_affine=False)
+        self.linear = nn.Linear(width, patch * patch * channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
+        return self.linear(modulate(self.norm_final(x), shift, scale))

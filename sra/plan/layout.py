@@ -1,0 +1,83 @@
+"""Where every result lies. The rules' output patterns in `workflow/rules` agree with these paths (a test resolves both)."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sra.spec.display import ScoreOf
+
+RESULTS = PurePosixPath("results")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Results that every preset on one data set uses."""
+
+    dataset: str
+
+    @property
+    def folder(self) -> PurePosixPath:
+        return RESULTS / "shared" / self.dataset
+
+    @property
+    def index(self) -> str:
+        return str(self.folder / "index.json")
+
+    @property
+    def images(self) -> str:
+        return str(self.folder / "images.zip")
+
+    def model(self, kind: str, name: str) -> str:
+        """Folder of a model of kind vae, encoder or extractor."""
+        return str(self.folder / kind / name)
+
+    def latents(self, vae: str) -> str:
+        return str(self.folder / "latents" / vae / "store.json")
+
+    def latent_shard(self, vae: str, shard: int, shards: int) -> str:
+        return str(self.folder / "latents" / vae / f"latents_{shard:03d}_of_{shards:03d}.npy")
+
+    def features(self, encoder: str) -> str:
+        return str(self.folder / "features" / encoder / "store.json")
+
+    def reference(self, extractor: str, images: int) -> str:
+        return str(self.folder / "reference" / f"{extractor}_{images}.npz")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Results of one preset."""
+
+    preset: str
+
+    @property
+    def folder(self) -> PurePosixPath:
+        return RESULTS / self.preset
+
+    def config(self, run: str) -> str:
+        return str(self.folder / "runs" / run / "config.json")
+
+    def state(self, run: str, point: str) -> str:
+        return str(self.folder / "runs" / run / "state" / f"{point}.safetensors")
+
+    def weights(self, run: str, milestone: str) -> str:
+        return str(self.folder / "runs" / run / "weights" / f"{milestone}.safetensors")
+
+    def samples(self, run: str, score: ScoreOf) -> str:
+        return str(self.folder / "samples" / run / score.milestone / score.sampler / f"n{score.samples}" / "samples.npz")
+
+    def sample_shard(self, run: str, milestone: str, sampler: str, count: int, shard: int, shards: int) -> str:
+        name = f"shard_{shard:03d}_of_{shards:03d}.npz"
+        return str(self.folder / "samples" / run / milestone / sampler / f"n{count}" / name)
+
+    def score(self, run: str, score: ScoreOf) -> str:
+        return str(self.folder / "scores" / run / score.milestone / score.sampler / f"n{score.samples}.json")
+
+    def table(self, table: str, kind: str = "json") -> str:
+        return str(self.folder / "tables" / f"{table}.{kind}")
+
+    def figure(self, figure: str, kind: str = "json") -> str:
+        return str(self.folder / "figures" / f"{figure}.{kind}")
+
+    @property
+    def report(self) -> str:
+        return str(self.folder / "report.html")

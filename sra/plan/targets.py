@@ -1,0 +1,88 @@
+"""Which scores and sample sets a table or figure needs at a preset, and where a run's training stops on the way."""
+
+from dataclasses import dataclass
+
+from sra.core.errors import InputError, unknown
+from sra.spec.display import CurvesFigure, GridFigure, ScoreOf, TableSpec
+from sra.spec.registry import Registry
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One score of one run."""
+
+    run: str
+    score: ScoreOf
+
+
+def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
+    """The scores behind the table's cells, each once, without those whose milestone the preset does not reach."""
+    wanted = [Wanted(row.run, table.score_of(row)) for row in table.rows if row.run]
+    return _reachable(wanted, registry, f"table {table.id}")
+
+
+def wanted_by_figure(figure: CurvesFigure | GridFigure, registry: Registry) -> list[Wanted]:
+    if isinstance(figure, GridFigure):
+        return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
+    wanted = [
+        Wanted(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
+        for panel in figure.panels
+        for series in panel.series
+        for milestone in figure.milestones
+    ]
+    return _reachable(wanted, registry, f"figure {figure.id}")
+
+
+def wanted_by_all(registry: Registry) -> list[Wanted]:
+    """Every score that some table or figure shows, each once: a baseline shared by many is trained once."""
+    tables = (wanted for table in registry.tables.values() for wanted in wanted_by_table(table, registry))
+    figures = (wanted for figure in registry.figures.values() for wanted in wanted_by_figure(figure, registry))
+    return list(dict.fromkeys([*tables, *figures]))
+
+
+def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wanted]:
+    kept = []
+    for item in dict.fromkeys(wanted):
+        registry.spec(item.run)
+        registry.sampler(item.score.sampler)
+        registry.sample_count(item.score.samples)
+        if item.score.milestone not in registry.preset.milestones:
+            continue
+        if item.score.milestone not in registry.milestones(item.run):
+            raise InputError(
+                f"{where}: run {item.run} has no milestone {item.score.milestone}; add it to the run's experiment "
+                f"(it has {', '.join(registry.milestones(item.run))})"
+            )
+        kept.append(item)
+    return kept
+
+
+@dataclass(frozen=True)
+class Point:
+    """A step at which one training job ends and the next begins: a milestone, or a boundary between two (`s0100000`)."""
+
+    name: str
+    step: int
+
+
+def training_points(registry: Registry, run: str) -> list[Point]:
+    """Milestones and multiples of the preset's segment length up to the last milestone, in order of steps."""
+    milestones = {registry.preset.milestones[name]: name for name in registry.milestones(run)}
+    length = registry.preset.segment_steps
+    boundaries = range(length, max(milestones), length) if length else ()
+    names = {step: f"s{step:07d}" for step in boundaries} | milestones
+    return [Point(names[step], step) for step in sorted(names)]
+
+
+def point_named(registry: Registry, run: str, name: str) -> Point:
+    points = training_points(registry, run)
+    for point in points:
+        if point.name == name:
+            return point
+    raise unknown("milestone", name, (point.name for point in points), where=f"run {run}")
+
+
+def point_before(registry: Registry, run: str, name: str) -> Point | None:
+    """The point that training to `name` continues from; None at the start."""
+    step = point_named(registry, run, name).step
+    return max((point for point in training_points(registry, run) if point.step < step), key=lambda point: point.step, default=None)

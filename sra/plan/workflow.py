@@ -1,0 +1,230 @@
+"""`Plan`: the questions that the rules ask. Each method takes Snakemake's wildcards and answers with paths, numbers or names."""
+
+import math
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from sra.core.errors import InputError
+from sra.plan.layout import Results, Shared
+from sra.plan.sources import source_hash
+from sra.plan.targets import Wanted, point_before, point_named, wanted_by_all, wanted_by_figure, wanted_by_table
+from sra.spec.config import UserConfig
+from sra.spec.display import GridFigure
+from sra.spec.load import checked
+from sra.spec.registry import Registry
+from sra.spec.scale import Needs
+
+TABLE_KINDS = ("json", "csv", "html", "tex", "md")
+FIGURE_KINDS = ("json", "svg", "png")
+
+
+def open_plan(root: Path, config: dict) -> "Plan":
+    """The plan, or one line on stderr and exit code 2: a Snakefile has no other way to refuse bad input without a traceback."""
+    try:
+        return Plan(root, config)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+class Plan:
+    """One per Snakemake process. Every rule of a preset asks the same registry, loaded once."""
+
+    def __init__(self, root: Path, config: dict):
+        self.root = root
+        self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
+        self.preset = self.user.preset
+        self.registry = lru_cache(lambda preset: Registry(root, preset))
+        wanted_by_all(self.registry(self.preset))  # refuses a wrong table, run, sampler or milestone before anything starts
+
+    # Targets
+
+    def tables(self) -> list[str]:
+        return list(self.registry(self.preset).tables)
+
+    def figures(self) -> list[str]:
+        return list(self.registry(self.preset).figures)
+
+    def table_files(self, table: str) -> list[str]:
+        return [Results(self.preset).table(table, kind) for kind in TABLE_KINDS]
+
+    def figure_files(self, figure: str) -> list[str]:
+        return [Results(self.preset).figure(figure, kind) for kind in FIGURE_KINDS]
+
+    def report(self) -> str:
+        return Results(self.preset).report
+
+    # Inputs of the data rules
+
+    def source_images(self, wildcards) -> list[str]:
+        """The archive of images: made by the workflow, or the user's own; empty when the user has not said where (the stage then says so)."""
+        dataset = self._dataset(wildcards.dataset)
+        if dataset.kind == "made":
+            return [Shared(dataset.name).images]
+        path = getattr(self.user.paths, dataset.source.removeprefix("paths."))
+        return [path] if path else []
+
+    def images_source(self, wildcards) -> str:
+        return next(iter(self.source_images(wildcards)), "")
+
+    def model_weights(self, name: str, kind: str, dataset: str) -> list[str]:
+        """The weights file that a rule of ours trains; empty for models that the user fetches."""
+        entry = self.registry(self.preset).weights_of(name, kind)
+        if entry.source != "trained":
+            return []
+        filename = {"vae": "diffusion_pytorch_model.safetensors"}.get(kind, "model.safetensors")
+        return [f"{Shared(dataset).model(kind, name)}/{filename}"]
+
+    def model_source(self, name: str, kind: str, dataset: str) -> str:
+        """What the stages load the model from: our folder, a hub name or a file."""
+        entry = self.registry(self.preset).weights_of(name, kind)
+        return Shared(dataset).model(kind, name) if entry.source == "trained" else entry.place
+
+    def latent_shards(self, wildcards) -> list[str]:
+        shards = self._preset_on(wildcards.dataset).latent_shards
+        return [Shared(wildcards.dataset).latent_shard(wildcards.vae, shard, shards) for shard in range(shards)]
+
+    def image_size(self, wildcards) -> int:
+        return self._preset_on(wildcards.dataset).image_size
+
+    # Inputs of the training rules
+
+    def fingerprint(self, wildcards) -> str:
+        return self.registry(wildcards.preset).spec(wildcards.run).fingerprint
+
+    def latents_of(self, wildcards) -> str:
+        spec = self.registry(wildcards.preset).spec(wildcards.run)
+        return Shared(spec.dataset).latents(spec.vae)
+
+    def features_of(self, wildcards) -> list[str]:
+        """The encoder features that the run aligns with; none unless its method is REPA."""
+        spec = self.registry(wildcards.preset).spec(wildcards.run)
+        return [Shared(spec.dataset).features(spec.alignment.encoder)] if spec.alignment.method == "repa" else []
+
+    def previous_state(self, wildcards) -> list[str]:
+        before = point_before(self.registry(wildcards.preset), wildcards.run, wildcards.point)
+        return [Results(wildcards.preset).state(wildcards.run, before.name)] if before else []
+
+    def step(self, wildcards) -> int:
+        return point_named(self.registry(wildcards.preset), wildcards.run, wildcards.point).step
+
+    def rolling_minutes(self, wildcards) -> float:
+        return self.registry(wildcards.preset).preset.rolling_minutes
+
+    # Inputs of the sampling and scoring rules
+
+    def sampler(self, wildcards) -> str:
+        """The resolved sampler as JSON: a changed sampler is a changed parameter, so its samples are drawn again."""
+        return self.registry(wildcards.preset).sampler(wildcards.sampler).model_dump_json()
+
+    def sample_count(self, wildcards) -> int:
+        return self.registry(wildcards.preset).sample_count(int(wildcards.paper_count))
+
+    def sampling_batch(self, wildcards) -> int:
+        return self.registry(wildcards.preset).preset.sampling_batch
+
+    def vae_weights(self, wildcards) -> list[str]:
+        preset = self.registry(wildcards.preset).preset
+        return self.model_weights(preset.vae, "vae", preset.dataset)
+
+    def vae_source(self, wildcards) -> str:
+        preset = self.registry(wildcards.preset).preset
+        return self.model_source(preset.vae, "vae", preset.dataset)
+
+    def extractor_weights(self, wildcards) -> list[str]:
+        preset = self.registry(wildcards.preset).preset
+        return self.model_weights(preset.extractor, "extractor", preset.dataset)
+
+    def extractor_source(self, wildcards) -> str:
+        preset = self.registry(wildcards.preset).preset
+        return self.model_source(preset.extractor, "extractor", preset.dataset)
+
+    def reference_of(self, wildcards) -> str:
+        preset = self.registry(wildcards.preset).preset
+        return Shared(preset.dataset).reference(preset.extractor, preset.reference_images)
+
+    def sample_shards(self, wildcards) -> list[str]:
+        registry = self.registry(wildcards.preset)
+        shards = math.ceil(registry.sample_count(int(wildcards.paper_count)) / registry.preset.shard_samples)
+        return [
+            Results(wildcards.preset).sample_shard(wildcards.run, wildcards.milestone, wildcards.sampler, int(wildcards.paper_count), shard, shards)
+            for shard in range(shards)
+        ]
+
+    # Inputs of the display rules
+
+    def scores_of_table(self, wildcards) -> list[str]:
+        registry = self.registry(wildcards.preset)
+        return self._scores(wanted_by_table(registry.tables[wildcards.table], registry), wildcards.preset)
+
+    def scores_of_figure(self, wildcards) -> list[str]:
+        registry = self.registry(wildcards.preset)
+        return self._scores(wanted_by_figure(registry.figures[wildcards.figure], registry), wildcards.preset)
+
+    def samples_of_figure(self, wildcards) -> list[str]:
+        """Only a grid shows the images themselves."""
+        registry = self.registry(wildcards.preset)
+        figure = registry.figures[wildcards.figure]
+        if not isinstance(figure, GridFigure):
+            return []
+        return [Results(wildcards.preset).samples(item.run, item.score) for item in wanted_by_figure(figure, registry)]
+
+    def report_tables(self, wildcards) -> list[str]:
+        tables = self.registry(wildcards.preset).tables
+        return [Results(wildcards.preset).table(table, kind) for table in tables for kind in TABLE_KINDS]
+
+    def report_figures(self, wildcards) -> list[str]:
+        figures = self.registry(wildcards.preset).figures
+        return [Results(wildcards.preset).figure(figure, kind) for figure in figures for kind in FIGURE_KINDS]
+
+    def published_of(self, identity: str) -> list[str]:
+        path = self.root / "report" / "published" / f"{identity}.csv"
+        return [f"report/published/{identity}.csv"] if path.exists() else []
+
+    # Resources
+
+    def needs(self, stage: str):
+        """Resource functions of a stage: `needs("train").mem_mb` takes wildcards."""
+        return _NeedsOf(self, stage)
+
+    def source(self, *rooms: str) -> str:
+        return source_hash(*rooms)
+
+    def _scores(self, wanted: list[Wanted], preset: str) -> list[str]:
+        return [Results(preset).score(item.run, item.score) for item in wanted]
+
+    def _dataset(self, name: str):
+        datasets = self.registry(self.preset).datasets
+        if name not in datasets:
+            raise InputError(f"data set {name!r} is not in config/datasets.tsv; known: {', '.join(datasets)}")
+        return datasets[name]
+
+    def _preset_on(self, dataset: str):
+        """The preset whose data set this is: the user's, else the first that uses it."""
+        ids = [self.preset, *sorted(path.stem for path in (self.root / "config" / "presets").glob("*.yaml"))]
+        for preset in (self.registry(name).preset for name in ids):
+            if preset.dataset == dataset:
+                return preset
+        raise InputError(f"no preset uses data set {dataset!r}; name one in config/presets")
+
+
+class _NeedsOf:
+    def __init__(self, plan: Plan, stage: str):
+        self._plan, self._stage = plan, stage
+
+    def _entry(self, wildcards) -> Needs:
+        preset = getattr(wildcards, "preset", self._plan.preset)
+        return self._plan.registry(preset).preset.needs.get(self._stage, Needs())
+
+    def gpu(self, wildcards) -> int:
+        return self._entry(wildcards).gpu
+
+    def threads(self, wildcards) -> int:
+        return self._entry(wildcards).threads
+
+    def mem_mb(self, wildcards) -> int:
+        return self._entry(wildcards).mem_mb
+
+    def runtime(self, wildcards) -> int:
+        return self._entry(wildcards).runtime

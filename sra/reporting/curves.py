@@ -1,0 +1,328 @@
+"""A metric against training steps, one small panel a model: first what it shows (`build_curves`), then the picture (`draw_curves`)."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, band_of, number_of
+from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
+from sra.reporting.published import Published
+from sra.reporting.scores import Scores, outcome_of
+from sra.reporting.style import GRID, METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, MethodStyle, figure_style, save_figure
+from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
+from sra.spec.scale import Preset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logarithmic
+
+
+def build_curves(figure: CurvesFigure, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurvesDocument:
+    panels = [
+        CurvePanel(
+            title=panel.title,
+            sampler=panel.sampler,
+            lines=[_line(figure, panel, series, scores, published, preset_id, preset) for series in panel.series],
+        )
+        for panel in figure.panels
+    ]
+    return CurvesDocument(
+        id=figure.id,
+        number=number_of(figure.id),
+        title=figure.title,
+        paper=figure.paper,
+        caption=figure.caption,
+        preset=preset_id,
+        comparable=preset.comparable,
+        band=band_of(preset_id, preset),
+        metric=figure.metric,
+        header=f"{METRIC_NAMES[figure.metric]} {ARROWS[figure.better]}",
+        better=figure.better,
+        samples=figure.samples,
+        samples_here=preset.samples.get(figure.samples),
+        columns=figure.columns,
+        panels=panels,
+        remarks=_remarks(figure, panels, preset_id, preset),
+        alt=_alt(figure, panels, preset),
+    )
+
+
+def _line(figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurveLine:
+    """The figure's milestones and the paper's markers together, in order of steps."""
+    where = f"{figure.id}, panel {panel.title}"
+    markers = published.curve(series.published, figure.metric, where) if series.published else {}
+    points = []
+    for milestone in sorted({*figure.milestones, *markers}, key=steps_of_milestone):
+        score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
+        planned = milestone in figure.milestones
+        outcome = outcome_of(scores, series.run, score, figure.metric, preset_id, preset)
+        marker, found = markers.get(milestone), scores.find(series.run, score)
+        points.append(
+            CurvePoint(
+                milestone=milestone,
+                paper_step=steps_of_milestone(milestone),
+                step=preset.milestones.get(milestone),
+                planned=planned,
+                published=marker.text if marker else None,
+                published_value=marker.value if marker else None,
+                source=f"{marker.source} ({marker.confidence})" if marker else None,
+                value=outcome.value,
+                status=outcome.status,
+                reason=outcome.reason if planned or outcome.value is not None else "a marker of the paper alone",
+                score_sha256=found.sha256 if found else None,
+            )
+        )
+    return CurveLine(method=series.method, run=series.run, points=points)
+
+
+def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, preset: Preset) -> list[str]:
+    remarks = ["Lines: ours, one seed, no band." + (" Hollow markers: the paper." if preset.comparable else "")]
+    if not preset.comparable:
+        remarks.append("The paper's markers have axes of their own: another data set, another feature network, other steps.")
+    absent = [milestone for milestone in figure.milestones if milestone not in preset.milestones]
+    if absent:
+        remarks.append(f"Not run at preset {preset_id}: {', '.join(map(milestone_text, absent))}.")
+    planned = [point for panel in panels for line in panel.lines for point in line.points if point.planned and point.step is not None]
+    missing = sum(point.status == "not run" for point in planned)
+    if missing:
+        remarks.append(f"Not run yet: {missing} of {len(planned)} points.")
+    return remarks
+
+
+def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
+    """What the picture shows, and who is better where both were measured."""
+    better, pairs = 0, 0
+    for panel in panels:
+        lines = {line.method: {point.milestone: point.value for point in line.points if point.value is not None} for line in panel.lines}
+        for milestone in lines.get("none", {}).keys() & lines.get("sra", {}).keys():
+            pairs += 1
+            gap = lines["sra"][milestone] - lines["none"][milestone]
+            better += gap < 0 if figure.better == "lower" else gap > 0
+    outcome = f"SRA is better than its baseline at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
+    place = "" if preset.comparable else ", and below them the paper's markers on axes of their own"
+    return f"Line charts of {METRIC_NAMES[figure.metric]} over training steps, {len(panels)} models{place}; {outcome}."
+
+
+# The picture
+
+
+@dataclass(frozen=True)
+class Side:
+    """One block of panels: ours, the paper's, or both on the same axes where they are comparable."""
+
+    heading: str
+    ours: bool
+    paper: bool
+    plate: str
+    xlabel: str
+    step: Callable[[CurvePoint], int | None]
+    step_text: Callable[[int], str]
+
+    def values(self, panel: CurvePanel) -> list[float]:
+        points = [point for line in panel.lines for point in line.points]
+        ours = [point.value for point in points if self.ours and point.value is not None]
+        return ours + [point.published_value for point in points if self.paper and point.published_value is not None]
+
+    def steps(self, document: CurvesDocument) -> tuple[list[int], list[int]]:
+        """Steps that the horizontal axis must reach: the planned milestones, and those of the paper's markers where they are drawn."""
+        points = [point for panel in document.panels for line in panel.lines for point in line.points]
+        planned = {self.step(point) for point in points if point.planned}
+        markers = {self.step(point) for point in points if self.paper and point.published}
+        return sorted(planned - {None}), sorted(markers - {None})
+
+
+def _sides(document: CurvesDocument) -> list[Side]:
+    if document.comparable:
+        return [Side("Lines: ours. Hollow markers: the paper.", True, True, "white", "training steps", lambda point: point.paper_step, _steps_text)]
+    here = f"Ours at preset {document.preset}"
+    if document.samples_here:
+        here += f" ({METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
+    paper = f"The paper ({METRIC_NAMES[document.metric]} over {count_text(document.samples)} samples): not the same scale"
+    return [
+        Side(here, True, False, "white", "training steps here", lambda point: point.step, count_text),
+        Side(paper, False, True, PLATE, "training steps in the paper", lambda point: point.paper_step, _steps_text),
+    ]
+
+
+def _steps_text(step: int) -> str:
+    return f"{step // 1_000_000}M" if step % 1_000_000 == 0 and step else f"{step // 1000}K"
+
+
+def draw_curves(document: CurvesDocument, base: Path) -> None:
+    """Write `<base>.svg` and `<base>.png`."""
+    with figure_style(document.id):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        layout = _Layout(document)
+        figure = Figure(figsize=(PAGE_WIDTH, layout.height))
+        FigureCanvasAgg(figure)
+        for index, side in enumerate(layout.sides):
+            _draw_side(figure, layout, index, side, document)
+        save_figure(figure, base)
+
+
+class _Layout:
+    """Places of the panels in inches, from the top left."""
+
+    left, right, gap_y, panel_height, heading, footer = 0.55, 0.62, 0.48, 1.35, 0.46, 0.55
+
+    def __init__(self, document: CurvesDocument):
+        self.sides = _sides(document)
+        self.columns = min(document.columns, len(document.panels))
+        self.rows = math.ceil(len(document.panels) / self.columns)
+        self.block = self.heading + self.rows * self.panel_height + (self.rows - 1) * self.gap_y + self.footer
+        self.height = self.block * len(self.sides)
+        # Every panel keeps room at its right for the labels of its lines.
+        self.cell = (PAGE_WIDTH - self.left) / self.columns
+
+    def panel(self, side: int, place: int) -> tuple[float, float, float, float]:
+        row, column = divmod(place, self.columns)
+        top = side * self.block + self.heading + row * (self.panel_height + self.gap_y)
+        x, width = self.left + column * self.cell, self.cell - self.right
+        bottom = self.height - top - self.panel_height
+        return (x / PAGE_WIDTH, bottom / self.height, width / PAGE_WIDTH, self.panel_height / self.height)
+
+    def from_top(self, inches: float) -> float:
+        return 1 - inches / self.height
+
+
+def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, document: CurvesDocument) -> None:
+    from matplotlib.patches import Rectangle
+
+    top = index * layout.block
+    if side.plate != "white":
+        low = layout.from_top(top + layout.block)
+        figure.add_artist(Rectangle((0, low), 1, layout.block / layout.height, transform=figure.transFigure, color=side.plate, zorder=-1))
+    figure.text(0.1 / PAGE_WIDTH, layout.from_top(top + 0.17), side.heading, weight="bold", va="center")
+
+    values = [value for panel in document.panels for value in side.values(panel)]
+    planned, markers = side.steps(document)
+    last_row = (layout.rows - 1) * layout.columns
+    for place, panel in enumerate(document.panels):
+        axes = figure.add_axes(layout.panel(index, place), facecolor="none")
+        _set_steps(axes, planned, markers, side)
+        _set_values(axes, values)
+        axes.set_title(panel.title, fontsize=TEXT, loc="left", pad=3)
+        if place % layout.columns:
+            axes.tick_params(labelleft=False)
+        else:
+            axes.set_ylabel(document.header)
+        if place >= last_row:
+            axes.set_xlabel(side.xlabel)
+        _draw_panel(axes, panel, side)
+
+
+def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
+    ends, absent = [], []
+    for line in panel.lines:
+        style = METHOD_STYLES[line.method]
+        ours = [(side.step(point), point.value) for point in line.points if side.ours and point.value is not None]
+        paper = [(side.step(point), point.published_value) for point in line.points if side.paper and point.published_value is not None]
+        if ours:
+            axes.plot(*zip(*ours, strict=True), color=style.colour, linestyle=style.line, marker=style.marker, zorder=3)
+        elif side.ours:
+            absent.append(style.name)
+        if paper:
+            # Hollow, and joined at most to each other by a thin line, so that they never read as a curve of ours.
+            thin = 0.0 if side.ours else 0.6
+            hollow = {"markerfacecolor": "white", "markeredgewidth": 1.0, "markersize": 4.5}
+            axes.plot(*zip(*paper, strict=True), color=style.colour, linewidth=thin, marker=style.marker, zorder=2, **hollow)
+        if ours or paper:
+            ends.append((max(step for step, _ in ours + paper), (ours or paper)[-1][1], style))
+    if absent:
+        axes.text(0.04, 0.05, f"{', '.join(absent)}: not run", transform=axes.transAxes, color=MUTED)
+    if ends:
+        _label_ends(axes, ends)
+
+
+def _label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
+    """The method's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
+    to_share = axes.transData + axes.transAxes.inverted()
+    places = [to_share.transform((step, value)) for step, value, _ in ends]
+    right = max(x for x, _ in places)
+    em_y, em_x = (TEXT * axes.figure.dpi / 72 / extent for extent in (axes.get_window_extent().height, axes.get_window_extent().width))
+    heights = spread([y for _, y in places], 1.25 * em_y)
+    for (_, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
+        axes.text(right + 1.3 * em_x, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
+        if abs(moved - y) > 0.3 * em_y:
+            leader = [right + 0.5 * em_x, right + 1.2 * em_x], [y, moved]
+            axes.plot(*leader, transform=axes.transAxes, color=MUTED, linewidth=0.5, clip_on=False, scalex=False, scaley=False)
+
+
+def spread(places: list[float], gap: float) -> list[float]:
+    """The places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    groups: list[list[int]] = []
+    centres: list[float] = []
+    for index in order:
+        groups.append([index])
+        centres.append(places[index])
+        while len(groups) > 1 and centres[-1] - centres[-2] < gap * (len(groups[-1]) + len(groups[-2])) / 2 - 1e-12:
+            groups[-2:] = [groups[-2] + groups[-1]]
+            centres[-2:] = [sum(places[i] for i in groups[-1]) / len(groups[-1])]
+    moved = list(places)
+    for members, centre in zip(groups, centres, strict=True):
+        for rank, index in enumerate(members):
+            moved[index] = centre + gap * (rank - (len(members) - 1) / 2)
+    return moved
+
+
+def _set_steps(axes: "Axes", planned: list[int], markers: list[int], side: Side) -> None:
+    """The same range in every panel of a side; ticks at milestones, as many as have room."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    axes.tick_params(length=2.5, width=0.6)
+    steps = sorted({*planned, *markers})
+    if steps:
+        span = steps[-1] - steps[0]
+        axes.set_xlim(steps[0] - (0.08 * span or 1), steps[-1] + (0.08 * span or 1))
+        steps = spaced(planned, markers, 0.24 * span)
+    axes.xaxis.set_major_locator(FixedLocator(steps))
+    axes.xaxis.set_major_formatter(FixedFormatter([side.step_text(step) for step in steps]))
+
+
+def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
+    """Steps at least `least` apart: planned ones first, from the smallest on, then others where there is room."""
+    kept: list[int] = []
+    for step in [*planned, *others]:
+        if all(abs(step - taken) >= least for taken in kept):
+            kept.append(step)
+    return sorted(kept)
+
+
+def _set_values(axes: "Axes", values: list[float]) -> None:
+    """The same range in every panel of a side, plain numbers as ticks, grid lines across only."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    axes.grid(axis="y", color=GRID, linewidth=0.5)
+    axes.set_axisbelow(True)
+    if not values:
+        axes.yaxis.set_major_locator(NullLocator())
+        return
+    low, high = min(values), max(values)
+    if low > 0 and high / low > LOG_FROM_SPAN:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.15, high * 1.15)
+        ticks = plain_ticks(low / 1.15, high * 1.15)
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
+        axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        axes.set_ylim(low - margin, high + margin)
+        axes.locator_params(axis="y", nbins=5)
+
+
+def plain_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis: as many as fit in five or so, at least the powers of ten in the range."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 1.5, 2, 3, 4, 6), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = [digit * 10.0**decade for decade in decades for digit in digits if low <= digit * 10.0**decade <= high]
+        if len(ticks) <= 6:
+            return ticks
+    return ticks

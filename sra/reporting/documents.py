@@ -1,0 +1,175 @@
+"""What a table and a figure say, typed: the truth in `<id>.json`, from which every format and the page are drawn."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sra.spec.base import Strict
+from sra.spec.display import ScoreOf, SettingColumn
+from sra.spec.scale import Preset
+
+Status = Literal["ok", "not run", "n/a", "not in the paper"]  # of our number; the last: ours exists, the paper has none
+
+
+class Cell(Strict):
+    """One metric of one row.
+
+    published: as printed, or a dash when the paper has no such number.
+    text: ours at the paper's precision, `not run`, or `n/a` when the extractor does not define the metric.
+    difference: ours - paper; None where either is missing or the preset is not comparable.  best: best of its column, for each side alone.
+    """
+
+    metric: str
+    published: str
+    published_value: float | None
+    published_best: bool = False
+    source: str | None
+    value: float | None
+    text: str
+    best: bool = False
+    difference: float | None
+    difference_text: str
+    status: Status
+    reason: str | None
+
+
+class DocumentRow(Strict):
+    """`settings` in the order of the document's setting columns; `mark` points at a note of this row alone."""
+
+    label: str
+    mark: str
+    group: str | None
+    settings: list[str]
+    run: str | None
+    score: ScoreOf
+    score_sha256: str | None
+    cells: list[Cell]
+
+
+class DocumentColumn(Strict):
+    metric: str
+    header: str
+    better: Literal["lower", "higher"]
+    format: str
+
+
+class Note(Strict):
+    mark: str
+    text: str
+
+
+class TableDocument(Strict):
+    """What `<id>.json` holds and every other format shows."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    number: str
+    title: str
+    paper: str
+    preset: str
+    comparable: bool
+    band: str | None
+    conditions: str
+    setting_columns: list[SettingColumn]
+    columns: list[DocumentColumn]
+    rows: list[DocumentRow]
+    notes: list[Note]
+
+
+class CurvePoint(Strict):
+    """One milestone of one run, published and ours. `status` is of ours; `planned` is false for a marker that only the paper has."""
+
+    milestone: str
+    paper_step: int
+    step: int | None
+    planned: bool
+    published: str | None
+    published_value: float | None
+    source: str | None
+    value: float | None
+    status: Literal["ok", "not run", "n/a"]
+    reason: str | None
+    score_sha256: str | None
+
+
+class CurveLine(Strict):
+    method: Literal["none", "sra", "repa"]
+    run: str
+    points: list[CurvePoint]
+
+
+class CurvePanel(Strict):
+    title: str
+    sampler: str
+    lines: list[CurveLine]
+
+
+class CurvesDocument(Strict):
+    """A metric against training steps. `alt` says in one sentence what the picture shows."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["curves"] = "curves"
+    id: str
+    number: str
+    title: str
+    paper: str
+    caption: str
+    preset: str
+    comparable: bool
+    band: str | None
+    metric: str
+    header: str
+    better: Literal["lower", "higher"]
+    samples: int
+    samples_here: int | None
+    columns: int
+    panels: list[CurvePanel]
+    remarks: list[str]
+    alt: str
+
+
+class GridBlock(Strict):
+    """The images of one run: places in the sample pack, one list a class; shorter than `per_class` where the pack has no more."""
+
+    method: Literal["none", "sra", "repa"]
+    run: str
+    status: Literal["ok", "not run"]
+    reason: str | None
+    samples_sha256: str | None
+    indices: list[list[int]]
+
+
+class GridDocument(Strict):
+    schema_version: Literal[1] = 1
+    kind: Literal["grid"] = "grid"
+    id: str
+    number: str
+    title: str
+    paper: str
+    caption: str
+    preset: str
+    comparable: bool
+    band: str | None
+    score: ScoreOf
+    classes: list[int]
+    per_class: int
+    rule: str
+    blocks: list[GridBlock]
+    remarks: list[str]
+    alt: str
+
+
+FigureDocument = Annotated[CurvesDocument | GridDocument, Field(discriminator="kind")]
+
+
+def band_of(preset_id: str, preset: Preset) -> str | None:
+    """The sentence that stands over everything a smaller preset shows."""
+    if preset.comparable:
+        return None
+    return f"Preset {preset_id}: same method, smaller scale. Numbers are not comparable with the paper; no verdicts."
+
+
+def number_of(identity: str) -> str:
+    """table_6 -> Table 6, figure_7c -> Figure 7c."""
+    kind, _, number = identity.partition("_")
+    return f"{kind.capitalize()} {number}"

@@ -1,0 +1,33 @@
+"""The template environment, and the table fragment that both `<id>.html` and the page use. Everything is escaped."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sra.reporting.documents import TableDocument
+from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, duration_text, milestone_text, number_text, short_hash
+from sra.reporting.table_formats import LEGEND, caption_of, grouped, shown_columns
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "report" / "templates"
+
+
+def environment(templates: Path) -> Environment:
+    """Autoescape is on for every template, and a name that does not exist is an error."""
+    made = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters.update(count=count_text, duration=duration_text, milestone=milestone_text, number=number_text, short=short_hash)
+    made.globals.update(table_legend=LEGEND, table_caption=caption_of, narrow_space=NARROW_SPACE)
+    made.globals.update(shown_columns=shown_columns, grouped=grouped, paddings=paddings)
+    return made
+
+
+def table_fragment(document: TableDocument, templates: Path = TEMPLATES) -> str:
+    """One `<figure>` without styles, for another page to take in."""
+    return environment(templates).get_template("table.html.j2").render(table=document, receipts=False) + "\n"
+
+
+def paddings(document: TableDocument) -> list[list[list[str]]]:
+    """Padding of each number by metric, shown column and row, which puts the points of a column on one line."""
+    return [
+        [decimal_padding([text(row.cells[metric]) for row in document.rows]) for _, text, _ in shown_columns(document)]
+        for metric in range(len(document.columns))
+    ]

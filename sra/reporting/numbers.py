@@ -1,0 +1,101 @@
+"""How every number is written. Tables, figures and the page call these functions, so a value reads the same wherever it stands."""
+
+import math
+import re
+
+from sra.core.errors import InputError
+
+MINUS = "\u2212"
+NARROW_SPACE = "\u202f"  # between thousands
+FIGURE_SPACE = "\u2007"  # as wide as a digit
+PUNCTUATION_SPACE = "\u2008"  # as wide as a point
+
+ABSENT = "\u2014"  # not in the paper, or does not apply
+UNDEFINED = "n/a"
+
+METRIC_NAMES = {
+    "fid": "FID",
+    "sfid": "sFID",
+    "is": "IS",
+    "precision": "Precision",
+    "recall": "Recall",
+    "label_agreement": "Label agreement",
+}
+ARROWS = {"lower": "\u2193", "higher": "\u2191"}
+
+
+def number_text(value: float, spec: str) -> str:
+    """`spec` is a table column's format: `.2f`, or `.1%` whose unit stands in the header. -0.00 is written 0.00."""
+    if not math.isfinite(value):
+        raise ValueError(f"only finite numbers are printed, got {value}")
+    scaled, spec = (100 * value, spec.replace("%", "f")) if spec.endswith("%") else (value, spec)
+    digits = format(abs(scaled), spec)
+    whole, point, decimals = digits.partition(".")
+    grouped = _grouped(whole) + point + decimals
+    return MINUS + grouped if scaled < 0 and float(digits) else grouped
+
+
+def difference_text(difference: float, spec: str) -> str:
+    """Always signed, with the true minus; a difference that rounds to zero has no sign."""
+    text = number_text(difference, spec)
+    return text if text.startswith(MINUS) or not re.search(r"[1-9]", text) else "+" + text
+
+
+def count_text(count: int) -> str:
+    """50000 -> 50 000, with a narrow space from five digits on."""
+    return MINUS + _grouped(str(-count)) if count < 0 else _grouped(str(count))
+
+
+def _grouped(digits: str) -> str:
+    return f"{int(digits):,}".replace(",", NARROW_SPACE) if len(digits) >= 5 else digits
+
+
+def steps_of_milestone(milestone: str) -> int:
+    """The paper's step of a milestone: m400k -> 400000, m4m -> 4000000."""
+    found = re.fullmatch(r"m(\d+)([km])", milestone)
+    if not found:
+        raise InputError(f"milestone {milestone!r}: expected m, a number and k or m, such as m400k or m4m")
+    return int(found[1]) * {"k": 1_000, "m": 1_000_000}[found[2]]
+
+
+def milestone_text(milestone: str) -> str:
+    """As the paper writes it: m400k -> 400K."""
+    steps_of_milestone(milestone)
+    return milestone[1:].upper()
+
+
+def duration_text(seconds: float) -> str:
+    """8.2 s, 3 min 12 s, 2 h 05 min, 3 d 4 h."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min {whole % 60:02d} s"
+    if hours < 24:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{days} d {hours % 24} h"
+
+
+def short_hash(digest: str) -> str:
+    return digest[:8]
+
+
+def decimal_padding(texts: list[str]) -> list[str]:
+    """What to append to each text so that the points of a right-aligned column stand on one line. Texts that are not numbers get nothing."""
+    tails = [_decimal_tail(text) for text in texts]
+    longest = max((len(tail) for tail in tails if tail is not None), default=0)
+    return ["" if tail is None else _padding(len(tail), longest) for tail in tails]
+
+
+def _decimal_tail(text: str) -> str | None:
+    """The point and what follows, `.10` of 29.10; empty for a whole number; None when the text is no number."""
+    found = re.fullmatch(rf"[+{MINUS}-]?[\d{NARROW_SPACE}]+(\.\d+)?", text)
+    return (found[1] or "") if found else None
+
+
+def _padding(length: int, longest: int) -> str:
+    if length == longest:
+        return ""
+    point = PUNCTUATION_SPACE if length == 0 else ""
+    return point + FIGURE_SPACE * (longest - length - len(point))

@@ -1,0 +1,74 @@
+"""How figures look: one colour and one marker a method, everywhere. Text stays text in SVG, and equal figures are equal bytes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sra.core.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PLATE = "#1a1d21", "#5b626c", "#d5d9df", "#f6f7f9"
+PAGE_WIDTH = 6.75  # inches
+TEXT = 8  # points
+PNG_DPI = 200
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """`label_colour` is dark enough for text on white where `colour` is not."""
+
+    name: str
+    colour: str
+    marker: str
+    line: str
+    label_colour: str
+
+
+# Okabe-Ito with a grey baseline: told apart under every common colour blindness, and by marker without colour.
+METHOD_STYLES = {
+    "none": MethodStyle("baseline", "#5F6670", "o", "-", "#5F6670"),
+    "sra": MethodStyle("SRA", "#0072B2", "s", "-", "#0072B2"),
+    "repa": MethodStyle("REPA", "#D55E00", "^", "--", "#A63C00"),
+}
+
+
+@contextmanager
+def figure_style(identity: str) -> Iterator[None]:
+    """Matplotlib settings for one figure; `identity` salts the ids in its SVG, so that two figures on a page never share one."""
+    import matplotlib  # here, because tables and published numbers are read without drawing anything
+
+    settings = {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],  # the first ships with matplotlib
+        "font.size": TEXT,
+        "axes.linewidth": 0.6,
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.unicode_minus": True,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "text.color": INK,
+        "text.parse_math": False,  # a title with dollars is shown as it is
+        "lines.linewidth": 1.5,
+        "lines.markersize": 4,
+        "svg.fonttype": "none",
+        "svg.hashsalt": identity,
+        "figure.dpi": 100,
+        "savefig.facecolor": "white",
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def save_figure(figure: "Figure", base: Path) -> None:
+    """Write `<base>.svg` and `<base>.png` without date or version of the drawing library."""
+    with written_whole(base.with_suffix(".svg")) as path:
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    with written_whole(base.with_suffix(".png")) as path:
+        figure.savefig(path, format="png", dpi=PNG_DPI, metadata={"Software": None})

@@ -1,0 +1,165 @@
+"""A table as one typed document: the paper's rows with published and reproduced numbers. Every output format is drawn from it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sra.core.files import write_json, write_text
+from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, TableDocument, band_of, number_of
+from sra.reporting.html import TEMPLATES, table_fragment
+from sra.reporting.numbers import (
+    ABSENT,
+    ARROWS,
+    METRIC_NAMES,
+    UNDEFINED,
+    count_text,
+    difference_text,
+    milestone_text,
+    number_text,
+)
+from sra.reporting.published import Published, PublishedNumber, load_published
+from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
+from sra.reporting.table_formats import to_csv, to_markdown, to_tex
+from sra.spec.display import Column, Row, ScoreOf, TableSpec
+from sra.spec.scale import Preset
+
+
+def render_table(
+    table: TableSpec,
+    score_files: Iterable[Path],
+    published_folder: Path,
+    preset_id: str,
+    preset: Preset,
+    output_folder: Path,
+    templates: Path = TEMPLATES,
+) -> TableDocument:
+    """Write `<id>.json .csv .html .tex .md` to the output folder. Score files that do not exist print as `not run`."""
+    document = build_table(table, load_scores(score_files, preset_id), load_published(published_folder), preset_id, preset)
+    base = Path(output_folder) / table.id
+    write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
+    write_text(base.with_suffix(".csv"), to_csv(document))
+    write_text(base.with_suffix(".tex"), to_tex(document))
+    write_text(base.with_suffix(".md"), to_markdown(document))
+    write_text(base.with_suffix(".html"), table_fragment(document, templates))
+    return document
+
+
+def build_table(table: TableSpec, scores: Scores, published: Published, preset_id: str, preset: Preset) -> TableDocument:
+    notes = _Notes()
+    rows = [_row(table, row, scores, published, preset_id, preset, notes) for row in table.rows]
+    return TableDocument(
+        id=table.id,
+        number=number_of(table.id),
+        title=table.title,
+        paper=table.paper,
+        preset=preset_id,
+        comparable=preset.comparable,
+        band=band_of(preset_id, preset),
+        conditions=_conditions(table.score, preset),
+        setting_columns=table.setting_columns,
+        columns=[
+            DocumentColumn(metric=column.metric, header=_header(column), better=column.better, format=column.format) for column in table.columns
+        ],
+        rows=_with_best(rows, table.columns),
+        notes=[Note(mark="", text=text) for text in table.notes] + notes.collected,
+    )
+
+
+class _Notes:
+    """Notes of single rows, each text under one letter."""
+
+    def __init__(self):
+        self.collected: list[Note] = []
+
+    def mark(self, text: str) -> str:
+        for note in self.collected:
+            if note.text == text:
+                return note.mark
+        note = Note(mark=_letters(len(self.collected)), text=text)
+        self.collected.append(note)
+        return note.mark
+
+
+def _letters(index: int) -> str:
+    """0 -> a, 25 -> z, 26 -> aa."""
+    return (_letters(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
+
+
+def _row(table: TableSpec, row: Row, scores: Scores, published: Published, preset_id: str, preset: Preset, notes: _Notes) -> DocumentRow:
+    score = table.score_of(row)
+    where = f"{table.id}, row {row.label[:60]!r}"
+    marks = [notes.mark(row.note)] if row.note else []
+    if row.score:
+        marks.append(notes.mark(f"scored at {_score_text(score)}"))
+    cells = []
+    for column in table.columns:
+        number = published.number(row.published, column.metric, where) if row.published else None
+        outcome = outcome_of(scores, row.run, score, column.metric, preset_id, preset)
+        cells.append(_cell(column, number, outcome, preset.comparable))
+    marks += [notes.mark(f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
+    found = scores.find(row.run, score) if row.run else None
+    return DocumentRow(
+        label=row.label,
+        mark=" ".join(dict.fromkeys(marks)),
+        group=row.group,
+        settings=[row.settings.get(column.key, ABSENT) for column in table.setting_columns],
+        run=row.run,
+        score=score,
+        score_sha256=found.sha256 if found else None,
+        cells=cells,
+    )
+
+
+def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, comparable: bool) -> Cell:
+    value = outcome.value
+    text = number_text(value, column.format) if value is not None else outcome.status
+    difference = value - number.value if comparable and number and value is not None else None
+    return Cell(
+        metric=column.metric,
+        published=number.text if number else ABSENT,
+        published_value=number.value if number else None,
+        source=f"{number.source} ({number.confidence})" if number else None,
+        value=value,
+        text=text,
+        difference=difference,
+        difference_text=UNDEFINED if difference is None else difference_text(difference, column.format),
+        status="not in the paper" if outcome.status == "ok" and number is None else outcome.status,
+        reason=outcome.reason,
+    )
+
+
+def _with_best(rows: list[DocumentRow], columns: list[Column]) -> list[DocumentRow]:
+    """Mark the best of each column, ours and the paper's apart. Values that print alike are equally good; one run alone is never best."""
+    cells = [list(row.cells) for row in rows]
+    for place, column in enumerate(columns):
+        choose = min if column.better == "lower" else max
+        ours = {row.run: row.cells[place] for row in rows if row.cells[place].value is not None}
+        best_text = choose(ours.values(), key=lambda cell: cell.value).text if len(ours) > 1 else None
+        theirs = [row.cells[place].published_value for row in rows if row.cells[place].published_value is not None]
+        best_published = choose(theirs) if len(set(theirs)) > 1 else None
+        for line in cells:
+            cell = line[place]
+            marks = {
+                "best": cell.value is not None and cell.text == best_text,
+                "published_best": cell.published_value is not None and cell.published_value == best_published,
+            }
+            line[place] = cell.model_copy(update=marks)
+    return [row.model_copy(update={"cells": line}) for row, line in zip(rows, cells, strict=True)]
+
+
+def _header(column: Column) -> str:
+    unit = " (%)" if column.format.endswith("%") else ""
+    return f"{METRIC_NAMES[column.metric]}{unit} {ARROWS[column.better]}"
+
+
+def _score_text(score: ScoreOf) -> str:
+    return f"{milestone_text(score.milestone)} steps, {count_text(score.samples)} samples, sampler {score.sampler}"
+
+
+def _conditions(score: ScoreOf, preset: Preset) -> str:
+    """What holds for the whole table, in the paper's units and in ours."""
+    if preset.comparable:
+        return f"Paper and ours: {_score_text(score)}. Ours: one seed."
+    step, count = preset.milestones.get(score.milestone), preset.samples.get(score.samples)
+    here = [f"step {count_text(step)}" if step else f"{milestone_text(score.milestone)} is not reached"]
+    here.append(f"{count_text(count)} samples" if count else "no such sample count")
+    return f"Paper: {_score_text(score)}. Ours: {', '.join(here)}, {preset.title}, one seed."

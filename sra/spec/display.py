@@ -1,0 +1,103 @@
+"""What each table and figure shows (`report/tables/*.yaml`, `report/figures/*.yaml`)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from sra.spec.base import Strict
+
+Metric = Literal["fid", "sfid", "is", "precision", "recall", "label_agreement"]
+
+
+class ScoreOf(Strict):
+    """Which score a cell reads: milestone, sampler name and the paper's number of samples."""
+
+    milestone: str
+    sampler: str
+    samples: PositiveInt
+
+
+class Column(Strict):
+    metric: Metric
+    better: Literal["lower", "higher"]
+    format: str = Field(".2f", pattern=r"^\.\d[f%]$")
+
+
+class SettingColumn(Strict):
+    """A column of what was varied, filled from each row's `settings`."""
+
+    key: str
+    label: str
+
+
+class Row(Strict):
+    """One line of a table. `published` is the key of its numbers in `report/published`; a row may be one of the two alone."""
+
+    label: str
+    run: str | None = None
+    published: str | None = None
+    group: str | None = None
+    settings: dict[str, str] = {}
+    note: str | None = None
+    score: ScoreOf | None = None  # when it differs from the table's
+
+
+class TableSpec(Strict):
+    id: str = Field(pattern=r"^table_s?\d+[a-z]?$")
+    title: str
+    paper: str
+    columns: list[Column] = Field(min_length=1)
+    setting_columns: list[SettingColumn] = []
+    score: ScoreOf
+    rows: list[Row] = Field(min_length=1)
+    notes: list[str] = []
+
+    def score_of(self, row: Row) -> ScoreOf:
+        return row.score or self.score
+
+
+class Series(Strict):
+    """One line of a plot: a run over its milestones. `published` is the key's front part; the milestone completes it."""
+
+    method: Literal["none", "sra", "repa"]
+    run: str
+    published: str | None = None
+
+
+class Panel(Strict):
+    title: str
+    sampler: str
+    series: list[Series] = Field(min_length=1)
+
+
+class CurvesFigure(Strict):
+    """A metric against training steps, one panel per model."""
+
+    kind: Literal["curves"]
+    id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
+    title: str
+    paper: str
+    caption: str
+    metric: Metric
+    better: Literal["lower", "higher"]
+    samples: PositiveInt
+    milestones: list[str] = Field(min_length=1)
+    columns: PositiveInt = 3
+    panels: list[Panel] = Field(min_length=1)
+
+
+class GridFigure(Strict):
+    """Samples by rule: the first `per_class` of each class in index order, one column block per class; one row per run."""
+
+    kind: Literal["grid"]
+    id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
+    title: str
+    paper: str
+    caption: str
+    score: ScoreOf
+    runs: list[Series] = Field(min_length=1)
+    classes: list[int] | None = None  # None: the first ten classes
+    per_class: PositiveInt = 6
+
+
+FigureSpec = Annotated[CurvesFigure | GridFigure, Field(discriminator="kind")]

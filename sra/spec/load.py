@@ -1,0 +1,80 @@
+"""Reading the typed YAML files. A mistake becomes one line: file, key, what was expected, and the nearest known name."""
+
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from sra.core.errors import InputError, unknown
+
+Model = TypeVar("Model")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently replace an earlier one; a run defined twice must not vanish."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} appears twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise InputError(f"{path}:{line} not valid YAML ({getattr(error, 'problem', None) or error})") from None
+
+
+def load(path: Path, model: type[Model] | Any) -> Model:
+    """The file as `model` (a pydantic class or a union of them)."""
+    return checked(read_yaml(path), model, str(path))
+
+
+def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
+    """`value` as `model`, or an InputError that names `where` and the first wrong key."""
+    try:
+        return TypeAdapter(model).validate_python(value)
+    except ValidationError as error:
+        raise InputError(_one_line(where, model, error)) from None
+
+
+def _one_line(where: str, model: Any, error: ValidationError) -> str:
+    details = error.errors()
+    # An unknown key explains the missing ones that it was meant to be, so it is named first.
+    first: ErrorDetails = next((e for e in details if e["type"] == "extra_forbidden"), details[0])
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{unknown('key', str(first['loc'][-1]), _fields_at(model, first['loc'][:-1]), where=f'{where}: {key}')}{more}"
+    if first["type"] == "missing":
+        return f"{where}: {key} is missing{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {key or 'file'}: {message}, got {first['input']!r}"[:400] + more
+
+
+def _fields_at(model: Any, location: tuple) -> list[str]:
+    """The keys allowed at a place inside a model, for suggestions. Dictionary keys and list places have no field of their own."""
+    candidates = _models_in(model)
+    for part in location:
+        inner = [field.annotation for m in candidates for name, field in m.model_fields.items() if name == part]
+        candidates = [m for annotation in inner for m in _models_in(annotation)] or candidates
+    return sorted({name for m in candidates for name in m.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -1,0 +1,117 @@
+"""Everything the configuration folder declares, loaded and checked together."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sra.core.errors import InputError, unknown
+from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
+from sra.spec.display import CurvesFigure, FigureSpec, GridFigure, TableSpec
+from sra.spec.load import load
+from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
+from sra.spec.run import RunSpec, resolve_run
+from sra.spec.scale import Preset
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`."""
+
+    root: Path
+    preset_id: str
+
+    @cached_property
+    def preset(self) -> Preset:
+        folder = self.root / "config" / "presets"
+        known = [path.stem for path in folder.glob("*.yaml")]
+        if self.preset_id not in known:
+            raise unknown("preset", self.preset_id, known)
+        return load(folder / f"{self.preset_id}.yaml", Preset)
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        return {path.stem: load(path, Recipe) for path in sorted((self.root / "config" / "recipes").glob("*.yaml"))}
+
+    @cached_property
+    def samplers(self) -> dict[str, Sampler]:
+        return load(self.root / "config" / "samplers.yaml", Samplers).samplers
+
+    @cached_property
+    def tables(self) -> dict[str, TableSpec]:
+        return _by_id(self.root / "report" / "tables", TableSpec)
+
+    @cached_property
+    def figures(self) -> dict[str, CurvesFigure | GridFigure]:
+        return _by_id(self.root / "report" / "figures", FigureSpec)
+
+    @cached_property
+    def datasets(self) -> dict[str, DatasetEntry]:
+        return load_table(self.root / "config" / "datasets.tsv", DatasetEntry)
+
+    @cached_property
+    def weights(self) -> dict[str, WeightsEntry]:
+        return load_table(self.root / "config" / "weights.tsv", WeightsEntry)
+
+    @property
+    def dataset(self) -> DatasetEntry:
+        return entry_named(self.datasets, self.preset.dataset)
+
+    def weights_of(self, name: str, kind: str) -> WeightsEntry:
+        return entry_named(self.weights, name, kind)
+
+    @cached_property
+    def _rows(self) -> dict[str, tuple[RunRow, Experiment, Path]]:
+        rows: dict[str, tuple[RunRow, Experiment, Path]] = {}
+        for path in sorted((self.root / "config" / "experiments").glob("*.yaml")):
+            experiment = load(path, Experiment)
+            if experiment.recipe not in self.recipes:
+                raise unknown("recipe", experiment.recipe, self.recipes, where=str(path))
+            for run, row in experiment.runs.items():
+                if not run.replace("_", "").isalnum() or run != run.lower():
+                    raise InputError(f"{path}: run id {run!r} may hold only a-z, 0-9 and _")
+                if run in rows:
+                    raise InputError(f"{path}: run {run} is already defined in {rows[run][2]}; give it another name")
+                rows[run] = (row, experiment, path)
+        return rows
+
+    @property
+    def runs(self) -> list[str]:
+        return list(self._rows)
+
+    def spec(self, run: str) -> RunSpec:
+        """The resolved run. Raises InputError for an unknown run or one that its model cannot hold."""
+        row, experiment, _ = self._entry(run)
+        return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset)
+
+    def milestones(self, run: str) -> list[str]:
+        """Milestones of the run that this preset reaches, in order of steps."""
+        here = self.preset.milestones
+        return sorted((name for name in self._entry(run)[1].milestones if name in here), key=here.__getitem__)
+
+    def sampler(self, name: str) -> Sampler:
+        """The named sampler with the preset's number of network evaluations."""
+        if name not in self.samplers:
+            raise unknown("sampler", name, self.samplers)
+        sampler = self.samplers[name]
+        return sampler.model_copy(update={"evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations)})
+
+    def sample_count(self, paper_count: int) -> int:
+        if paper_count not in self.preset.samples:
+            raise InputError(f"preset {self.preset_id}: samples has no entry for the paper's {paper_count}; add one")
+        return self.preset.samples[paper_count]
+
+    def _entry(self, run: str) -> tuple[RunRow, Experiment, Path]:
+        if run not in self._rows:
+            raise unknown("run", run, self._rows)
+        return self._rows[run]
+
+
+def _by_id(folder: Path, model) -> dict:
+    """The typed files of a folder by their id, which must be the file's name: `snakemake table_1` builds `table_1.yaml`."""
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        spec = load(path, model)
+        if spec.id != path.stem:
+            raise InputError(f"{path}: id is {spec.id}; give it the file's name, {path.stem}")
+        found[spec.id] = spec
+    return found

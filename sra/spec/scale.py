@@ -1,0 +1,99 @@
+"""The scale side: what a preset may vary and an experiment may not, and the functions that carry a method to another scale.
+
+The paper's experiments are fixed in units of its own training (block 8 of 12, decay 0.9999 over 400K steps, learning rate 1e-4 at
+width 768). Each function here maps one such unit; the `paper` preset maps every one of them to itself.
+"""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from sra.spec.base import Strict
+
+Size = Literal["S", "B", "L", "XL"]
+
+
+class Width(Strict):
+    """Depth, width and heads of one transformer size. MLP ratio is 4 throughout."""
+
+    depth: PositiveInt
+    width: PositiveInt
+    heads: PositiveInt
+
+
+# DiT paper (arXiv 2212.09748), Table 1; the same in SiT, REPA and SRA (Table 5).
+PAPER_SIZES: dict[str, Width] = {
+    "S": Width(depth=12, width=384, heads=6),
+    "B": Width(depth=12, width=768, heads=12),
+    "L": Width(depth=24, width=1024, heads=16),
+    "XL": Width(depth=28, width=1152, heads=16),
+}
+
+
+class Latent(Strict):
+    """Shape of one latent: channels x size x size."""
+
+    channels: PositiveInt
+    size: PositiveInt
+
+
+class Needs(Strict):
+    """What a job of one stage asks of the machine."""
+
+    gpu: NonNegativeInt = 0
+    threads: PositiveInt = 1
+    mem_mb: PositiveInt = 2000
+    runtime: PositiveInt = Field(60, description="minutes")
+
+
+class Preset(Strict):
+    """A scale at which every experiment can run (`config/presets/*.yaml`)."""
+
+    title: str
+    comparable: bool = Field(description="whether its numbers may be compared with the paper's; true for the paper preset alone")
+    dataset: str
+    image_size: PositiveInt
+    classes: PositiveInt
+    latent: Latent
+    vae: str
+    extractor: str
+    encoders: dict[str, str] = Field(description="the encoder that stands for each encoder named by a method")
+    models: dict[Size, Width] = {}
+    batch: PositiveInt
+    milestones: dict[str, PositiveInt] = Field(description="step of each milestone of the paper; milestones left out are not run")
+    paper_steps_per_step: PositiveFloat
+    segment_steps: PositiveInt | None = Field(None, description="longest training job; None trains from milestone to milestone")
+    rolling_minutes: PositiveFloat = 10.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    samples: dict[PositiveInt, PositiveInt] = Field(description="images drawn where the paper draws so many")
+    evaluations: dict[PositiveInt, PositiveInt] = Field({}, description="network evaluations where the paper uses so many")
+    reference_images: PositiveInt = Field(description="real images behind precision and recall")
+    shard_samples: PositiveInt = 50_000
+    sampling_batch: PositiveInt = 64
+    latent_shards: PositiveInt = 1
+    needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
+
+
+def scaled_block(block: int, paper_depth: int, depth: int) -> int:
+    """The block of a `depth`-layer model at the same relative depth, at least 1. Halves round up, so order is kept.
+
+    Blocks count from 1; the last block maps to the last.
+    """
+    if not 1 <= block <= paper_depth:
+        raise ValueError(f"block {block} does not exist in a model of {paper_depth} blocks; give 1 to {paper_depth}")
+    return max(1, int(block * depth / paper_depth + 0.5))
+
+
+def scaled_learning_rate(rate: float, paper_width: int, width: int) -> float:
+    """Adam's learning rate for hidden weights goes as 1 / width (muP: Yang et al. 2022, arXiv 2203.03466, Table 3)."""
+    return rate * paper_width / width
+
+
+def scaled_projector_width(projector: int, paper_width: int, width: int) -> int:
+    """REPA's projector in proportion to the model, in multiples of 16."""
+    return max(16, round(projector * width / paper_width / 16) * 16)
+
+
+def scaled_decay(decay: float, paper_steps_per_step: float) -> float:
+    """The decay that forgets as fast relative to the whole training: one step here stands for many of the paper's."""
+    return decay**paper_steps_per_step

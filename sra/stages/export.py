@@ -1,0 +1,31 @@
+"""The averaged weights of a training state as a file of their own. Needs no torch: tensors pass through numpy."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from sra.core.errors import InputError
+from sra.core.files import written_whole
+from sra.core.receipts import read_receipt, write_receipt
+from sra.stages.resolve import read_run
+
+KIND = "weights"
+
+
+def export_ema(config: Path, state: Path, output: Path) -> None:
+    """Write the EMA model's parameters under their model names. Raises InputError for a state of another run."""
+    spec = read_run(config)
+    facts = read_receipt(state, "training state")["facts"]
+    if facts["fingerprint"] != spec.fingerprint:
+        raise InputError(f"{state}: belongs to run {facts['run']} with other settings, not to {spec.run}; delete it and train again")
+    try:
+        with safe_open(state, framework="np") as file:
+            tensors = {name.removeprefix("ema."): file.get_tensor(name) for name in file.keys() if name.startswith("ema.")}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{state}: not a readable safetensors file ({error}); delete it and train again") from None
+    about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": facts["step"]}
+    with written_whole(output) as temporary:
+        save_file(tensors, temporary, {"sra": json.dumps(about, sort_keys=True)})
+    write_receipt(output, KIND, {"config": config, "state": state}, **about)

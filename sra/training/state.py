@@ -1,0 +1,70 @@
+"""Everything that training carries from one step to the next, as one safetensors file."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from sra.alignment.base import Alignment
+from sra.core.errors import InputError
+from sra.core.files import written_whole
+from sra.core.receipts import verify_contents, write_receipt
+from sra.models.dit import DiffusionTransformer
+from sra.spec.run import RunSpec
+from sra.training.adamw import AdamW
+
+KIND = "training state"
+
+
+class TrainingState:
+    """Student, alignment head, averaged teacher and moments after `step` steps; `curve` holds one entry for each logged step.
+
+    Randomness and data order are functions of (seed, step), so there is no generator to store.
+    """
+
+    def __init__(self, spec: RunSpec, model: DiffusionTransformer, alignment: Alignment, teacher: DiffusionTransformer):
+        self.spec, self.model, self.alignment, self.teacher = spec, model, alignment, teacher
+        self.trained = {f"model.{name}": tensor for name, tensor in model.named_parameters()}
+        self.trained |= {f"alignment.{name}": tensor for name, tensor in alignment.named_parameters()}
+        self.optimizer = AdamW(self.trained, spec.training)
+        self.step = 0
+        self.curve: list[dict[str, float]] = []
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor by name, the live ones: writing into them changes the state."""
+        named = {f"student.{name}": tensor.detach() for name, tensor in self.trained.items()}
+        named |= {f"ema.{name}": tensor.detach() for name, tensor in self.teacher.named_parameters()}
+        named |= {f"first_moment.{name}": tensor for name, tensor in self.optimizer.first.items()}
+        named |= {f"second_moment.{name}": tensor for name, tensor in self.optimizer.second.items()}
+        return named
+
+    def save(self, path: Path) -> None:
+        """Write the state and its receipt; neither is ever half there."""
+        facts = {"run": self.spec.run, "fingerprint": self.spec.fingerprint, "step": self.step}
+        with written_whole(path) as temporary:
+            # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
+            metadata = {"sra": json.dumps({**facts, "curve": self.curve}, sort_keys=True)}
+            save_file({name: tensor.contiguous().cpu() for name, tensor in self.tensors().items()}, temporary, metadata)
+        write_receipt(path, KIND, **facts)
+
+    def restore(self, path: Path) -> None:
+        """Continue from the state at `path`. Raises InputError when it is damaged, of another run, or of another model."""
+        verify_contents(path, KIND)
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("sra", "{}"))
+                if about.get("fingerprint") != self.spec.fingerprint:
+                    raise InputError(
+                        f"{path}: belongs to run {about.get('run')} with other settings, not to {self.spec.run} as configured; "
+                        f"delete the run's state folder to train it anew"
+                    )
+                live = self.tensors()
+                if set(file.keys()) != set(live):
+                    raise InputError(f"{path}: holds other tensors than the model {self.spec.model.name} has; delete it and train again")
+                for name, tensor in live.items():
+                    tensor.copy_(file.get_tensor(name))
+        except SafetensorError as error:
+            raise InputError(f"{path}: not a readable safetensors file ({error}); delete it and train again") from None
+        self.step, self.curve = about["step"], about["curve"]

@@ -1,0 +1,91 @@
+"""A denoiser that records what it was asked, and the formula of guidance by hand."""
+
+import pytest
+import torch
+
+from sra.diffusion.flow import Flow
+from sra.diffusion.guidance import Guided
+from sra.spec.method import Guidance, Sampler
+
+NULL = 10
+
+
+class Recorder:
+    """Output = label + channel number; remembers batch sizes and labels."""
+
+    def __init__(self, out_channels=4):
+        self.out_channels, self.sizes, self.labels = out_channels, [], []
+
+    def __call__(self, x, timestep, labels):
+        self.sizes.append(len(x))
+        self.labels.append(labels.tolist())
+        channels = torch.arange(self.out_channels).view(1, -1, 1, 1)
+        return (labels.view(-1, 1, 1, 1) + channels).to(x.dtype).expand(-1, -1, *x.shape[2:])
+
+
+def guided(recorder, **guidance):
+    call = Guided(recorder, Guidance(**guidance), NULL)
+    return lambda time, channels=4: call(torch.zeros(2, channels, 1, 1), torch.full((2,), time), torch.tensor([1, 2]), time)
+
+
+def test_out_is_unconditional_plus_scale_times_difference():
+    output = guided(Recorder(), scale=1.5)(0.5)
+    for sample, label in enumerate((1, 2)):
+        assert output[sample, :, 0, 0].tolist() == [NULL + c + 1.5 * (label - NULL) for c in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("channels", "out", "expected"),
+    [
+        (4, 4, [True, True, True, False]),
+        (4, 8, [True, True, True, False, False, False, False, False]),  # learnt variances are never guided
+        (1, 2, [True, False]),
+    ],
+)
+def test_first_three_leaves_the_rest_to_the_condition(channels, out, expected):
+    output = guided(Recorder(out), scale=3.0, channels="first_three")(0.5, channels)[0, :, 0, 0].tolist()
+    assert output == [(NULL + 3.0 * (1 - NULL) if yes else 1) + c for c, yes in enumerate(expected)]
+
+
+def test_all_channels_stops_at_the_variances():
+    output = guided(Recorder(8), scale=2.0)(0.5)[0, :, 0, 0].tolist()
+    assert output == [NULL + c + 2.0 * (1 - NULL) for c in range(4)] + [1 + c for c in range(4, 8)]
+
+
+def test_batch_is_doubled_inside_the_interval_alone_ends_included():
+    recorder = Recorder()
+    call = guided(recorder, scale=1.8, interval=(0.1, 0.7))
+    for time in (0.0, 0.1, 0.4, 0.7, 0.71):
+        call(time)
+    assert recorder.sizes == [2, 4, 4, 4, 2]
+    assert recorder.labels[1] == [1, 2, NULL, NULL]
+
+
+def test_scale_one_never_doubles():
+    recorder = Recorder()
+    guided(recorder, scale=1.0)(0.5)
+    assert recorder.sizes == [2]
+
+
+def test_the_papers_sampler_doubles_172_of_250_evaluations():
+    recorder = Recorder()
+    sampler = Sampler(kind="sde", evaluations=250, guidance=Guidance(scale=1.8, interval=(0.0, 0.7)))
+    noise = torch.zeros(1, 4, 1, 1)
+    Flow().sample(recorder, sampler, noise, torch.tensor([1]), NULL, lambda: noise)
+    assert (recorder.sizes.count(1), recorder.sizes.count(2)) == (78, 172)
+    assert recorder.sizes == sorted(recorder.sizes)
+
+
+def test_both_halves_of_a_heun_step_follow_its_first_time():
+    recorder = Recorder()
+    sampler = Sampler(kind="ode_heun", evaluations=7, guidance=Guidance(scale=1.8, interval=(0.5, 1.0)))
+    noise = torch.zeros(1, 4, 1, 1)
+    Flow().sample(recorder, sampler, noise, torch.tensor([1]), NULL, lambda: noise)
+    # Steps start at 1, 0.75, 0.5 and 0.25; the step from 0.5 looks at 0.25 with guidance too.
+    assert recorder.sizes == [2, 2, 2, 2, 2, 2, 1]
+
+
+def test_more_guidance_moves_further_from_the_unconditional_output():
+    far, near = (guided(Recorder(), scale=scale)(0.5) for scale in (4.0, 1.5))
+    unconditional = guided(Recorder(), scale=1.0)(0.5) + NULL - torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)
+    assert (far - unconditional).abs().min() > (near - unconditional).abs().max()

@@ -1,0 +1,51 @@
+"""A model's folder never holds the weights of one model beside the config of another."""
+
+import pytest
+import torch
+
+from sra.core.receipts import receipt_path
+from sra.encoders.folders import reproducible_training, saved_whole
+
+
+def save(folder, config, weights, fail=False):
+    with saved_whole(folder, "weights") as temporary:
+        (temporary / "config").write_text(config)
+        (temporary / "weights").write_text(weights)
+        if fail:
+            raise RuntimeError("disk full")
+
+
+def contents(folder):
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+def test_a_second_save_replaces_the_first_and_its_receipt(tmp_path):
+    save(tmp_path / "model", "old", "old")
+    receipt_path(tmp_path / "model" / "weights").write_text("of the old weights")
+    save(tmp_path / "model", "new", "new")
+    assert contents(tmp_path / "model") == {"config": "new", "weights": "new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_save_changes_nothing(tmp_path):
+    save(tmp_path / "model", "old", "old")
+    with pytest.raises(RuntimeError, match="disk full"):
+        save(tmp_path / "model", "new", "new", fail=True)
+    assert contents(tmp_path / "model") == {"config": "old", "weights": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_training_settings_hold_inside_and_are_put_back():
+    torch.manual_seed(7)
+    expected = torch.randn(2)
+    torch.manual_seed(7)
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with reproducible_training(3) as generator:
+        assert torch.get_num_threads() == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        first = torch.randn(2), torch.randn(2, generator=generator)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert torch.equal(torch.randn(2), expected)
+    with reproducible_training(3) as generator:
+        assert torch.equal(torch.randn(2), first[0])
+        assert torch.equal(torch.randn(2, generator=generator), first[1])

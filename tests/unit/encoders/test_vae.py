@@ -1,0 +1,108 @@
+"""The wrapper against diffusers' own classes, on small autoencoders with random or briefly trained weights."""
+
+import json
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+from sra.core.errors import InputError
+from sra.encoders.pixels import from_uint8
+from sra.encoders.vae import WEIGHTS, Vae, VaeTraining, reconstruction_error, train_vae
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randint(256, (6, 16, 16, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    network = AutoencoderKL(block_out_channels=(4,), norm_num_groups=2, latent_channels=2, scaling_factor=0.25)
+    folder = tmp_path_factory.mktemp("vae")
+    network.save_pretrained(folder)
+    return folder
+
+
+def test_moments_are_means_then_deviations_of_the_posterior(folder, images):
+    moments = Vae.load(folder).encode_moments(images)
+    posterior = AutoencoderKL.from_pretrained(folder).encode(from_uint8(images)).latent_dist
+    assert moments.shape == (6, 4, 16, 16)
+    assert moments.dtype == torch.float32
+    assert torch.allclose(moments[:, :2], posterior.mean, atol=1e-6)
+    assert torch.allclose(moments[:, 2:], (posterior.logvar / 2).exp(), atol=1e-6)
+
+
+def test_decoding_undoes_the_scale(folder):
+    vae = Vae.load(folder)
+    latents = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert vae.scaling_factor == 0.25
+    expected = AutoencoderKL.from_pretrained(folder).decode(latents * 4).sample
+    assert torch.allclose(vae.decode(latents), expected, atol=1e-6)
+
+
+def test_nothing_in_it_trains(folder, images):
+    vae = Vae.load(folder)
+    assert not vae.network.training
+    assert not vae.encode_moments(images).requires_grad
+    assert not any(parameter.requires_grad for parameter in vae.network.parameters())
+
+
+def test_float_images_are_refused(folder, images):
+    with pytest.raises(ValueError, match="expected uint8 images"):
+        Vae.load(folder).encode_moments(images.float() / 255)
+
+
+def test_a_folder_that_does_not_exist_says_what_to_fetch(tmp_path):
+    with pytest.raises(InputError, match=r"no such folder; fetch config\.json and diffusion_pytorch_model\.safetensors .* put them in"):
+        Vae.load(tmp_path / "sd_vae")
+
+
+@pytest.mark.parametrize("missing", ["config.json", WEIGHTS])
+def test_a_folder_with_half_a_model_is_refused(folder, tmp_path, missing):
+    for file in ("config.json", WEIGHTS):
+        if file != missing:
+            (tmp_path / file).write_bytes((folder / file).read_bytes())
+    with pytest.raises(InputError, match=f"{missing} is missing; fetch"):
+        Vae.load(tmp_path)
+
+
+def test_pickled_weights_are_not_an_alternative(folder, tmp_path):
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    torch.save({}, tmp_path / "diffusion_pytorch_model.bin")
+    with pytest.raises(InputError, match="safetensors is missing"):
+        Vae.load(tmp_path)
+
+
+def test_truncated_weights_are_refused_in_one_line(folder, tmp_path):
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    (tmp_path / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-100])
+    with pytest.raises(InputError, match="cannot be loaded") as caught:
+        Vae.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_training_learns_and_repeats_byte_for_byte(tmp_path):
+    # Flat images of one level each: five steps are too few, forty are enough to beat the grey image.
+    levels = torch.tensor([0, 60, 190, 255], dtype=torch.uint8).repeat(8)
+    images = levels.view(-1, 1, 1, 1).expand(-1, 32, 32, 3).contiguous()
+    training = VaeTraining(steps=40, batch=8)
+    vae = train_vae(images, tmp_path / "a", seed=0, training=training)
+    train_vae(images, tmp_path / "b", seed=0, training=training)
+    train_vae(images, tmp_path / "c", seed=1, training=VaeTraining(steps=2, batch=8))
+    read = {name: [(tmp_path / name / file).read_bytes() for file in ("config.json", WEIGHTS)] for name in "abc"}
+    assert read["a"] == read["b"]
+    assert read["a"][1] != read["c"][1]
+    assert reconstruction_error(vae, images) < 0.2 * (images.double() / 255).var().item()
+    assert reconstruction_error(Vae.load(tmp_path / "c"), images) > 5 * reconstruction_error(vae, images)
+
+
+def test_the_factor_makes_latents_of_unit_deviation(tmp_path):
+    images = torch.randint(256, (32, 32, 32, 3), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    vae = train_vae(images, tmp_path, seed=0, training=VaeTraining(steps=2, batch=8))
+    assert json.loads((tmp_path / "config.json").read_text())["scaling_factor"] == vae.scaling_factor
+    mean, std = vae.encode_moments(images).chunk(2, dim=1)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3))
+    assert ((mean + std * noise) * vae.scaling_factor).std().item() == pytest.approx(1, abs=0.03)
+    assert mean.shape == (32, 4, 8, 8)

@@ -1,0 +1,96 @@
+# Tables, figures and the report. These rules read scores and render; none of them computes one.
+
+
+report_needs = plan.needs("report")
+
+
+rule render_table:
+    """One table of the paper, published beside reproduced."""
+    input:
+        table="report/tables/{table}.yaml",
+        published=lambda wildcards: plan.published_of(wildcards.table),
+        scores=plan.scores_of_table,
+    output:
+        json="results/{preset}/tables/{table}.json",
+        csv="results/{preset}/tables/{table}.csv",
+        html="results/{preset}/tables/{table}.html",
+        tex="results/{preset}/tables/{table}.tex",
+        md="results/{preset}/tables/{table}.md",
+    log:
+        "results/{preset}/logs/table/{table}.log",
+    benchmark:
+        "results/{preset}/benchmarks/table/{table}.tsv"
+    threads: 1
+    resources:
+        mem_mb=report_needs.mem_mb,
+        runtime=report_needs.runtime,
+    params:
+        source=plan.source("reporting"),
+    message:
+        "render {wildcards.table}"
+    shell:
+        "sra table {wildcards.table} --preset {wildcards.preset} 2> {log}"
+
+
+rule render_figure:
+    """One figure of the paper, drawn from scores or samples."""
+    input:
+        figure="report/figures/{figure}.yaml",
+        published=lambda wildcards: plan.published_of(wildcards.figure),
+        scores=plan.scores_of_figure,
+        samples=plan.samples_of_figure,
+    output:
+        json="results/{preset}/figures/{figure}.json",
+        svg="results/{preset}/figures/{figure}.svg",
+        png="results/{preset}/figures/{figure}.png",
+    log:
+        "results/{preset}/logs/figure/{figure}.log",
+    benchmark:
+        "results/{preset}/benchmarks/figure/{figure}.tsv"
+    threads: 1
+    resources:
+        mem_mb=report_needs.mem_mb,
+        runtime=report_needs.runtime,
+    params:
+        source=plan.source("reporting"),
+    message:
+        "draw {wildcards.figure}"
+    shell:
+        "sra figure {wildcards.figure} --preset {wildcards.preset} 2> {log}"
+
+
+rule render_report:
+    """One self-contained page of all tables and figures."""
+    input:
+        tables=plan.report_tables,
+        figures=plan.report_figures,
+    output:
+        page="results/{preset}/report.html",
+    log:
+        "results/{preset}/logs/report.log",
+    benchmark:
+        "results/{preset}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=report_needs.mem_mb,
+        runtime=report_needs.runtime,
+    params:
+        source=plan.source("reporting"),
+    message:
+        "render the report"
+    shell:
+        "sra report --preset {wildcards.preset} 2> {log}"
+
+
+rule refresh:
+    """Render every table, figure and the report again from the scores that exist; nothing is trained, missing cells say so."""
+    log:
+        f"results/{plan.preset}/logs/refresh.log",
+    threads: 1
+    resources:
+        mem_mb=report_needs.mem_mb,
+        runtime=report_needs.runtime,
+    message:
+        "render again from the existing scores"
+    shell:
+        "sra refresh --preset {plan.preset} 2> {log}"

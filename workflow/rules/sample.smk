@@ -1,0 +1,57 @@
+# Sampling: shards that any number of jobs may share, packed in index order.
+
+
+sample_needs = plan.needs("sample")
+
+
+rule sample_shard:
+    """Draw, decode and store one shard. Image i is a function of (seed, i), whatever the shards and batches."""
+    input:
+        config="results/{preset}/runs/{run}/config.json",
+        weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
+        vae=plan.vae_weights,
+    output:
+        shard=temp("results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/shard_{shard}_of_{shards}.npz"),
+    log:
+        "results/{preset}/logs/sample/{run}/{milestone}/{sampler}/n{paper_count}/{shard}_of_{shards}.log",
+    benchmark:
+        "results/{preset}/benchmarks/sample/{run}/{milestone}/{sampler}/n{paper_count}/{shard}_of_{shards}.tsv"
+    threads: sample_needs.threads
+    resources:
+        gpu=sample_needs.gpu,
+        mem_mb=sample_needs.mem_mb,
+        runtime=sample_needs.runtime,
+    params:
+        sampler=plan.sampler,
+        images=plan.sample_count,
+        batch=plan.sampling_batch,
+        vae=plan.vae_source,
+    message:
+        "sample {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
+    shell:
+        "sra sample {input.config} --weights {input.weights} --vae {params.vae:q} --sampler {params.sampler:q} "
+        "--count {params.images} --shard {wildcards.shard} --shards {wildcards.shards} --batch {params.batch} "
+        "--device {config[device]} --output {output.shard} 2> {log}"
+
+
+rule pack_samples:
+    """One uncompressed npz of all shards in index order, as the ADM evaluator reads it."""
+    input:
+        shards=plan.sample_shards,
+    output:
+        samples="results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/samples.npz",
+    log:
+        "results/{preset}/logs/pack/{run}/{milestone}/{sampler}/n{paper_count}.log",
+    benchmark:
+        "results/{preset}/benchmarks/pack/{run}/{milestone}/{sampler}/n{paper_count}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        images=plan.sample_count,
+    message:
+        "pack the samples of {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
+    shell:
+        "sra pack --count {params.images} --milestone {wildcards.milestone} --sampler-name {wildcards.sampler} "
+        "--paper-count {wildcards.paper_count} --output {output.samples} {input.shards:q} 2> {log}"

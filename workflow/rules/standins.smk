@@ -1,0 +1,73 @@
+# Small models trained here that stand for downloaded ones at small presets; saved and loaded through the same classes.
+
+
+standin_needs = plan.needs("standin")
+
+
+rule train_vae:
+    """Train the small autoencoder that stands for the SD-VAE."""
+    input:
+        index="results/shared/{dataset}/index.json",
+    output:
+        config="results/shared/{dataset}/vae/{vae}/config.json",
+        weights="results/shared/{dataset}/vae/{vae}/diffusion_pytorch_model.safetensors",
+    log:
+        "results/shared/{dataset}/logs/train_vae/{vae}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/train_vae/{vae}.tsv"
+    threads: standin_needs.threads
+    resources:
+        mem_mb=standin_needs.mem_mb,
+        runtime=standin_needs.runtime,
+    params:
+        folder=subpath(output.weights, parent=True),
+    message:
+        "train the autoencoder {wildcards.vae}"
+    shell:
+        "sra train-vae --index {input.index} --output {params.folder} 2> {log}"
+
+
+rule train_encoder:
+    """Train the small vision transformer that stands for an external encoder."""
+    input:
+        index="results/shared/{dataset}/index.json",
+    output:
+        config="results/shared/{dataset}/encoder/{encoder}/config.json",
+        weights="results/shared/{dataset}/encoder/{encoder}/model.safetensors",
+    log:
+        "results/shared/{dataset}/logs/train_encoder/{encoder}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/train_encoder/{encoder}.tsv"
+    threads: standin_needs.threads
+    resources:
+        mem_mb=standin_needs.mem_mb,
+        runtime=standin_needs.runtime,
+    params:
+        folder=subpath(output.weights, parent=True),
+    message:
+        "train the encoder {wildcards.encoder}"
+    shell:
+        "sra train-encoder --index {input.index} --output {params.folder} 2> {log}"
+
+
+rule train_extractor:
+    """Train the small classifier that stands for the FID Inception network."""
+    input:
+        index="results/shared/{dataset}/index.json",
+    output:
+        config="results/shared/{dataset}/extractor/{extractor}/config.json",
+        weights="results/shared/{dataset}/extractor/{extractor}/model.safetensors",
+    log:
+        "results/shared/{dataset}/logs/train_extractor/{extractor}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/train_extractor/{extractor}.tsv"
+    threads: standin_needs.threads
+    resources:
+        mem_mb=standin_needs.mem_mb,
+        runtime=standin_needs.runtime,
+    params:
+        folder=subpath(output.weights, parent=True),
+    message:
+        "train the feature extractor {wildcards.extractor}"
+    shell:
+        "sra train-extractor --index {input.index} --output {params.folder} 2> {log}"

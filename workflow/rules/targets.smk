@@ -1,0 +1,36 @@
+# Names for what people ask for: tables, figures, and each table and figure by its name in the paper.
+
+
+localrules:
+    tables,
+    figures,
+
+
+rule tables:
+    input:
+        [file for table in plan.tables() for file in plan.table_files(table)],
+
+
+rule figures:
+    input:
+        [file for figure in plan.figures() for file in plan.figure_files(figure)],
+
+
+for table in plan.tables():
+
+    rule:
+        name:
+            table
+        input:
+            plan.table_files(table),
+        localrule: True
+
+
+for figure in plan.figures():
+
+    rule:
+        name:
+            figure
+        input:
+            plan.figure_files(figure),
+        localrule: True

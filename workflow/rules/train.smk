@@ -1,0 +1,83 @@
+# Training: a chain of segments, one job from milestone to milestone.
+
+
+train_needs = plan.needs("train")
+
+
+rule resolve_run:
+    """Write the run's own config.json. It changes only when this run changes, so editing one run retrains that run alone."""
+    output:
+        config="results/{preset}/runs/{run}/config.json",
+    log:
+        "results/{preset}/logs/resolve_run/{run}.log",
+    benchmark:
+        "results/{preset}/benchmarks/resolve_run/{run}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        fingerprint=plan.fingerprint,
+    message:
+        "resolve {wildcards.run}"
+    shell:
+        "sra resolve {wildcards.run} --preset {wildcards.preset} --expect {params.fingerprint} --output {output.config} 2> {log}"
+
+
+rule train_segment:
+    """Continue one run from its previous point to a milestone; resumable inside the segment."""
+    input:
+        config="results/{preset}/runs/{run}/config.json",
+        latents=plan.latents_of,
+        features=plan.features_of,
+        previous=plan.previous_state,
+    output:
+        state="results/{preset}/runs/{run}/state/{point,m[0-9]+[km]}.safetensors",
+        curve="results/{preset}/runs/{run}/curve/{point}.jsonl",
+    log:
+        "results/{preset}/logs/train/{run}/{point}.log",
+    benchmark:
+        "results/{preset}/benchmarks/train/{run}/{point}.tsv"
+    threads: train_needs.threads
+    resources:
+        gpu=train_needs.gpu,
+        mem_mb=train_needs.mem_mb,
+        runtime=train_needs.runtime,
+    params:
+        step=plan.step,
+        minutes=plan.rolling_minutes,
+        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
+    message:
+        "train {wildcards.run} to {wildcards.point}"
+    shell:
+        "sra train {input.config} --latents {input.latents} {params.features} {params.previous} --until {params.step} "
+        "--rolling-minutes {params.minutes} --device {config[device]} --state {output.state} --curve {output.curve} 2> {log}"
+
+
+use rule train_segment as train_between with:
+    # A boundary between two milestones, needed only by the next segment.
+    output:
+        state=temp("results/{preset}/runs/{run}/state/{point,s[0-9]+}.safetensors"),
+        curve="results/{preset}/runs/{run}/curve/{point}.jsonl",
+
+
+rule export_ema:
+    """The averaged weights of a milestone alone: what is sampled, evaluated and shared."""
+    input:
+        config="results/{preset}/runs/{run}/config.json",
+        state="results/{preset}/runs/{run}/state/{milestone}.safetensors",
+    output:
+        weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
+    log:
+        "results/{preset}/logs/export/{run}/{milestone}.log",
+    benchmark:
+        "results/{preset}/benchmarks/export/{run}/{milestone}.tsv"
+    threads: 1
+    resources:
+        mem_mb=train_needs.mem_mb,
+        runtime=10,
+    message:
+        "export the averaged weights of {wildcards.run} at {wildcards.milestone}"
+    shell:
+        "sra export {input.config} --state {input.state} --output {output.weights} 2> {log}"

@@ -137,7 +137,7 @@ class Ddpm:
             predicted, variance = guided(state, timestep, labels, chain[index] / self.steps).float().chunk(2, dim=1)
             state, log_variance = reverse_step(schedule.at(torch.full_like(timestep, index)), state, predicted, variance)
             if index > 0:
-                state = state + (log_variance / 2).exp() * draw().to(state.dtype)
+                state = state + (log_variance / 2).exp() * draw().to(state)
         return state
 
 

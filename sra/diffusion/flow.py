@@ -91,7 +91,7 @@ def euler_maruyama(velocity: Velocity, state: Tensor, grid: list[float], draw: C
         drift = v - diffusion / 2 * score_from_velocity(v, state, time)
         state = state + step * drift
         if following > 0:
-            state = state + (diffusion * -step) ** 0.5 * draw().to(state.dtype)
+            state = state + (diffusion * -step) ** 0.5 * draw().to(state)
     return state
 
 

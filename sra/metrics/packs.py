@@ -1,7 +1,4 @@
-"""Uncompressed npz archives: written with the same bytes for the same arrays, read without loading or unpickling them.
-
-numpy's own writer stamps each member with the clock.
-"""
+"""Reading npz archives of any writer: checksums compared, large members mapped instead of loaded, nothing unpickled."""
 
 import zipfile
 import zlib
@@ -10,19 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.files import written_whole
 
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip member can carry
 LOCAL_HEADER_BYTES = 30
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays in the given order; equal arrays give equal bytes. `np.load` reads the file."""
-    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
-            with archive.open(member, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

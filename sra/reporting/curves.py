@@ -230,8 +230,8 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
         if paper:
             # Hollow, and joined at most to each other by a thin line, so that they never read as a curve of ours.
             thin = 0.0 if side.ours else 0.6
-            hollow = {"markerfacecolor": "white", "markeredgewidth": 1.0, "markersize": 4.5}
-            axes.plot(*zip(*paper, strict=True), color=style.colour, linewidth=thin, marker=style.marker, zorder=2, **hollow)
+            hollow = {"markerfacecolor": "none" if side.ours else side.plate, "markeredgewidth": 1.0, "markersize": 4.5}
+            axes.plot(*zip(*paper, strict=True), color=style.colour, linewidth=thin, marker=style.marker, zorder=4, **hollow)
         if ours or paper:
             ends.append((max(step for step, _ in ours + paper), (ours or paper)[-1][1], style))
     if absent:

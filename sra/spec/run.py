@@ -8,7 +8,7 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import sha256_of_json
 from sra.spec.base import Strict
 from sra.spec.method import AlignmentOptions, BaselineOptions, Ema, Experiment, Process, RampEma, Recipe, RepaOptions, RunRow, Share, SraOptions
-from sra.spec.scale import PAPER_SIZES, Latent, Preset, scaled_block, scaled_learning_rate, scaled_projector_width
+from sra.spec.scale import PAPER_SIZES, Latent, Preset, scaled_block, scaled_projector_width
 
 
 class ModelSpec(Strict):
@@ -105,7 +105,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         alignment=alignment,
         training=TrainingSpec(
             batch=preset.batch,
-            learning_rate=scaled_learning_rate(recipe.optimizer.learning_rate, paper.width, here.width),
+            learning_rate=recipe.optimizer.learning_rate * preset.learning_rate_factor,
             betas=recipe.optimizer.betas,
             epsilon=recipe.optimizer.epsilon,
             weight_decay=recipe.optimizer.weight_decay,

@@ -1,7 +1,8 @@
 """The scale side: what a preset may vary and an experiment may not, and the functions that carry a method to another scale.
 
 The paper's experiments are fixed in units of its own training (block 8 of 12, decay 0.9999 over 400K steps, learning rate 1e-4 at
-width 768). Each function here maps one such unit; the `paper` preset maps every one of them to itself.
+width 768). Each function here maps one such unit; the `paper` preset maps every one of them to itself. The learning rate needs no function:
+narrow models on short runs want a higher one, and the preset names one factor for all of its runs.
 """
 
 from typing import Literal
@@ -62,6 +63,7 @@ class Preset(Strict):
     batch: PositiveInt
     milestones: dict[str, PositiveInt] = Field(description="step of each milestone of the paper; milestones left out are not run")
     paper_steps_per_step: PositiveFloat
+    learning_rate_factor: PositiveFloat = Field(1.0, description="times the recipe's learning rate, for every run alike")
     segment_steps: PositiveInt | None = Field(None, description="longest training job; None trains from milestone to milestone")
     rolling_minutes: PositiveFloat = 10.0
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -82,11 +84,6 @@ def scaled_block(block: int, paper_depth: int, depth: int) -> int:
     if not 1 <= block <= paper_depth:
         raise ValueError(f"block {block} does not exist in a model of {paper_depth} blocks; give 1 to {paper_depth}")
     return max(1, int(block * depth / paper_depth + 0.5))
-
-
-def scaled_learning_rate(rate: float, paper_width: int, width: int) -> float:
-    """Adam's learning rate for hidden weights goes as 1 / width (muP: Yang et al. 2022, arXiv 2203.03466, Table 3)."""
-    return rate * paper_width / width
 
 
 def scaled_projector_width(projector: int, paper_width: int, width: int) -> int:

@@ -114,8 +114,8 @@ def test_fixed_interval_is_a_whole_number_of_ddpm_steps(make_run, share):
 def test_ddpm_teacher_stops_at_the_floor(make_run, floor):
     run = make_run(SraOptions(**SRA, teacher_time_floor=floor), "ddpm")
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run), SpyTeacher()
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.full((4,), 0.9), None)
-    assert teacher.timestep.tolist() == [floor, 120, 420, 810]
+    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.full((4,), 0.75), None)
+    assert teacher.timestep.tolist() == [floor, 150, 450, 840]
 
 
 def test_gradients_reach_student_and_head_but_not_the_teacher(make_run):

@@ -1,4 +1,4 @@
-"""Oracle: the weights that FACTS works out from the released formula."""
+"""Oracle: weights worked out by hand from the released formula."""
 
 import pytest
 

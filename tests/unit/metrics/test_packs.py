@@ -1,34 +1,25 @@
-"""Packs: equal arrays are equal bytes, numpy reads them, and a damaged or foreign file is named in one line."""
+"""Packs are read from any writer, and a damaged or foreign file is named in one line."""
 
 import io
-import time
 import zipfile
 
 import numpy as np
 import pytest
 
 from sra.core.errors import InputError
-from sra.metrics.packs import read_npz, write_npz
+from sra.core.npz import write_npz
+from sra.metrics.packs import read_npz
 
 ARRAYS = {"arr_0": np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3), "mu": np.linspace(0, 1, 7), "count": np.int64(5)}
 
 
-def test_what_was_written_is_read_by_us_and_by_numpy(tmp_path):
-    write_npz(tmp_path / "pack.npz", ARRAYS)
-    with np.load(tmp_path / "pack.npz", allow_pickle=False) as theirs:
-        ours = read_npz(tmp_path / "pack.npz")
-        assert list(ours) == list(theirs) == list(ARRAYS)
-        for name, array in ARRAYS.items():
-            np.testing.assert_array_equal(ours[name], array, strict=True)
-            np.testing.assert_array_equal(theirs[name], array, strict=True)
-
-
-def test_equal_arrays_give_equal_bytes_at_any_time_and_in_any_memory_order(tmp_path, monkeypatch):
-    write_npz(tmp_path / "a.npz", ARRAYS)
-    later = time.time() + 1e8
-    monkeypatch.setattr(time, "time", lambda: later)
-    write_npz(tmp_path / "b.npz", ARRAYS | {"arr_0": np.asfortranarray(ARRAYS["arr_0"])})
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+@pytest.mark.parametrize("write", [write_npz, lambda path, arrays: np.savez(path, **arrays)], ids=["ours", "numpy"])
+def test_what_was_written_is_read(tmp_path, write):
+    write(tmp_path / "pack.npz", ARRAYS)
+    found = read_npz(tmp_path / "pack.npz")
+    assert list(found) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
 
 
 def test_stored_members_are_mapped_and_cannot_be_changed(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sra.core.errors import InputError
+from sra.core.npz import write_npz
 from sra.metrics.frechet import FeatureStatistics
-from sra.metrics.packs import write_npz
 from sra.metrics.reference import Reference, chosen_images, read_reference
 
 

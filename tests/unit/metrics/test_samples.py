@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sra.core.errors import InputError
-from sra.metrics.packs import write_npz
+from sra.core.npz import write_npz
 from sra.metrics.samples import SamplePack, check_samples, find_repeats, read_samples
 
 SHAPE = (8, 8, 3)

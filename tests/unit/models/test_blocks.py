@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sra.models.blocks import Attention, Block, PatchEmbedding, TimestepEmbedding, sincos_positions
+from sra.models.blocks import Attention, Block, Mlp, PatchEmbedding, TimestepEmbedding, sincos_positions
 
 
 def test_patch_embedding_equals_the_convolution_whose_weights_it_holds():
@@ -23,6 +23,15 @@ def test_attention_equals_torch_multihead_attention():
     theirs.out_proj.load_state_dict(ours.proj.state_dict())
     x = torch.randn(2, 9, 32)
     torch.testing.assert_close(ours(x), theirs(x, x, x, need_weights=False)[0])
+
+
+def test_mlp_uses_the_tanh_form_of_gelu():
+    torch.manual_seed(0)
+    mlp, x = Mlp(8).double(), 3 * torch.randn(2, 5, 8, dtype=torch.float64)
+    hidden = x @ mlp.fc1.weight.T + mlp.fc1.bias
+    gelu = hidden / 2 * (1 + torch.tanh((2 / math.pi) ** 0.5 * (hidden + 0.044715 * hidden**3)))
+    torch.testing.assert_close(mlp(x), gelu @ mlp.fc2.weight.T + mlp.fc2.bias)
+    assert hidden.shape[2] == 32
 
 
 def test_a_block_moves_only_through_its_gates():

@@ -1,4 +1,4 @@
-"""Oracles: published parameter counts, the closed count of speed.md's formula, and what the network must be at its start."""
+"""Oracles: published and closed-form parameter counts, and what the network must be at its start."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Oracles: FACTS' parameter counts and the definition written out."""
+"""Oracles: parameter counts in closed form and the definition written out."""
 
 import pytest
 import torch

@@ -8,10 +8,10 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_json
+from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
 from sra.metrics import extractor_training
 from sra.metrics.extractors import WEIGHTS_FILE
-from sra.metrics.packs import write_npz
 from sra.spec.score import read_score
 from sra.stages import make_reference as make_reference_stage
 from sra.stages import train_extractor as train_extractor_stage

@@ -1,0 +1,54 @@
+# make run    the whole chain at the default preset, every table and figure
+# make test   the whole test suite
+# Both make .venv from the pinned requirements first. PYTHON=python3.12 chooses another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+LOCK := workflow/envs/requirements.lock
+READY := $(VENV)/.installed
+UV := $(VENV)/bin/uv
+
+.PHONY: run test report lint format lock schemas clean help
+
+run: $(READY)
+	$(VENV)/bin/snakemake --cores all --quiet host reason --rerun-incomplete --show-failed-logs
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+report: $(READY)
+	$(VENV)/bin/snakemake --cores 1 --quiet host reason refresh
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile workflow
+	$(VENV)/bin/snakemake --lint
+
+format: $(READY)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile workflow
+
+schemas: $(READY)
+	$(VENV)/bin/python -m sra.spec.schemas
+
+# Pins for every platform and Python from 3.11 on, with hashes and without any registry's address.
+lock: $(READY)
+	$(VENV)/bin/pip install --quiet uv
+	env -u UV_FIND_LINKS $(UV) pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet --output-file $(LOCK)
+	$(VENV)/bin/python workflow/envs/environment.py
+
+clean:
+	rm -rf $(VENV) .snakemake
+
+help:
+	@sed -n 's/^# //p' Makefile | head -3
+
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,77 @@
+// Sorting, copying and the theme. The page reads in full without any of it.
+"use strict";
+
+// Sorting: best first, then the reverse, then the paper's order again. Rows stay inside their group, missing values stay last.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const bodies = Array.from(table.tBodies, (body) => ({ body, rows: Array.from(body.rows) }));
+  const first = table.tHead.rows[0].querySelectorAll("th[rowspan]").length;
+  const heads = Array.from(table.tHead.rows[1].cells);
+  heads.forEach((head, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    let turns = 0;
+    button.addEventListener("click", () => {
+      turns = head.hasAttribute("aria-sort") ? (turns + 1) % 3 : 1;
+      for (const other of heads) other.removeAttribute("aria-sort");
+      const upward = (head.dataset.better === "lower") === (turns === 1);
+      if (turns) head.setAttribute("aria-sort", upward ? "ascending" : "descending");
+      for (const { body, rows } of bodies) {
+        const title = rows.filter((row) => row.classList.contains("group"));
+        const lines = rows.filter((row) => !row.classList.contains("group"));
+        body.append(...title, ...(turns ? sorted(lines, first + index, upward ? 1 : -1) : lines));
+      }
+    });
+  });
+}
+
+function sorted(rows, column, direction) {
+  const value = (row) => (row.cells[column].dataset.v === undefined ? null : Number(row.cells[column].dataset.v));
+  return rows.slice().sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === null || y === null) return (x === null) - (y === null);
+    return direction * (x - y);
+  });
+}
+
+// Copying: a button in each block of text that is meant to be taken away.
+for (const block of document.querySelectorAll("pre.copy")) {
+  const holder = document.createElement("div");
+  holder.className = "held";
+  block.replaceWith(holder);
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy: " + block.getAttribute("aria-label"));
+  button.addEventListener("click", () => {
+    navigator.clipboard.writeText(block.textContent).then(
+      () => { button.textContent = "Copied"; },
+      () => { getSelection().selectAllChildren(block); },
+    );
+  });
+  holder.append(block, button);
+}
+
+// Theme: as the system says, light, or dark; remembered where the browser allows it.
+const THEMES = ["auto", "light", "dark"];
+const theme = document.createElement("button");
+theme.type = "button";
+theme.className = "theme";
+function setTheme(name) {
+  theme.textContent = "Theme: " + name;
+  theme.value = name;
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  try { localStorage.setItem("sra-theme", name); } catch { /* files may not store */ }
+}
+let stored = null;
+try { stored = localStorage.getItem("sra-theme"); } catch { /* files may not store */ }
+setTheme(THEMES.includes(stored) ? stored : "auto");
+theme.addEventListener("click", () => setTheme(THEMES[(THEMES.indexOf(theme.value) + 1) % 3]));
+document.querySelector(".facts-line").append(" ", theme);
+
+// Printing: closed details would be missing on paper; receipts stay closed, they are for the screen.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not(.receipt)")) details.open = true;
+});

@@ -1,0 +1,233 @@
+"""`render_report`: one self-contained page from the JSON of tables and figures, scores, benchmarks and run configurations."""
+
+import base64
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from markupsafe import Markup
+
+from sra.core.files import read_json, write_text
+from sra.reporting.documents import FigureDocument, TableDocument, band_of
+from sra.reporting.html import TEMPLATES, environment
+from sra.reporting.numbers import milestone_text
+from sra.reporting.scores import Scores, load_scores
+from sra.reporting.summary import Progress, comparisons, progress_of, seconds_by_stage, verdict_sentence, wanted_by
+from sra.reporting.table_formats import to_csv
+from sra.spec.base import Strict
+from sra.spec.load import checked, load
+from sra.spec.method import ConstantEma
+from sra.spec.run import RunSpec
+from sra.spec.scale import Preset
+
+PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transformers Can Provide Representation Guidance by Themselves"
+PAPER_ID = "arXiv 2505.02831v5"
+PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
+DEFAULT_PRESET = "digits"  # of config/config.yaml
+QUIRKS = TEMPLATES.parent / "quirks.yaml"
+
+
+class Quirk(Strict):
+    """A place where paper and released code disagree. `option` names the setting that chooses; None when there is nothing to choose."""
+
+    what: str
+    paper: str
+    code: str
+    ours: str
+    option: str | None
+
+
+class Quirks(Strict):
+    quirks: list[Quirk]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its SVG as a data URI."""
+
+    document: FigureDocument
+    uri: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run as this preset trains it, in words."""
+
+    run: str
+    model: str
+    size: str
+    method: str
+    details: str
+    average: str
+    learning_rate: str
+
+
+def render_report(
+    preset_id: str,
+    preset: Preset,
+    tables_folder: Path,
+    figures_folder: Path,
+    score_files: Iterable[Path],
+    benchmark_folders: Iterable[Path],
+    runs_folder: Path,
+    output: Path,
+    commit: str | None = None,
+    date: str | None = None,
+    quirks: Path = QUIRKS,
+    templates: Path = TEMPLATES,
+) -> None:
+    """Write the page to `output`. `date` is that of the results (the page reads no clock); folders that do not exist count as empty."""
+    scores = load_scores(score_files, preset_id)
+    tables = [checked(read_json(path), TableDocument, str(path)) for path in _by_number(tables_folder, "table")]
+    pictures = [_picture(path) for path in _by_number(figures_folder, "figure")]
+    documents = [*tables, *(picture.document for picture in pictures)]
+    progress = [progress_of(document, scores, preset) for document in documents]
+    found = comparisons([picture.document for picture in pictures], scores)
+    milestone = tables[0].rows[0].score.milestone if tables else found[-1].milestone if found else "m400k"
+    style, script = ((Path(templates) / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    page = environment(templates).get_template("report.html.j2")
+    html = page.render(
+        paper={"title": PAPER_TITLE, "id": PAPER_ID, "url": PAPER_URL},
+        preset_id=preset_id,
+        preset=preset,
+        band=band_of(preset_id, preset),
+        commit=commit,
+        date=date,
+        policy=_policy(style, script),
+        # Our own two files, hashed in the policy above; everything else on the page is escaped.
+        style=Markup(style),
+        script=Markup(script),
+        tables=tables,
+        pictures=pictures,
+        csv_of=to_csv,
+        folder_of={"tables": _relative(tables_folder, output), "figures": _relative(figures_folder, output)},
+        progress=progress,
+        done=_unique_done(documents, scores, preset),
+        verdict=verdict_sentence(found, milestone, preset_id, preset),
+        verdict_milestone=milestone_text(milestone),
+        comparisons=found,
+        seconds=seconds_by_stage(benchmark_folders),
+        facts=_Facts(scores),
+        trained=_trained(Path(runs_folder), scores),
+        stale=_stale(Path(runs_folder), scores),
+        used_in=_used_in(tables, [picture.document for picture in pictures], scores),
+        quirks=load(quirks, Quirks).quirks,
+        commands=_commands(preset_id, documents),
+    )
+    write_text(output, html)
+
+
+def _by_number(folder: Path, kind: str) -> list[Path]:
+    """`table_1.json`, `table_6.json`, `table_10.json`: in the paper's order."""
+
+    def order(path: Path) -> tuple[int, str]:
+        number = path.stem.removeprefix(f"{kind}_")
+        return int("".join(filter(str.isdigit, number)) or 0), number
+
+    return sorted(Path(folder).glob(f"{kind}_*.json"), key=order)
+
+
+def _picture(path: Path) -> Picture:
+    svg = path.with_suffix(".svg").read_bytes()
+    return Picture(checked(read_json(path), FigureDocument, str(path)), f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}")
+
+
+def _policy(style: str, script: str) -> str:
+    """Content security policy: our one style and one script by hash, pictures from data URIs, nothing else."""
+
+    def source(text: str) -> str:
+        return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    return f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _relative(folder: Path, output: Path) -> str:
+    """The way from the page to a folder beside it, for download links that hold no machine's path."""
+    return Path(os.path.relpath(folder, Path(output).parent)).as_posix()
+
+
+def _commands(preset_id: str, documents: list[TableDocument | FigureDocument]) -> list[tuple[str, str]]:
+    """What each command does, and the command. The digits are the default, another preset is named."""
+    named = "" if preset_id == DEFAULT_PRESET else f" --config preset={preset_id}"
+    everything = "make run" if preset_id == DEFAULT_PRESET else f"snakemake --cores 2 all{named}"
+    again = ("Draw every table, figure and this page again from the scores that exist", f"snakemake --cores 2 refresh{named}")
+    ones = [(f"Build {document.number} and what it needs", f"snakemake --cores 2 {document.id}{named}") for document in documents]
+    return [("Run everything that is missing, then this page", everything), again, *ones]
+
+
+def _unique_done(documents: list[TableDocument | FigureDocument], scores: Scores, preset: Preset) -> Progress:
+    """All documents together: a score shared by many counts once."""
+    wanted = list(dict.fromkeys(item for document in documents for item in wanted_by(document)))
+    reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
+    done = sum(scores.find(run, score) is not None for run, score in reachable)
+    return Progress("all", "All", "all tables and figures", done, len(reachable), len(wanted) - len(reachable))
+
+
+class _Facts:
+    """What the scores share, for the summary and the provenance."""
+
+    def __init__(self, scores: Scores):
+        self.files = sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name))
+        records = [file.record for file in self.files]
+        self.extractors = {(r.extractor.name, r.extractor.sha256, r.extractor.held_out_accuracy) for r in records}
+        self.references = sorted({(r.reference.sha256, r.reference.images) for r in records})
+        self.devices = sorted({r.device for r in records})
+        self.versions = sorted({(package, version) for r in records for package, version in r.versions.items()})
+        self.warned = sum(bool(r.warnings) for r in records)
+        self.guided = [r for r in records if _is_guided(r.sampler) and "label_agreement" in r.metrics]
+
+
+def _is_guided(sampler: dict) -> bool:
+    guidance = sampler.get("guidance")
+    return isinstance(guidance, dict) and guidance.get("scale", 1.0) != 1.0
+
+
+def _used_in(tables: list[TableDocument], figures: list[FigureDocument], scores: Scores) -> dict[str, list[TableDocument | FigureDocument]]:
+    """By hash of the score file: where its numbers stand."""
+    places: dict[str, list] = {}
+    for document in [*tables, *figures]:
+        for run, score in wanted_by(document):
+            file = scores.find(run, score)
+            if file:
+                places.setdefault(file.sha256, []).append(document)
+    return places
+
+
+def _configurations(runs_folder: Path) -> dict[str, RunSpec]:
+    paths = sorted(runs_folder.glob("*/config.json"))
+    return {spec.run: spec for spec in (checked(read_json(path), RunSpec, str(path)) for path in paths)}
+
+
+def _stale(runs_folder: Path, scores: Scores) -> list[str]:
+    """Runs whose scores were made from another configuration than the one that lies there now."""
+    specs = _configurations(runs_folder)
+    return sorted({file.record.run for file in scores if file.record.run in specs and file.record.fingerprint != specs[file.record.run].fingerprint})
+
+
+def _trained(runs_folder: Path, scores: Scores) -> list[Trained]:
+    """The runs behind the scores, by model and then by name."""
+    scored = {file.record.run for file in scores}
+    specs = [spec for spec in _configurations(runs_folder).values() if spec.run in scored]
+    return [_as_trained(spec) for spec in sorted(specs, key=lambda spec: (spec.family != "sit", spec.model.width, spec.run))]
+
+
+def _as_trained(spec: RunSpec) -> Trained:
+    alignment, ema = spec.alignment, spec.training.ema
+    details = "generation loss alone"
+    if alignment.method == "sra":
+        interval = f"k ~ U[0, {alignment.max_interval:g})" if alignment.interval == "uniform" else f"k = {alignment.max_interval:g}"
+        head = "with head" if alignment.head == "mlp" else "without head"
+        details = f"blocks {alignment.student_block} → {alignment.teacher_block}, {interval}, λ {alignment.weight:g}, {alignment.distance}, {head}"
+    elif alignment.method == "repa":
+        details = f"block {alignment.block}, encoder {alignment.encoder}, λ {alignment.weight:g}"
+    return Trained(
+        run=spec.run,
+        model=spec.model.name,
+        size=f"{spec.model.depth} × {spec.model.width}",
+        method={"none": "baseline", "sra": "SRA", "repa": "REPA"}[alignment.method],
+        details=details,
+        average=f"{ema.decay:.4g}" if isinstance(ema, ConstantEma) else f"{ema.start:.4g} to {ema.end:.4g}",
+        learning_rate=f"{spec.training.learning_rate:.3g}",
+    )

@@ -1,0 +1,149 @@
+"""What the page says first: how much was run, for how long, and whether SRA beat its baseline here. Every sentence is computed."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sra.core.errors import InputError
+from sra.reporting.documents import CurvesDocument, FigureDocument, GridDocument, TableDocument
+from sra.reporting.numbers import METRIC_NAMES, milestone_text, number_text, steps_of_milestone
+from sra.reporting.scores import Scores
+from sra.spec.display import Metric, ScoreOf
+from sra.spec.scale import Preset
+
+COMPARED: tuple[tuple[Metric, Literal["lower", "higher"]], ...] = (("fid", "lower"), ("is", "higher"))
+
+# Rendering is not part of the cost of a number, and counting it would change the page each time it is rendered.
+STAGES_NOT_COUNTED = ("table", "figure", "report")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """SRA against the baseline of the same model: same milestone, sampler and sample count."""
+
+    model: str
+    milestone: str
+    metric: Metric
+    baseline: float
+    sra: float
+    outcome: Literal["better", "worse", "equal"]
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        return number_text(self.baseline, ".2f"), number_text(self.sra, ".2f")
+
+
+def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Comparison]:
+    """Every pair of baseline and SRA in the curves, by FID and by IS, in order of steps and panels."""
+    found = []
+    for figure in figures:
+        if not isinstance(figure, CurvesDocument):
+            continue
+        for panel in figure.panels:
+            runs = {line.method: line.run for line in panel.lines}
+            if {"none", "sra"} <= set(runs):
+                for milestone in dict.fromkeys(point.milestone for line in panel.lines for point in line.points):
+                    score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
+                    found += _pair(panel.title, runs["none"], runs["sra"], score, scores)
+    return sorted(found, key=lambda comparison: steps_of_milestone(comparison.milestone))
+
+
+def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[Comparison]:
+    baseline, sra = scores.find(baseline_run, score), scores.find(sra_run, score)
+    if baseline is None or sra is None:
+        return []
+    found = []
+    for metric, better in COMPARED:
+        before, after = baseline.record.metrics.get(metric), sra.record.metrics.get(metric)
+        if before is not None and after is not None:
+            gain = before - after if better == "lower" else after - before
+            outcome = "equal" if gain == 0 else "better" if gain > 0 else "worse"
+            found.append(Comparison(model, score.milestone, metric, before, after, outcome))
+    return found
+
+
+def verdict_sentence(found: list[Comparison], milestone: str, preset_id: str, preset: Preset) -> str:
+    """Whether SRA was better than its baseline, in plain words: at the tables' milestone, then over all. One seed proves nothing, and it says so."""
+    caveat = "" if preset.comparable else " This preset exercises the method, it does not prove or disprove the paper."
+    if not found:
+        return f"No pair of SRA and its baseline has been scored yet, so nothing can be said about SRA here.{caveat}"
+    here = [comparison for comparison in found if comparison.milestone == milestone]
+    place = f"On preset {preset_id} ({preset.title})"
+    if not here:
+        return f"{place}, SRA {_count_words(found)} at all milestones together; none at {milestone_text(milestone)}. One seed each.{caveat}"
+    models = len({comparison.model for comparison in here})
+    metrics = " and ".join(dict.fromkeys(METRIC_NAMES[comparison.metric] for comparison in here))
+    first = (
+        f"{place}, SRA {_count_words(here)} at {milestone_text(milestone)} ({metrics} of {models} model{'s' if models != 1 else ''}, one seed each)"
+    )
+    if len(here) == len(found):
+        return f"{first}.{caveat}"
+    return f"{first}; over all milestones it {_count_words(found)}.{caveat}"
+
+
+def _count_words(found: list[Comparison]) -> str:
+    """`is worse than its baseline in 9 of 12 comparisons`; the larger side is named, both when they are level."""
+    count = {outcome: sum(comparison.outcome == outcome for comparison in found) for outcome in ("better", "worse", "equal")}
+    total = f"{len(found)} comparison{'s' if len(found) != 1 else ''}"
+    equal = f" and equal to it in {count['equal']}" if count["equal"] else ""
+    if count["better"] == count["worse"]:
+        return f"is better than its baseline in {count['better']} and worse in {count['worse']} of {total}{equal}"
+    word = "better" if count["better"] > count["worse"] else "worse"
+    return f"is {word} than its baseline in {count[word]} of {total}{equal}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Scores shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it."""
+
+    id: str
+    number: str
+    title: str
+    done: int
+    wanted: int
+    beyond: int
+
+
+def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset: Preset) -> Progress:
+    wanted = wanted_by(document)
+    reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
+    done = sum(scores.find(run, score) is not None for run, score in reachable)
+    return Progress(document.id, document.number, document.title, done, len(reachable), len(wanted) - len(reachable))
+
+
+def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, ScoreOf]]:
+    """The scores behind a document, each once."""
+    if isinstance(document, TableDocument):
+        found = [(row.run, row.score) for row in document.rows if row.run]
+    elif isinstance(document, GridDocument):
+        found = [(block.run, document.score) for block in document.blocks]
+    else:
+        found = [
+            (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples))
+            for panel in document.panels
+            for line in panel.lines
+            for point in line.points
+            if point.planned
+        ]
+    return list(dict.fromkeys(found))
+
+
+def seconds_by_stage(folders: Iterable[Path]) -> dict[str, float]:
+    """Seconds of all jobs by stage, from Snakemake's benchmark files `<folder>/<stage>/**.tsv` (column `s`), or `<folder>/<stage>.tsv`."""
+    total: dict[str, float] = {}
+    for folder in map(Path, folders):
+        for path in sorted(folder.rglob("*.tsv")):
+            stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
+            if stage not in STAGES_NOT_COUNTED:
+                total[stage] = total.get(stage, 0.0) + _seconds(path)
+    return dict(sorted(total.items()))
+
+
+def _seconds(path: Path) -> float:
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{path}: not a Snakemake benchmark file with a column `s`; delete it, its job is not run again for it") from None

@@ -1,0 +1,49 @@
+"""JSON schemas of every typed file, generated from the models: `python -m sra.spec.schemas` writes them to `workflow/schemas`.
+
+Editors complete and check YAML by them; a test fails when they lag behind the models.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from sra.core.files import write_text
+from sra.spec.assets import DatasetEntry, WeightsEntry
+from sra.spec.config import UserConfig
+from sra.spec.display import FigureSpec, TableSpec
+from sra.spec.method import Experiment, Recipe, Samplers
+from sra.spec.run import RunSpec
+from sra.spec.scale import Preset
+from sra.spec.score import ScoreRecord
+
+FOLDER = Path("workflow/schemas")
+
+MODELS = {
+    "config": UserConfig,
+    "preset": Preset,
+    "recipe": Recipe,
+    "experiment": Experiment,
+    "samplers": Samplers,
+    "datasets": DatasetEntry,
+    "weights": WeightsEntry,
+    "table": TableSpec,
+    "figure": FigureSpec,
+    "run": RunSpec,
+    "score": ScoreRecord,
+}
+
+
+def schema_text(name: str) -> str:
+    """The schema file's content."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(MODELS[name]).json_schema()}
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_schemas(folder: Path = FOLDER) -> None:
+    for name in MODELS:
+        write_text(folder / f"{name}.schema.json", schema_text(name))
+
+
+if __name__ == "__main__":
+    write_schemas()

@@ -1,0 +1,50 @@
+"""Small runs and stores that many tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sra.spec.registry import Registry
+from sra.spec.run import RunSpec
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tiny_run():
+    """`tiny_run("sit_b2_sra", weight=0.0, training={"batch": 4})`: a configured run with a model of seconds, options overridden."""
+
+    def make(run: str, training: dict | None = None, **alignment) -> RunSpec:
+        spec = Registry(ROOT, "digits").spec(run)
+        model = spec.model.model_copy(update={"width": 16, "heads": 2})
+        return spec.model_copy(
+            update={
+                "model": model,
+                "alignment": spec.alignment.model_copy(update=alignment),
+                "training": spec.training.model_copy(update={"batch": 8, **(training or {})}),
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def tiny_stores(tmp_path):
+    """Latents (20 images of 4 x 8 x 8 moments) and features (16 tokens of width 12), opened."""
+    from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
+
+    def make(kind: str, rows: np.ndarray) -> ArrayStore:
+        folder = tmp_path / kind
+        labels = np.arange(len(rows)) % 10
+        shards = [shard_path(folder, kind, number, 2) for number in range(2)]
+        half = len(rows) // 2
+        for shard, part in zip(shards, (range(half), range(half, len(rows))), strict=True):
+            write_shard(shard, kind, part, [rows[part.start : part.stop]], {})
+        write_manifest(folder / "store.json", kind, shards, labels, {}, scaling_factor=1.0)
+        return ArrayStore.open(folder / "store.json", kind)
+
+    random = np.random.default_rng(0)
+    moments = random.standard_normal((20, 8, 8, 8)).astype(np.float32)
+    moments[:, 4:] = 0.1
+    return make("latents", moments), make("features", random.standard_normal((20, 16, 12)).astype(np.float32))

@@ -1,0 +1,119 @@
+"""A small preset, and score files written as scoring writes them."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sra.core.files import write_json
+from sra.spec.scale import Latent, Preset
+
+ROOT = Path(__file__).resolve().parents[3]
+HOSTILE = "</script><img src=x onerror=alert(1)> \"quoted\" 'single' & {braces} \\x $y% #z_ ^~ | * ] \u202e rtl " + "long " * 60
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def hostile() -> str:
+    return HOSTILE
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def preset() -> Preset:
+    return Preset(
+        title="ten digits",
+        comparable=False,
+        dataset="digits",
+        image_size=8,
+        classes=10,
+        latent=Latent(channels=1, size=4),
+        vae="v",
+        extractor="digits_cnn",
+        encoders={},
+        batch=1,
+        milestones={"m200k": 200, "m400k": 400, "m4m": 900},
+        paper_steps_per_step=1000,
+        samples={50000: 500, 1000: 1000},
+        reference_images=100,
+    )
+
+
+@pytest.fixture
+def comparable(preset) -> Preset:
+    return preset.model_copy(update={"comparable": True})
+
+
+@pytest.fixture
+def write_score(tmp_path):
+    """write_score(run, fid=..., **) -> path of a score file; every call is another file."""
+
+    def write(run, milestone="m400k", sampler="sde250", paper_count=50000, preset="small", step=400, scale=1.0, warnings=(), **metrics):
+        record = {
+            "schema": 1,
+            "preset": preset,
+            "run": run,
+            "milestone": milestone,
+            "step": step,
+            "sampler_name": sampler,
+            "sampler": {"kind": "sde", "guidance": {"scale": scale}},
+            "count": 500,
+            "paper_count": paper_count,
+            "label_policy": "random",
+            "seed": 0,
+            "fingerprint": digest(run),
+            "device": "cpu",
+            "metrics": metrics,
+            "extractor": {"name": "digits_cnn", "sha256": digest("extractor"), "held_out_accuracy": 0.975},
+            "reference": {"sha256": digest("reference"), "images": 100, "statistics_count": 100},
+            "samples": {"sha256": digest(f"{run}{milestone}"), "duplicates": 0},
+            "weights": {"sha256": digest(f"w{run}{milestone}")},
+            "settings": {
+                "precision_recall": "fp32",
+                "neighbours": 3,
+                "is_chunk": 500,
+                "dtype": "float32",
+                "tf32": False,
+                "batch": 10,
+                "device": "cpu",
+            },
+            "versions": {"sra": "0.1"},
+            "warnings": list(warnings),
+        }
+        path = tmp_path / "scores" / f"{len(list(tmp_path.glob('scores/*')))}.json"
+        write_json(path, record)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_published(tmp_path):
+    """write_published("table_9", "key,fid,29.10", ...) -> folder. Source and confidence are filled in."""
+
+    def write(stem, *rows):
+        folder = tmp_path / "published"
+        folder.mkdir(exist_ok=True)
+        lines = ["key,metric,value,unit,source,confidence"]
+        lines += [f'{stem}/{row},1,"a paper, Table 9",exact' for row in rows]
+        (folder / f"{stem}.csv").write_text("\n".join(lines) + "\n")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def pack(tmp_path) -> Path:
+    """40 images of 8 x 8: image i is grey level i throughout, its label i modulo 10."""
+    path = tmp_path / "samples.npz"
+    images = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    np.savez(path, arr_0=images, labels=np.arange(40) % 10)
+    return path

@@ -1,0 +1,104 @@
+"""A run resolves to what its recipe, experiment and preset say, and to nothing when they contradict each other."""
+
+from pathlib import Path
+
+import pytest
+
+from sra.core.errors import InputError
+from sra.spec.method import Experiment, RunRow
+from sra.spec.registry import Registry
+from sra.spec.run import resolve_run
+
+ROOT = Path(__file__).parents[3]
+PAPER, DIGITS = Registry(ROOT, "paper"), Registry(ROOT, "digits")
+
+
+@pytest.mark.parametrize(
+    ("run", "blocks"),
+    [
+        ("sit_b2_sra", (3, 8)),
+        ("sit_l2_sra", (6, 16)),
+        ("sit_xl2_sra", (8, 20)),
+        ("dit_b2_sra", (3, 7)),
+        ("dit_l2_sra", (6, 14)),
+        ("dit_xl2_sra", (8, 16)),
+    ],
+)
+def test_the_papers_block_pairs(run, blocks):
+    alignment = PAPER.spec(run).alignment
+    assert (alignment.student_block, alignment.teacher_block) == blocks
+
+
+def test_the_papers_training_settings():
+    training = PAPER.spec("sit_xl2_sra").training
+    assert (training.learning_rate, training.betas, training.weight_decay, training.batch) == (1e-4, (0.9, 0.999), 0.0, 256)
+    assert (training.ema.decay, training.label_dropout, training.gradient_clip, training.paper_steps_per_step) == (0.9999, 0.1, 1.0, 1)
+
+
+@pytest.mark.parametrize("run", PAPER.runs)
+def test_a_preset_changes_scale_alone(run):
+    """Everything that names a method is equal at both presets; block numbers may move with the depth, and the encoder has its stand-in."""
+    paper, digits = PAPER.spec(run), DIGITS.spec(run)
+    moved = {"student_block", "teacher_block", "block", "encoder", "projector_width"}
+    assert paper.alignment.model_dump(exclude=moved) == digits.alignment.model_dump(exclude=moved)
+    assert (paper.family, paper.process, paper.model.name) == (digits.family, digits.process, digits.model.name)
+    same = ("betas", "epsilon", "weight_decay", "gradient_clip", "ema", "label_dropout", "seed")
+    assert all(getattr(paper.training, name) == getattr(digits.training, name) for name in same)
+
+
+@pytest.mark.parametrize("registry", [PAPER, DIGITS], ids=["paper", "digits"])
+def test_no_two_runs_are_the_same_experiment(registry):
+    specs = [registry.spec(run).model_dump_json(exclude={"run"}) for run in registry.runs]
+    assert len(set(specs)) == len(specs)
+
+
+def test_the_fingerprint_follows_the_spec():
+    spec = DIGITS.spec("sit_b2_sra")
+    assert spec.fingerprint == DIGITS.spec("sit_b2_sra").fingerprint
+    assert spec.fingerprint != DIGITS.spec("sit_b2").fingerprint
+    assert spec.fingerprint != PAPER.spec("sit_b2_sra").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "message"),
+    [
+        ({"method": "none", "weight": 0.1}, "SiT-B/2", "run x: weight is not an option of method none"),
+        ({"method": "repa", "student_block": 3}, "SiT-B/2", "run x: student_block is not an option of method repa"),
+        ({"method": "sra", "student_block": 9}, "SiT-B/2", "run x: student_block 9 is deeper than teacher_block 8"),
+        ({"method": "sra", "teacher_block": 13}, "SiT-B/2", "run x: block 13 does not exist in a model of 12 blocks"),
+        ({"method": "sra"}, "SiT-S/2", "run x: the paper gives no blocks for size S; set student_block and teacher_block"),
+        ({"method": "repa", "encoder": "dinov3"}, "SiT-B/2", "run x: unknown encoder 'dinov3'; did you mean 'dinov2b'?"),
+        ({"method": "none"}, "SiT-B/8", None),
+        ({"method": "sra", "ema": {"rule": "ramp", "milestone": "m40k"}}, "SiT-B/2", "run x: ema: unknown milestone 'm40k'; did you mean 'm400k'?"),
+    ],
+)
+def test_contradictions_are_named(row, model, message):
+    experiment = Experiment(recipe="sit", model=model, milestones=["m400k"], runs={"x": RunRow(**row)})
+
+    def resolve():
+        return resolve_run("x", experiment.runs["x"], experiment, DIGITS.recipes["sit"], "digits", DIGITS.preset)
+
+    if message is None:
+        assert resolve().model.tokens == 1
+    else:
+        with pytest.raises(InputError) as error:
+            resolve()
+        assert message in str(error.value)
+
+
+def test_unknown_names_are_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="unknown preset 'digit'; did you mean 'digits'"):
+        _ = Registry(ROOT, "digit").preset
+    with pytest.raises(InputError, match="unknown run 'sit_b2_sar'; did you mean 'sit_b2_sra'"):
+        DIGITS.spec("sit_b2_sar")
+    with pytest.raises(InputError, match="unknown sampler 'sde25'; did you mean 'sde250'"):
+        DIGITS.sampler("sde25")
+    with pytest.raises(InputError, match="no entry for the paper's 12345"):
+        DIGITS.sample_count(12345)
+
+
+def test_the_preset_scales_the_sampler_and_nothing_else_of_it():
+    paper, digits = PAPER.sampler("sde250_cfg18"), DIGITS.sampler("sde250_cfg18")
+    assert paper.evaluations == 250
+    assert digits.evaluations < 250
+    assert paper.model_dump(exclude={"evaluations"}) == digits.model_dump(exclude={"evaluations"})

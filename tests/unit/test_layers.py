@@ -1,0 +1,64 @@
+"""Imports point down only, and the light rooms stay light."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sra
+
+PACKAGE = Path(sra.__file__).parent
+
+# Each room may import itself and the rooms listed; a room that is not listed may not exist.
+ALLOWED = {
+    "core": set(),
+    "spec": {"core"},
+    "plan": {"core", "spec"},
+    "reporting": {"core", "spec"},
+    "data": {"core", "spec"},
+    "encoders": {"core", "spec", "data"},
+    "models": {"core", "spec"},
+    "metrics": {"core", "spec", "data"},
+    "diffusion": {"core", "spec"},
+    "alignment": {"core", "spec", "models", "diffusion"},
+    "training": {"core", "spec", "data", "models", "diffusion", "alignment"},
+    "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "training"},
+    "cli": {"core", "spec", "stages"},
+}
+LIGHT = {"core", "spec", "plan", "reporting", "cli"}
+HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a module imports, at any depth, type checking included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module if node.level == 0 else "relative import")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path):
+    room = room_of(path)
+    names = imports(path)
+    rooms = {name.split(".")[1] for name in names if name.startswith("sra.")} - {"__version__"}
+    assert rooms <= ALLOWED[room] | {room}
+    assert not {name for name in names if name.split(".")[0] == "snakemake"}
+    if room in LIGHT:
+        assert not {name.split(".")[0] for name in names} & HEAVY
+
+
+def test_there_are_no_circles():
+    order = list(ALLOWED)
+    assert all(order.index(below) < order.index(room) for room, rooms in ALLOWED.items() for below in rooms)

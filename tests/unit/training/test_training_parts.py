@@ -1,0 +1,127 @@
+"""Decay rules, the optimiser against torch's class, draws as functions of (seed, step), and what survives an interruption."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from sra.core.errors import Interrupted
+from sra.spec.method import ConstantEma, RampEma
+from sra.training.adamw import AdamW
+from sra.training.draws import draw_step
+from sra.training.ema import ema_decay, update_average
+from sra.training.loop import Trainer
+from sra.training.rolling import RollingStates
+
+CPU = torch.device("cpu")
+
+
+def test_constant_decay_and_its_ramp():
+    assert ema_decay(ConstantEma(decay=0.9999), 123, None, 1) == 0.9999
+    ramp = RampEma(start=0.996, end=1.0)
+    values = [ema_decay(ramp, step, 400, 1) for step in (0, 100, 200, 400, 500)]
+    assert values == pytest.approx([0.996, 0.996 + 0.004 * (1 - 0.5**0.5) / 2, 0.998, 1.0, 1.0])
+
+
+def test_a_ramp_takes_the_same_way_in_fewer_steps():
+    ramp = RampEma()
+    assert ema_decay(ramp, 100, 400, 1000) == pytest.approx(ema_decay(ramp, 100_000, 400_000, 1) ** 1000)
+
+
+def test_the_average_of_constant_weights_is_geometric():
+    average, weights = [torch.zeros(3)], [torch.ones(3)]
+    for _ in range(5):
+        update_average(average, weights, 0.9)
+    assert torch.allclose(average[0], torch.full((3,), 1 - 0.9**5))
+
+
+def test_adamw_equals_torchs_class(tiny_run):
+    spec = tiny_run("sit_b2", training={"weight_decay": 0.01}).training
+    ours, theirs = ({name: torch.linspace(-1, 1, 6).view(2, 3).requires_grad_() for name in ("a", "b")} for _ in range(2))
+    optimizer = AdamW(ours, spec)
+    reference = torch.optim.AdamW(theirs.values(), lr=spec.learning_rate, betas=spec.betas, eps=spec.epsilon, weight_decay=0.01)
+    for step in range(4):
+        for name in ours:
+            gradient = torch.sin(torch.arange(6.0) + step).view(2, 3)
+            ours[name].grad, theirs[name].grad = gradient.clone(), gradient.clone()
+        optimizer.update(step)
+        reference.step()
+    assert torch.allclose(ours["a"], theirs["a"], rtol=1e-6, atol=1e-7)
+    assert not torch.equal(ours["a"], torch.linspace(-1, 1, 6).view(2, 3))
+
+
+def test_draws_are_functions_of_seed_and_step():
+    first, again, other_step, other_seed = (draw_step(seed, step, (512, 4, 2, 2)) for seed, step in [(0, 3), (0, 3), (0, 4), (1, 3)])
+    for name in ("posterior", "noise", "time", "dropout", "interval"):
+        value = getattr(first, name)
+        assert torch.equal(value, getattr(again, name))
+        assert not torch.equal(value, getattr(other_step, name))
+        assert not torch.equal(value, getattr(other_seed, name))
+    assert not torch.equal(first.time, first.dropout)
+    assert not torch.equal(first.posterior, first.noise)
+    assert abs(first.noise.mean()) < 0.06
+    assert abs(first.time.mean() - 0.5) < 0.06
+
+
+def interrupted(trainer: Trainer, folder, at: int) -> Interrupted:
+    """Train until a signal at step `at` stops it."""
+    step = trainer.step
+
+    def step_and_signal():
+        entry = step()
+        if trainer.state.step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return entry
+
+    trainer.step = step_and_signal
+    with pytest.raises(Interrupted) as stop, RollingStates(folder, minutes=60) as rolling:
+        trainer.train(20, rolling)
+    return stop.value
+
+
+def test_an_interrupted_run_equals_an_uninterrupted_one(tiny_run, tiny_stores, tmp_path):
+    spec = tiny_run("sit_b2_sra")
+    stop = interrupted(Trainer(spec, tiny_stores[0], None, CPU), tmp_path / "scratch", at=7)
+    assert stop.exit_code == 128 + signal.SIGTERM
+    assert "stopped at step 7" in str(stop)
+    resumed, whole = (Trainer(spec, tiny_stores[0], None, CPU) for _ in range(2))
+    with RollingStates(tmp_path / "scratch", minutes=60) as rolling:
+        assert rolling.restore_newest(resumed.state, 20)
+        assert resumed.state.step == 7
+        resumed.train(20, rolling)
+        rolling.clear()
+    whole.train(20)
+    assert all(torch.equal(a, b) for a, b in zip(resumed.state.tensors().values(), whole.state.tensors().values(), strict=True))
+    assert resumed.state.curve == whole.state.curve
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_two_states_are_kept_and_a_damaged_newest_falls_back(tiny_run, tiny_stores, tmp_path, capsys):
+    spec = tiny_run("sit_b2")
+    trainer = Trainer(spec, tiny_stores[0], None, CPU)
+    with RollingStates(tmp_path, minutes=0) as rolling:
+        trainer.train(4, rolling)
+    kept = sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    assert kept == ["0000003.safetensors", "0000004.safetensors"]
+    (tmp_path / kept[-1]).write_bytes(b"torn")
+    resumed = Trainer(spec, tiny_stores[0], None, CPU)
+    assert RollingStates(tmp_path, minutes=0).restore_newest(resumed.state, 10)
+    assert resumed.state.step == 3
+    assert "left out a rolling state" in capsys.readouterr().err
+
+
+def test_states_past_the_segment_are_not_used(tiny_run, tiny_stores, tmp_path):
+    trainer = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    with RollingStates(tmp_path, minutes=0) as rolling:
+        trainer.train(4, rolling)
+    fresh = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    assert not RollingStates(tmp_path, minutes=0).restore_newest(fresh.state, 2)
+    assert fresh.state.step == 0
+
+
+def test_signals_work_as_before_afterwards(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with RollingStates(tmp_path, minutes=1):
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before

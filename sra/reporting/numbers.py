@@ -89,7 +89,7 @@ def decimal_padding(texts: list[str]) -> list[str]:
 
 
 def _decimal_tail(text: str) -> str | None:
-    """The point and what follows, `.10` of 29.10; empty for a whole number; None when the text is no number."""
+    """The point and what follows, `.30` of 12.30; empty for a whole number; None when the text is no number."""
     found = re.fullmatch(rf"[+{MINUS}-]?[\d{NARROW_SPACE}]+(\.\d+)?", text)
     return (found[1] or "") if found else None
 

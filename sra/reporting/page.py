@@ -20,7 +20,7 @@ from sra.spec.base import Strict
 from sra.spec.load import checked, load
 from sra.spec.method import ConstantEma
 from sra.spec.run import RunSpec
-from sra.spec.scale import Preset
+from sra.spec.scale import Preset, scaled_decay
 
 PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transformers Can Provide Representation Guidance by Themselves"
 PAPER_ID = "arXiv 2505.02831v5"
@@ -59,7 +59,6 @@ class Trained:
     model: str
     size: str
     method: str
-    details: str
     average: str
     learning_rate: str
 
@@ -215,19 +214,21 @@ def _trained(runs_folder: Path, scores: Scores) -> list[Trained]:
 
 def _as_trained(spec: RunSpec) -> Trained:
     alignment, ema = spec.alignment, spec.training.ema
-    details = "generation loss alone"
+    decays = (ema.decay,) if isinstance(ema, ConstantEma) else (ema.start, ema.end)
+    method = "baseline: generation loss alone"
     if alignment.method == "sra":
         interval = f"k ~ U[0, {alignment.max_interval:g})" if alignment.interval == "uniform" else f"k = {alignment.max_interval:g}"
         head = "with head" if alignment.head == "mlp" else "without head"
-        details = f"blocks {alignment.student_block} → {alignment.teacher_block}, {interval}, λ {alignment.weight:g}, {alignment.distance}, {head}"
+        method = (
+            f"SRA: blocks {alignment.student_block} → {alignment.teacher_block}, {interval}, λ {alignment.weight:g}, {alignment.distance}, {head}"
+        )
     elif alignment.method == "repa":
-        details = f"block {alignment.block}, encoder {alignment.encoder}, λ {alignment.weight:g}"
+        method = f"REPA: block {alignment.block}, encoder {alignment.encoder}, λ {alignment.weight:g}"
     return Trained(
         run=spec.run,
         model=spec.model.name,
         size=f"{spec.model.depth} × {spec.model.width}",
-        method={"none": "baseline", "sra": "SRA", "repa": "REPA"}[alignment.method],
-        details=details,
-        average=f"{ema.decay:.4g}" if isinstance(ema, ConstantEma) else f"{ema.start:.4g} to {ema.end:.4g}",
+        method=method,
+        average=" to ".join(f"{scaled_decay(decay, spec.training.paper_steps_per_step):.4g}" for decay in decays),
         learning_rate=f"{spec.training.learning_rate:.3g}",
     )

@@ -15,7 +15,7 @@ CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred")
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One number of the paper. `text` is what is printed (29.10 stays 29.10), `value` the same in the metric's own unit (82 % is 0.82)."""
+    """One number of the paper. `text` is what is printed (12.30 stays 12.30), `value` the same in the metric's own unit (82 % is 0.82)."""
 
     key: str
     metric: str
@@ -69,7 +69,10 @@ def _rows(path: Path) -> list[tuple[int, PublishedNumber]]:
         reader = csv.DictReader(file, strict=True)
         if reader.fieldnames != COLUMNS:
             raise InputError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}")
-        return [(reader.line_num, _number(row, f"{path} line {reader.line_num}", path.stem)) for row in reader]
+        try:
+            return [(reader.line_num, _number(row, f"{path} line {reader.line_num}", path.stem)) for row in reader]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"{path} line {reader.line_num + 1}: not readable as CSV in UTF-8 ({error}); correct that line") from None
 
 
 def _number(row: dict, where: str, stem: str) -> PublishedNumber:

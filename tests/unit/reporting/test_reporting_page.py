@@ -1,0 +1,192 @@
+"""The page: one file, nothing from outside, nothing unescaped, the same bytes twice."""
+
+import base64
+import re
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+
+from sra.core.files import write_json
+from sra.reporting.figures import render_figure
+from sra.reporting.page import render_report
+from sra.reporting.tables import render_table
+from sra.spec.display import Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
+from sra.spec.registry import Registry
+
+VOID = {"meta", "img", "br", "input", "link"}
+
+
+class Page(HTMLParser):
+    """Elements as (tag, attributes) with their text; refuses tags that do not close in order and ids given twice."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts, self.open, self.ids = [], {}, [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        assert len(set(self.ids)) == len(self.ids)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.elements.append((tag, attributes))
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open:
+            self.texts[self.open[-1]] = self.texts.get(self.open[-1], "") + data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def build(tmp_path, write_score, write_published, preset, pack):
+    published = write_published("table_9", "a,fid,29.10", "b,fid,30.00")
+
+    def call(label="A", preset=preset, gap=1.0, output="report.html", warnings=(), **given):
+        spec = TableSpec(
+            id="table_9",
+            title=label,
+            paper="a paper",
+            columns=[Column(metric="fid", better="lower")],
+            score=ScoreOf(milestone="m400k", sampler="sde250", samples=50000),
+            rows=[Row(label=label, run="base", published="table_9/a", note=label), Row(label="B", run="ours", published="table_9/b")],
+            notes=[label],
+        )
+        series = [Series(method="none", run="base"), Series(method="sra", run="ours")]
+        common = {"title": label, "paper": "a paper", "caption": label}
+        curves = CurvesFigure(
+            kind="curves", id="figure_9", metric="fid", better="lower", samples=50000, milestones=["m400k"],
+            panels=[Panel(title=label, sampler="sde250", series=series)], **common,
+        )  # fmt: skip
+        guided = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)
+        grid = GridFigure(kind="grid", id="figure_10", score=guided, runs=series[1:], **common)
+        scores = [
+            write_score("base", fid=10.0, warnings=warnings),
+            write_score("ours", fid=10.0 + gap),
+            write_score("ours", "m4m", "cfg", 1000, scale=4.0, label_agreement=0.9312, step=900),
+        ]
+        tables, figures = tmp_path / "tables", tmp_path / "figures"
+        render_table(spec, scores, published, "small", preset, tables)
+        render_figure(curves, scores, {}, published, "small", preset, figures)
+        render_figure(grid, scores, {"ours": pack}, published, "small", preset, figures)
+        path = tmp_path / output
+        render_report("small", preset, tables, figures, scores, [tmp_path / "benchmarks"], tmp_path / "runs", path, **given)
+        for score in scores:
+            score.unlink()
+        return path.read_text()
+
+    return call
+
+
+def test_the_page_is_well_formed_and_in_order(build):
+    page = Page(build(commit="abc1234", date="2026-11-23"))
+    headings = [tag for tag, _ in page.elements if tag in ("h1", "h2", "h3")]
+    assert headings.count("h1") == 1
+    assert headings[0] == "h1"
+    order = [page.ids.index(name) for name in ("top", "summary", "table_9", "figure_9", "figure_10", "quirks", "reading", "provenance", "commands")]
+    assert order == sorted(order)
+    assert "abc1234" in page.texts["code"]
+
+
+def test_every_link_inside_leads_somewhere(build):
+    page = Page(build())
+    targets = {attributes["href"][1:] for attributes in page.all("a") if attributes["href"].startswith("#")}
+    assert any(target.startswith("r-") for target in targets)
+    assert targets <= set(page.ids)
+    labels = {value for _, attributes in page.elements for name, value in attributes.items() if name == "aria-labelledby"}
+    assert labels <= set(page.ids)
+
+
+def test_nothing_comes_from_outside(build):
+    text = build()
+    page = Page(text)
+    sources = [attributes["src"] for _, attributes in page.elements if "src" in attributes]
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert not page.all("link")
+    assert not re.search(r"url\(|@import|srcset", text)
+    assert all(attributes.get("rel") == "noopener noreferrer" for attributes in page.all("a") if "//" in attributes["href"])
+
+
+def test_the_policy_allows_our_style_and_script_alone(build):
+    page = Page(build())
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    for tag, directive in (("style", "style-src"), ("script", "script-src")):
+        assert len(page.all(tag)) == 1
+        digest = base64.b64encode(sha256(page.texts[tag].encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert "style" not in names
+    assert not {name for name in names if name.startswith("on")}
+
+
+def test_hostile_names_stay_text(build, hostile):
+    page = Page(build(label=hostile.replace("\u202e", ""), warnings=[hostile], commit=hostile, date=hostile))
+    assert len(page.all("script")) == 1
+    assert len(page.all("img")) == 2
+    assert not [image for image in page.all("img") if "onerror" in image]
+    assert "onerror=alert(1)" in page.texts["h3"]
+
+
+def test_every_picture_has_words_and_every_box_a_name(build):
+    page = Page(build())
+    assert all(len(image["alt"]) > 10 for image in page.all("img"))
+    boxes = [attributes for attributes in page.all("div") if "scroll" in attributes.get("class", "")]
+    assert boxes
+    assert all(box["tabindex"] == "0" and ("aria-labelledby" in box or "aria-label" in box) for box in boxes)
+    assert all("scope" in cell for cell in page.all("th"))
+
+
+def test_the_band_stands_first_and_in_every_caption(build, comparable):
+    band = "Numbers are not comparable with the paper; no verdicts."
+    assert build().count(band) == 4  # the page, one table, two figures
+    assert band not in build(preset=comparable)
+
+
+def test_the_verdict_flips_with_the_scores(build):
+    assert "SRA is worse than its baseline in 1 of 1 comparison at 400K" in build(gap=1.0)
+    assert "SRA is better than its baseline in 1 of 1 comparison at 400K" in build(gap=-1.0)
+
+
+def test_the_summary_states_what_the_scores_say(build, tmp_path):
+    (tmp_path / "benchmarks/train").mkdir(parents=True)
+    (tmp_path / "benchmarks/train/base.tsv").write_text("s\th:m:s\n192\t0:03:12\n")
+    text = build(warnings=["too few samples"])
+    for fact in ("3 of 3", "3 min 12 s", "97.5 %", "93.1 %", "1 of 3 scores carry one", "too few samples", "snakemake --cores 2 table_9"):
+        assert fact in text
+
+
+def test_equal_inputs_are_equal_bytes_and_hold_no_machine_path(build, tmp_path):
+    text = build()
+    assert text == build(output="again.html")
+    assert str(tmp_path) not in text
+    assert 'href="tables/table_9.csv"' in text
+
+
+def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, write_score, root):
+    spec = Registry(root, "digits").spec("sit_b2_sra")
+    write_json(tmp_path / "runs/sit_b2_sra/config.json", spec.model_dump(mode="json"))
+    score = write_score("sit_b2_sra", fid=1.0)  # its fingerprint is not that of the configuration
+    render_report("small", preset, tmp_path / "t", tmp_path / "f", [score], [], tmp_path / "runs", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    alignment = spec.alignment
+    assert f"blocks {alignment.student_block} → {alignment.teacher_block}, k ~ U[0, 0.2), λ 0.2, smooth_l1, with head" in text
+    assert f">{0.9999**spec.training.paper_steps_per_step:.4g}<" in text  # the decay at which a step here forgets, not the paper's
+    assert "now: sit_b2_sra. Run snakemake again." in text
+
+
+def test_an_empty_preset_still_has_a_page(tmp_path, preset):
+    render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert "No pair of SRA and its baseline has been scored yet" in page.texts["p"]
+    assert "tables" not in page.ids

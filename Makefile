@@ -17,7 +17,7 @@ test: $(READY)
 	$(VENV)/bin/python -m pytest
 
 report: $(READY)
-	$(VENV)/bin/snakemake --cores 1 --quiet host reason refresh
+	$(VENV)/bin/snakemake refresh --cores 1 --quiet host reason
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -3,8 +3,8 @@
 `numpy.savez` stamps the time of day into the archive and needs every array whole; 50,000 images of 256 px are 9.8 GB.
 """
 
-import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from sra.core.errors import InputError
 from sra.core.files import written_whole
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
-LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+LOCAL_HEADER_BYTES = 30
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,43 @@ def _write_member(member, array: Blocks, where: str) -> None:
         raise ValueError(f"{where}: got {rows} rows, expected {array.shape[0]}")
 
 
-def map_npz(path: Path) -> dict[str, np.ndarray]:
-    """The members by name as read-only memory maps. Raises InputError unless every one is a stored, whole, plain array."""
-    path = Path(path)
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by name, read-only. Members that are stored are mapped, so a pack larger than memory can be scored.
+
+    Every byte is compared with the archive's checksums first. Raises InputError for a file that is missing, truncated, damaged or
+    holds Python objects.
+    """
     try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-            return {info.filename.removesuffix(".npy"): _map_member(path, file, info) for info in archive.infolist()}
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged:
+                raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, ValueError, struct.error, OSError) as error:
-        raise InputError(f"{path}: not a whole npz file ({error}); delete it and build it again") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a whole npz file ({reason}); delete the file and build it again") from None
 
 
-def _map_member(path: Path, file, info: zipfile.ZipInfo) -> np.ndarray:
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise InputError(f"{path}: {info.filename} is compressed; save it with numpy.savez, not savez_compressed")
-    file.seek(info.header_offset)
-    fields = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    start = info.header_offset + LOCAL_HEADER.size + fields[-2] + fields[-1]
-    file.seek(start)
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran_order, dtype = read_header(file)
-    if dtype.hasobject or fortran_order:
-        raise InputError(f"{path}: {info.filename} holds {'objects' if dtype.hasobject else 'Fortran order'}; expected a plain C-ordered array")
-    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if file.tell() - start + expected != info.file_size:
-        raise InputError(f"{path}: {info.filename} is {info.file_size} bytes, its header promises {expected}; delete the file and build it again")
-    if expected == 0:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape if shape else (1,)).reshape(shape)
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if member.compress_type != zipfile.ZIP_STORED or version != (1, 0):
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+        header = file.tell()
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects")
+    if header + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize != member.file_size:
+        raise ValueError(f"{member.filename} announces shape {shape} but has {member.file_size} bytes")
+    if 0 in shape:
+        return np.empty(shape, dtype)  # nothing to map
+    # The lengths of name and extra field in front of the data stand only in the member's local header.
+    with path.open("rb") as raw:
+        raw.seek(member.header_offset)
+        local = raw.read(LOCAL_HEADER_BYTES)
+    start = member.header_offset + LOCAL_HEADER_BYTES + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+    return np.memmap(path, dtype, mode="r", offset=start + header, shape=shape, order="F" if fortran_order else "C")

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from sra.core.errors import InputError
-from sra.core.npz import write_npz
+from sra.core.npz import read_npz, write_npz
 from sra.core.seeds import derive_seed
 from sra.metrics.frechet import FeatureStatistics
-from sra.metrics.packs import read_npz
 
 ASYMMETRY = 1e-8  # largest difference of a covariance from its transpose, as a share of its largest entry
 NEGATIVE = 1e-6  # lowest eigenvalue of a covariance, as a share of its trace

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.metrics.packs import read_npz
+from sra.core.npz import read_npz
 from sra.metrics.precision_recall import NEIGHBOURS
 
 MAX_DUPLICATE_SHARE = 0.01

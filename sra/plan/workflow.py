@@ -178,6 +178,9 @@ class Plan:
         figures = self.registry(wildcards.preset).figures
         return [Results(wildcards.preset).figure(figure, kind) for figure in figures for kind in FIGURE_KINDS]
 
+    def templates(self) -> list[str]:
+        return sorted(f"report/templates/{path.name}" for path in (self.root / "report" / "templates").iterdir())
+
     def published_of(self, identity: str) -> list[str]:
         path = self.root / "report" / "published" / f"{identity}.csv"
         return [f"report/published/{identity}.csv"] if path.exists() else []

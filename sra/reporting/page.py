@@ -19,7 +19,7 @@ from sra.reporting.table_formats import to_csv
 from sra.spec.base import Strict
 from sra.spec.load import checked, load
 from sra.spec.method import ConstantEma
-from sra.spec.run import RunSpec
+from sra.spec.run import RunSpec, read_run
 from sra.spec.scale import Preset, scaled_decay
 
 PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transformers Can Provide Representation Guidance by Themselves"
@@ -119,11 +119,11 @@ def render_report(
 
 
 def _by_number(folder: Path, kind: str) -> list[Path]:
-    """`table_1.json`, `table_6.json`, `table_10.json`: in the paper's order."""
+    """`table_1.json`, `table_6.json`, `table_10.json`, `table_s1.json`: in the paper's order, supplements last."""
 
-    def order(path: Path) -> tuple[int, str]:
+    def order(path: Path) -> tuple[bool, int, str]:
         number = path.stem.removeprefix(f"{kind}_")
-        return int("".join(filter(str.isdigit, number)) or 0), number
+        return number.startswith("s"), int("".join(filter(str.isdigit, number)) or 0), number
 
     return sorted(Path(folder).glob(f"{kind}_*.json"), key=order)
 
@@ -196,7 +196,7 @@ def _used_in(tables: list[TableDocument], figures: list[FigureDocument], scores:
 
 def _configurations(runs_folder: Path) -> dict[str, RunSpec]:
     paths = sorted(runs_folder.glob("*/config.json"))
-    return {spec.run: spec for spec in (checked(read_json(path), RunSpec, str(path)) for path in paths)}
+    return {spec.run: spec for spec in map(read_run, paths)}
 
 
 def _stale(runs_folder: Path, scores: Scores) -> list[str]:

@@ -1,12 +1,14 @@
 """`RunSpec`: everything that training one run depends on, and nothing else. It is the run's `config.json`."""
 
 import re
+from pathlib import Path
 
 from pydantic import PositiveFloat, PositiveInt
 
 from sra.core.errors import InputError, unknown
-from sra.core.files import sha256_of_json
+from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
+from sra.spec.load import checked
 from sra.spec.method import AlignmentOptions, BaselineOptions, Ema, Experiment, Process, RampEma, Recipe, RepaOptions, RunRow, Share, SraOptions
 from sra.spec.scale import PAPER_SIZES, Latent, Preset, scaled_block, scaled_projector_width
 
@@ -65,6 +67,21 @@ class RunSpec(Strict):
     def fingerprint(self) -> str:
         """Hash of the whole spec; stored in every state, weights file and sample set of the run."""
         return sha256_of_json(self.model_dump(mode="json"))
+
+
+def write_run(config: Path, spec: RunSpec) -> None:
+    """The run as its config.json, with the fingerprint."""
+    write_json(config, {**spec.model_dump(mode="json"), "fingerprint": spec.fingerprint})
+
+
+def read_run(config: Path) -> RunSpec:
+    """The run of a config.json. Raises InputError when the file was edited by hand."""
+    content = read_json(config)
+    fingerprint = content.pop("fingerprint", None) if isinstance(content, dict) else None
+    spec = checked(content, RunSpec, str(config))
+    if spec.fingerprint != fingerprint:
+        raise InputError(f"{config}: was edited by hand; change config/experiments instead and delete this file")
+    return spec
 
 
 def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset) -> RunSpec:

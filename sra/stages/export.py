@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from sra.core.errors import InputError
 from sra.core.files import written_whole
 from sra.core.receipts import read_receipt, write_receipt
-from sra.stages.resolve import read_run
+from sra.spec.run import read_run
 
 KIND = "weights"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.npz import Blocks, map_npz, write_npz
+from sra.core.npz import Blocks, read_npz, write_npz
 from sra.core.receipts import verify_contents, write_receipt
 
 KIND = "samples"
@@ -27,7 +27,7 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
         next_index += receipt["facts"]["rows"]
     if next_index != count or first["facts"]["count"] != count:
         raise InputError(f"{output}: the shards hold {next_index} images, expected {count}; too few samples cannot be scored")
-    members = [map_npz(path) for path, _ in ordered]
+    members = [read_npz(path) for path, _ in ordered]
     shape = (count, *members[0]["arr_0"].shape[1:])
     write_npz(
         output,

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from sra.core.errors import InputError
-from sra.core.files import read_json, write_json
-from sra.spec.load import checked
 from sra.spec.registry import Registry
-from sra.spec.run import RunSpec
+from sra.spec.run import write_run
 
 
 def resolve_run(root: Path, preset: str, run: str, output: Path, expect: str | None = None) -> None:
@@ -14,14 +12,4 @@ def resolve_run(root: Path, preset: str, run: str, output: Path, expect: str | N
     spec = Registry(root, preset).spec(run)
     if expect and spec.fingerprint != expect:
         raise InputError(f"run {run}: its configuration changed while the workflow was running; start snakemake again")
-    write_json(output, {**spec.model_dump(mode="json"), "fingerprint": spec.fingerprint})
-
-
-def read_run(config: Path) -> RunSpec:
-    """The run of a config.json. Raises InputError when the file was edited by hand."""
-    content = read_json(config)
-    fingerprint = content.pop("fingerprint", None) if isinstance(content, dict) else None
-    spec = checked(content, RunSpec, str(config))
-    if spec.fingerprint != fingerprint:
-        raise InputError(f"{config}: was edited by hand; change config/experiments instead and delete this file")
-    return spec
+    write_run(output, spec)

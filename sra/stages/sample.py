@@ -18,9 +18,8 @@ from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae
 from sra.models.dit import DiffusionTransformer
 from sra.spec.method import Sampler
-from sra.spec.run import RunSpec
+from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
-from sra.stages.resolve import read_run
 
 KIND = "sample shard"
 

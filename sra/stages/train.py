@@ -6,8 +6,8 @@ from pathlib import Path
 from sra.core.errors import InputError
 from sra.core.files import write_text
 from sra.data.store import ArrayStore
+from sra.spec.run import read_run
 from sra.stages.device import choose_device
-from sra.stages.resolve import read_run
 from sra.training.loop import Trainer
 from sra.training.rolling import RollingStates
 

@@ -9,6 +9,7 @@ rule render_table:
     input:
         table="report/tables/{table}.yaml",
         published=lambda wildcards: plan.published_of(wildcards.table),
+        template="report/templates/table.html.j2",
         scores=plan.scores_of_table,
     output:
         json="results/{preset}/tables/{table}.json",
@@ -64,6 +65,8 @@ rule render_report:
     input:
         tables=plan.report_tables,
         figures=plan.report_figures,
+        quirks="report/quirks.yaml",
+        templates=plan.templates(),
     output:
         page="results/{preset}/report.html",
     log:

@@ -135,7 +135,7 @@ def test_foreign_inputs_are_refused(tiny_run, tiny_stores):
         Trainer(spec.model_copy(update={"model": spec.model.model_copy(update={"classes": 5})}), latents, None, CPU)
     with pytest.raises(InputError, match="batch 64 is larger than the data set of 20 images"):
         Trainer(tiny_run("sit_b2", training={"batch": 64}), latents, None, CPU).step()
-    with pytest.raises(InputError, match="20 images of 16 tokens, run .* needs 20 of 4"):
+    with pytest.raises(InputError, match=r"20 images of 16 tokens, run .* needs 20 of 4"):
         spec = tiny_run("sit_xl2_repa_dinov2b")
         coarse = spec.model.model_copy(update={"patch": 4})
         Trainer(spec.model_copy(update={"model": coarse}), latents, features, CPU)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from sra.core.errors import InputError
-from sra.core.npz import write_npz
-from sra.metrics.packs import read_npz
+from sra.core.npz import Blocks, read_npz, write_npz
 
 ARRAYS = {"arr_0": np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3), "mu": np.linspace(0, 1, 7), "count": np.int64(5)}
 
@@ -96,3 +95,17 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_line(tmp_path, content, mes
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.npz: no such file"):
         read_npz(tmp_path / "absent.npz")
+
+
+def test_blocks_are_streamed_to_the_same_bytes(tmp_path):
+    images = ARRAYS["arr_0"]
+    write_npz(tmp_path / "whole.npz", {"arr_0": images})
+    write_npz(tmp_path / "blocks.npz", {"arr_0": Blocks(images.shape, images.dtype, (images[start : start + 2] for start in range(0, 5, 2)))})
+    assert (tmp_path / "whole.npz").read_bytes() == (tmp_path / "blocks.npz").read_bytes()
+
+
+@pytest.mark.parametrize("block", [ARRAYS["arr_0"][:3], ARRAYS["arr_0"][:, :2], ARRAYS["arr_0"].astype(np.int16)], ids=["rows", "shape", "dtype"])
+def test_a_block_that_breaks_its_promise_leaves_no_file(tmp_path, block):
+    with pytest.raises(ValueError, match="expected"):
+        write_npz(tmp_path / "blocks.npz", {"arr_0": Blocks((5, 4, 4, 3), np.dtype(np.uint8), [block])})
+    assert list(tmp_path.iterdir()) == []

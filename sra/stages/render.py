@@ -1,0 +1,82 @@
+"""Render tables, figures and the page from the scores that exist. Nothing here trains, samples or scores; no torch is imported."""
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sra.core.errors import unknown
+from sra.core.progress import tracked
+from sra.plan.layout import Results, Shared
+from sra.plan.targets import Wanted, wanted_by_all, wanted_by_figure, wanted_by_table
+from sra.reporting import figures, page, tables
+from sra.spec.registry import Registry
+
+
+def render_table(root: Path, preset: str, table: str) -> None:
+    registry = Registry(root, preset)
+    if table not in registry.tables:
+        raise unknown("table", table, registry.tables)
+    spec = registry.tables[table]
+    folder = (root / Results(preset).table(table)).parent
+    tables.render_table(spec, _scores(root, preset, wanted_by_table(spec, registry)), _published(root), preset, registry.preset, folder)
+
+
+def render_figure(root: Path, preset: str, figure: str) -> None:
+    registry = Registry(root, preset)
+    if figure not in registry.figures:
+        raise unknown("figure", figure, registry.figures)
+    spec = registry.figures[figure]
+    wanted = wanted_by_figure(spec, registry)
+    packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in wanted}
+    folder = (root / Results(preset).figure(figure)).parent
+    figures.render_figure(spec, _scores(root, preset, wanted), packs, _published(root), preset, registry.preset, folder)
+
+
+def render_report(root: Path, preset: str) -> None:
+    registry = Registry(root, preset)
+    scores = _scores(root, preset, wanted_by_all(registry))
+    results = root / Results(preset).folder
+    page.render_report(
+        preset,
+        registry.preset,
+        results / "tables",
+        results / "figures",
+        scores,
+        [results / "benchmarks", root / Shared(registry.preset.dataset).folder / "benchmarks"],
+        results / "runs",
+        root / Results(preset).report,
+        commit=_commit(root),
+        date=_date(scores),
+    )
+
+
+def refresh(root: Path, preset: str) -> None:
+    """Everything that a reader sees, again, from whatever scores are there."""
+    registry = Registry(root, preset)
+    jobs = [(render_table, table) for table in registry.tables] + [(render_figure, figure) for figure in registry.figures]
+    for render, name in tracked(jobs, "render", len(jobs), "items"):
+        render(root, preset, name)
+    render_report(root, preset)
+
+
+def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:
+    return [root / Results(preset).score(item.run, item.score) for item in wanted]
+
+
+def _published(root: Path) -> Path:
+    return root / "report" / "published"
+
+
+def _commit(root: Path) -> str | None:
+    """The checkout's commit; None outside git (an unpacked archive)."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _date(scores: list[Path]) -> str | None:
+    """The day of the newest score: the page is as old as its numbers."""
+    times = [path.stat().st_mtime for path in scores if path.exists()]
+    return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d") if times else None

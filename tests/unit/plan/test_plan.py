@@ -1,0 +1,128 @@
+"""The plan: which scores a table needs, where training stops on the way, and what each rule is told."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sra.core.errors import InputError
+from sra.plan.sources import source_hash
+from sra.plan.targets import point_before, point_named, training_points, wanted_by_all, wanted_by_figure, wanted_by_table
+from sra.plan.workflow import Plan, open_plan
+from sra.spec.display import Row
+from sra.spec.registry import Registry
+
+ROOT = Path(__file__).parents[3]
+DIGITS, PAPER = Registry(ROOT, "digits"), Registry(ROOT, "paper")
+
+
+def test_table_1_shares_its_default_run():
+    table = DIGITS.tables["table_1"]
+    wanted = wanted_by_table(table, DIGITS)
+    assert len(table.rows) == 21
+    assert len(wanted) == len({item.run for item in wanted}) == 18
+
+
+def test_a_score_wanted_twice_is_planned_once():
+    everything = wanted_by_all(DIGITS)
+    assert len(everything) == len(set(everything))
+    parts = [wanted_by_table(table, DIGITS) for table in DIGITS.tables.values()]
+    parts += [wanted_by_figure(figure, DIGITS) for figure in DIGITS.figures.values()]
+    assert set(everything) == {item for part in parts for item in part}
+    assert len(everything) < sum(map(len, parts))
+
+
+def test_milestones_that_a_preset_does_not_reach_are_not_wanted():
+    figure = PAPER.figures["figure_4"]
+    at_paper = {item.score.milestone for item in wanted_by_figure(figure, PAPER)}
+    at_digits = {item.score.milestone for item in wanted_by_figure(figure, DIGITS)}
+    assert at_paper == {"m200k", "m300k", "m400k", "m600k"}
+    assert at_digits == at_paper & set(DIGITS.preset.milestones)
+
+
+def test_a_table_may_not_ask_for_what_a_run_has_not():
+    table = DIGITS.tables["table_6"]
+    asked = table.model_copy(update={"rows": [Row(label="x", run="sit_b2_sra_ema0", score=table.score.model_copy(update={"milestone": "m600k"}))]})
+    with pytest.raises(InputError, match=r"table table_6: run sit_b2_sra_ema0 has no milestone m600k.*it has m400k"):
+        wanted_by_table(asked, DIGITS)
+
+
+def test_segments_end_at_milestones_and_at_the_presets_length():
+    steps = [(point.name, point.step) for point in training_points(PAPER, "sit_b2_sra")]
+    assert steps == [("s0100000", 100_000), ("m200k", 200_000), ("m300k", 300_000), ("m400k", 400_000), ("s0500000", 500_000), ("m600k", 600_000)]
+    assert [point.name for point in training_points(DIGITS, "sit_b2_sra")] == ["m200k", "m400k", "m600k"]
+
+
+def test_each_point_continues_from_the_one_before():
+    assert point_before(PAPER, "sit_b2_sra", "s0100000") is None
+    assert point_before(PAPER, "sit_b2_sra", "m600k").name == "s0500000"
+    with pytest.raises(InputError, match="run sit_b2_sra: unknown milestone 'm450k'"):
+        point_named(PAPER, "sit_b2_sra", "m450k")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"preset": "digts"}, "unknown preset 'digts'; did you mean 'digits'?"),
+        ({"preset": "digits", "pathes": {}}, "pathes: unknown key 'pathes'; did you mean 'paths'?"),
+        ({"preset": "digits", "device": "gpu"}, "device: Input should be 'auto', 'cpu' or 'cuda', got 'gpu'"),
+    ],
+)
+def test_a_wrong_configuration_ends_with_one_line_and_exit_code_2(config, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        open_plan(ROOT, config)
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_rules_are_told_what_the_preset_says():
+    plan = Plan(ROOT, {"preset": "digits"})
+    run = SimpleNamespace(preset="digits", run="sit_xl2_repa_dinov2b", point="m400k", milestone="m400k", sampler="sde250", paper_count="50000")
+    assert plan.step(run) == DIGITS.preset.milestones["m400k"]
+    assert plan.previous_state(run) == []
+    assert plan.features_of(run) == ["results/shared/digits/features/digits_vit/store.json"]
+    assert plan.features_of(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
+    assert plan.sample_count(run) == DIGITS.preset.samples[50000]
+    assert plan.vae_source(run) == "results/shared/digits/vae/digits_vae"
+
+
+def test_models_that_the_user_fetches_are_no_inputs():
+    plan = Plan(ROOT, {"preset": "paper"})
+    run = SimpleNamespace(preset="paper")
+    assert plan.vae_weights(run) == []
+    assert plan.vae_source(run) == "stabilityai/sd-vae-ft-ema"
+    assert plan.source_images(SimpleNamespace(dataset="imagenet256")) == []
+    assert Plan(ROOT, {"preset": "paper", "paths": {"imagenet": "/data/train.zip"}}).source_images(SimpleNamespace(dataset="imagenet256")) == [
+        "/data/train.zip"
+    ]
+
+
+def test_a_run_in_two_files_is_refused(tmp_path):
+    for folder in ("recipes", "experiments"):
+        (tmp_path / "config" / folder).mkdir(parents=True)
+    (tmp_path / "config/recipes/sit.yaml").write_text((ROOT / "config/recipes/sit.yaml").read_text())
+    for name in ("a", "b"):
+        (tmp_path / f"config/experiments/{name}.yaml").write_text(
+            "recipe: sit\nmodel: SiT-B/2\nmilestones: [m400k]\nruns: {sit_b2: {method: none}}\n"
+        )
+    with pytest.raises(InputError, match=r"b.yaml: run sit_b2 is already defined in .*a.yaml"):
+        _ = Registry(tmp_path, "digits").runs
+
+
+def test_source_hashes_follow_the_code(monkeypatch, tmp_path):
+    before = source_hash("metrics")
+    assert before == source_hash("metrics") != source_hash("reporting")
+    package = tmp_path / "sra"
+    (package / "metrics").mkdir(parents=True)
+    (package / "metrics/fid.py").write_text("a = 1\n")
+    monkeypatch.setattr("sra.plan.sources.sra", SimpleNamespace(__file__=str(package / "__init__.py")))
+    first = source_hash("metrics")
+    (package / "metrics/fid.py").write_text("a = 2\n")
+    assert source_hash("metrics") != first
+
+
+def test_registries_are_values():
+    assert replace(DIGITS) == DIGITS != PAPER

@@ -24,13 +24,11 @@ def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
 def wanted_by_figure(figure: CurvesFigure | GridFigure, registry: Registry) -> list[Wanted]:
     if isinstance(figure, GridFigure):
         return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
-    # A curve has its points where its run has milestones; not every run of the paper was scored at each.
     wanted = [
         Wanted(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
         for panel in figure.panels
         for series in panel.series
-        for milestone in figure.milestones
-        if milestone in registry.milestones(series.run)
+        for milestone in figure.milestones_of(panel)
     ]
     return _reachable(wanted, registry, f"figure {figure.id}")
 

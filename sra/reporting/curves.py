@@ -52,13 +52,13 @@ def build_curves(figure: CurvesFigure, scores: Scores, published: Published, pre
 
 
 def _line(figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurveLine:
-    """The figure's milestones and the paper's markers together, in order of steps."""
+    """The panel's milestones and the paper's markers together, in order of steps."""
     where = f"{figure.id}, panel {panel.title}"
     markers = published.curve(series.published, figure.metric, where) if series.published else {}
     points = []
-    for milestone in sorted({*figure.milestones, *markers}, key=steps_of_milestone):
+    for milestone in sorted({*figure.milestones_of(panel), *markers}, key=steps_of_milestone):
         score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
-        planned = milestone in figure.milestones
+        planned = milestone in figure.milestones_of(panel)
         outcome = outcome_of(scores, series.run, score, figure.metric, preset_id, preset)
         marker, found = markers.get(milestone), scores.find(series.run, score)
         points.append(

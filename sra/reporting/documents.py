@@ -170,6 +170,6 @@ def band_of(preset_id: str, preset: Preset) -> str | None:
 
 
 def number_of(identity: str) -> str:
-    """table_6 -> Table 6, figure_7c -> Figure 7c."""
+    """table_6 -> Table 6, figure_7c -> Figure 7c, table_s1 -> Table S1."""
     kind, _, number = identity.partition("_")
-    return f"{kind.capitalize()} {number}"
+    return f"{kind.capitalize()} {number.replace('s', 'S')}"

@@ -131,14 +131,14 @@ def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, Score
 
 
 def seconds_by_stage(folders: Iterable[Path]) -> dict[str, float]:
-    """Seconds of all jobs by stage, from Snakemake's benchmark files `<folder>/<stage>/**.tsv` (column `s`), or `<folder>/<stage>.tsv`."""
+    """Seconds of all jobs by stage, longest first, from Snakemake's benchmark files `<folder>/<stage>/**.tsv` (column `s`)."""
     total: dict[str, float] = {}
     for folder in map(Path, folders):
         for path in sorted(folder.rglob("*.tsv")):
             stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
             if stage not in STAGES_NOT_COUNTED:
                 total[stage] = total.get(stage, 0.0) + _seconds(path)
-    return dict(sorted(total.items()))
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 
 def _seconds(path: Path) -> float:

@@ -67,6 +67,7 @@ class Series(Strict):
 class Panel(Strict):
     title: str
     sampler: str
+    milestones: list[str] | None = None  # when they differ from the figure's
     series: list[Series] = Field(min_length=1)
 
 
@@ -84,6 +85,9 @@ class CurvesFigure(Strict):
     milestones: list[str] = Field(min_length=1)
     columns: PositiveInt = 3
     panels: list[Panel] = Field(min_length=1)
+
+    def milestones_of(self, panel: Panel) -> list[str]:
+        return panel.milestones or self.milestones
 
 
 class GridFigure(Strict):

@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sra.core.files import write_json
 from sra.reporting.figures import render_figure
 from sra.reporting.page import render_report
 from sra.reporting.tables import render_table
 from sra.spec.display import Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
 from sra.spec.registry import Registry
+from sra.spec.run import write_run
 
 VOID = {"meta", "img", "br", "input", "link"}
 
@@ -175,7 +175,7 @@ def test_equal_inputs_are_equal_bytes_and_hold_no_machine_path(build, tmp_path):
 
 def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, write_score, root):
     spec = Registry(root, "digits").spec("sit_b2_sra")
-    write_json(tmp_path / "runs/sit_b2_sra/config.json", spec.model_dump(mode="json"))
+    write_run(tmp_path / "runs/sit_b2_sra/config.json", spec)
     score = write_score("sit_b2_sra", fid=1.0)  # its fingerprint is not that of the configuration
     render_report("small", preset, tmp_path / "t", tmp_path / "f", [score], [], tmp_path / "runs", tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

@@ -1,15 +1,10 @@
 """The whole chain, from images to the paper's tables, figures and report. `snakemake --cores 2` builds everything."""
 
-import os
-import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.20")
-
-# The rules call `sra`, which lies beside the Python that runs Snakemake; it is found with or without an activated environment.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from sra.plan.workflow import open_plan
 
@@ -18,6 +13,7 @@ configfile: "config/config.yaml"
 
 
 plan = open_plan(Path(workflow.basedir), config)
+plan.prepare_environment()
 
 
 wildcard_constraints:

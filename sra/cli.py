@@ -22,7 +22,7 @@ app = typer.Typer(
 Output = Annotated[Path, typer.Option(help="file to write")]
 OutputFolder = Annotated[Path, typer.Option(help="folder to write")]
 Index = Annotated[Path, typer.Option(help="index.json of the images")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cuda")]
 Config = Annotated[Path, typer.Argument(help="the run's config.json")]
 Preset = Annotated[str, typer.Option(help="a file in config/presets")]
 Extractor = Annotated[Path, typer.Option(help="folder of the feature extractor")]

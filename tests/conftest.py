@@ -1,5 +1,9 @@
-"""Small runs and stores that many tests share."""
+"""Small runs and stores that many tests share, and a checkout of the workflow to run in."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,51 @@ from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 
 ROOT = Path(__file__).parents[1]
+
+# Without a GPU nothing uses triton, and importing it prints pages of leaked bindings after the test summary.
+if shutil.which("nvidia-smi") is None:
+    sys.modules["triton"] = None
+
+
+class Checkout:
+    """A copy of what a user edits (configuration, rules, report) in a folder of its own, with no results yet."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in ("config", "workflow", "report"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "Snakefile", folder)
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run Snakemake here with two cores; stdout and stderr are kept together."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs that a dry run would start, by rule."""
+        done = self.snakemake("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout
+        if "Job stats:" not in done.stdout:
+            return {}
+        rows = done.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:]
+        return {rule: int(count) for rule, count in (row.split() for row in rows if row.strip())}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = (self.folder / path).read_text(encoding="utf-8")
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def new_checkout():
+    """`new_checkout(folder)` makes one."""
+    return Checkout
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
 
 
 @pytest.fixture

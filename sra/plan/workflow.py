@@ -1,6 +1,7 @@
 """`Plan`: the questions that the rules ask. Each method takes Snakemake's wildcards and answers with paths, numbers or names."""
 
 import math
+import os
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,15 @@ class Plan:
         self.preset = self.user.preset
         self.registry = lru_cache(lambda preset: Registry(root, preset))
         wanted_by_all(self.registry(self.preset))  # refuses a wrong table, run, sampler or milestone before anything starts
+
+    def prepare_environment(self) -> None:
+        """What every job inherits.
+
+        PATH: the rules call `sra`, which lies beside the Python that runs Snakemake; it is found with or without an activated environment.
+        SRA_DEVICE: no parameter of any rule, since the device changes where a stage runs and not what it is: choosing another reruns nothing.
+        """
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        os.environ["SRA_DEVICE"] = self.user.device
 
     # Targets
 

@@ -12,6 +12,8 @@ rule make_digits:
         "results/shared/digits/logs/make_digits.log",
     benchmark:
         "results/shared/digits/benchmarks/make_digits.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
         mem_mb=data_needs.mem_mb,
@@ -32,6 +34,8 @@ rule index_images:
         "results/shared/{dataset}/logs/index_images.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/index_images.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
         mem_mb=data_needs.mem_mb,
@@ -56,6 +60,8 @@ rule extract_latents:
         "results/shared/{dataset}/logs/extract_latents/{vae}/{shard}_of_{shards}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/extract_latents/{vae}/{shard}_of_{shards}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
         gpu=data_needs.gpu,
@@ -67,7 +73,7 @@ rule extract_latents:
         "extract latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
         "sra extract-latents --index {input.index} --vae {params.vae:q} "
-        "--shard {wildcards.shard} --shards {wildcards.shards} --device {config[device]} --output {output.shard} 2> {log}"
+        "--shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard} 2> {log}"
 
 
 rule finish_latents:
@@ -81,6 +87,8 @@ rule finish_latents:
         "results/shared/{dataset}/logs/finish_latents/{vae}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/finish_latents/{vae}.tsv"
+    conda:
+        "../envs/stages.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -103,6 +111,8 @@ rule extract_features:
         "results/shared/{dataset}/logs/extract_features/{encoder}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/extract_features/{encoder}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
         gpu=data_needs.gpu,
@@ -113,4 +123,4 @@ rule extract_features:
     message:
         "extract features of {wildcards.dataset} by {wildcards.encoder}"
     shell:
-        "sra extract-features --index {input.index} --encoder {params.encoder:q} --device {config[device]} --output {output.store} 2> {log}"
+        "sra extract-features --index {input.index} --encoder {params.encoder:q} --output {output.store} 2> {log}"

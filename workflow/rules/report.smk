@@ -21,6 +21,8 @@ rule render_table:
         "results/{preset}/logs/table/{table}.log",
     benchmark:
         "results/{preset}/benchmarks/table/{table}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=report_needs.mem_mb,
@@ -48,6 +50,8 @@ rule render_figure:
         "results/{preset}/logs/figure/{figure}.log",
     benchmark:
         "results/{preset}/benchmarks/figure/{figure}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=report_needs.mem_mb,
@@ -73,6 +77,8 @@ rule render_report:
         "results/{preset}/logs/report.log",
     benchmark:
         "results/{preset}/benchmarks/report.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=report_needs.mem_mb,
@@ -89,11 +95,15 @@ rule refresh:
     """Render every table, figure and the report again from the scores that exist; nothing is trained, missing cells say so."""
     log:
         f"results/{plan.preset}/logs/refresh.log",
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=report_needs.mem_mb,
         runtime=report_needs.runtime,
+    params:
+        preset=plan.preset,
     message:
         "render again from the existing scores"
     shell:
-        "sra refresh --preset {plan.preset} 2> {log}"
+        "sra refresh --preset {params.preset} 2> {log}"

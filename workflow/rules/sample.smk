@@ -16,6 +16,8 @@ rule sample_shard:
         "results/{preset}/logs/sample/{run}/{milestone}/{sampler}/n{paper_count}/{shard}_of_{shards}.log",
     benchmark:
         "results/{preset}/benchmarks/sample/{run}/{milestone}/{sampler}/n{paper_count}/{shard}_of_{shards}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: sample_needs.threads
     resources:
         gpu=sample_needs.gpu,
@@ -31,7 +33,7 @@ rule sample_shard:
     shell:
         "sra sample {input.config} --weights {input.weights} --vae {params.vae:q} --sampler {params.sampler:q} "
         "--count {params.images} --shard {wildcards.shard} --shards {wildcards.shards} --batch {params.batch} "
-        "--device {config[device]} --output {output.shard} 2> {log}"
+        "--output {output.shard} 2> {log}"
 
 
 rule pack_samples:
@@ -44,6 +46,8 @@ rule pack_samples:
         "results/{preset}/logs/pack/{run}/{milestone}/{sampler}/n{paper_count}.log",
     benchmark:
         "results/{preset}/benchmarks/pack/{run}/{milestone}/{sampler}/n{paper_count}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -15,6 +15,8 @@ rule make_reference:
         "results/shared/{dataset}/logs/make_reference/{extractor}_{images}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/make_reference/{extractor}_{images}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: score_needs.threads
     resources:
         gpu=score_needs.gpu,
@@ -27,7 +29,7 @@ rule make_reference:
         "make the reference statistics of {wildcards.dataset}"
     shell:
         "sra make-reference --index {input.index} --extractor {params.extractor:q} "
-        "--images {wildcards.images} --device {config[device]} --output {output.reference} 2> {log}"
+        "--images {wildcards.images} --output {output.reference} 2> {log}"
 
 
 rule score_samples:
@@ -42,6 +44,8 @@ rule score_samples:
         "results/{preset}/logs/score/{run}/{milestone}/{sampler}/n{paper_count}.log",
     benchmark:
         "results/{preset}/benchmarks/score/{run}/{milestone}/{sampler}/n{paper_count}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: score_needs.threads
     resources:
         gpu=score_needs.gpu,
@@ -54,4 +58,4 @@ rule score_samples:
         "score {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:
         "sra score {input.samples} --reference {input.reference} --extractor {params.extractor:q} "
-        "--device {config[device]} --output {output.score} 2> {log}"
+        "--output {output.score} 2> {log}"

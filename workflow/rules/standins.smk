@@ -15,6 +15,8 @@ rule train_vae:
         "results/shared/{dataset}/logs/train_vae/{vae}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/train_vae/{vae}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: standin_needs.threads
     resources:
         mem_mb=standin_needs.mem_mb,
@@ -38,6 +40,8 @@ rule train_encoder:
         "results/shared/{dataset}/logs/train_encoder/{encoder}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/train_encoder/{encoder}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: standin_needs.threads
     resources:
         mem_mb=standin_needs.mem_mb,
@@ -61,6 +65,8 @@ rule train_extractor:
         "results/shared/{dataset}/logs/train_extractor/{extractor}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/train_extractor/{extractor}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: standin_needs.threads
     resources:
         mem_mb=standin_needs.mem_mb,

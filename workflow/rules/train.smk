@@ -12,6 +12,8 @@ rule resolve_run:
         "results/{preset}/logs/resolve_run/{run}.log",
     benchmark:
         "results/{preset}/benchmarks/resolve_run/{run}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -38,6 +40,8 @@ rule train_segment:
         "results/{preset}/logs/train/{run}/{point}.log",
     benchmark:
         "results/{preset}/benchmarks/train/{run}/{point}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: train_needs.threads
     resources:
         gpu=train_needs.gpu,
@@ -52,7 +56,7 @@ rule train_segment:
         "train {wildcards.run} to {wildcards.point}"
     shell:
         "sra train {input.config} --latents {input.latents} {params.features} {params.previous} --until {params.step} "
-        "--rolling-minutes {params.minutes} --device {config[device]} --state {output.state} --curve {output.curve} 2> {log}"
+        "--rolling-minutes {params.minutes} --state {output.state} --curve {output.curve} 2> {log}"
 
 
 use rule train_segment as train_between with:
@@ -73,6 +77,8 @@ rule export_ema:
         "results/{preset}/logs/export/{run}/{milestone}.log",
     benchmark:
         "results/{preset}/benchmarks/export/{run}/{milestone}.tsv"
+    conda:
+        "../envs/stages.yaml"
     threads: 1
     resources:
         mem_mb=train_needs.mem_mb,

@@ -1,6 +1,7 @@
 """The generated JSON schemas and the environment file agree with what they are generated from."""
 
 import runpy
+import tomllib
 from pathlib import Path
 
 import jsonschema
@@ -56,6 +57,12 @@ def test_the_conda_environment_has_the_locks_pins():
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     assert pip == script["pins"](lock)
     assert any(pin.startswith("torch==") for pin in pip)
+
+
+def test_the_rules_environment_has_the_packages_ranges():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    rules = yaml.safe_load((ROOT / "workflow/envs/stages.yaml").read_text(encoding="utf-8"))
+    assert next(entry["pip"] for entry in rules["dependencies"] if isinstance(entry, dict)) == declared
 
 
 def test_no_lock_names_a_registry():

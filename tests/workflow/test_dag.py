@@ -1,0 +1,92 @@
+"""Which jobs each target needs, which inputs are refused before any starts, and that the rules are clean by their own tools."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}
+
+
+def per_score(count: int) -> dict[str, int]:
+    return dict.fromkeys(("export_ema", "sample_shard", "pack_samples", "score_samples"), count)
+
+
+def test_a_table_needs_its_own_runs_and_nothing_else(checkout):
+    # Three runs; the default one passes through m200k on its way to m400k, which is not scored for this table.
+    jobs = {"resolve_run": 3, "train_segment": 4, "render_table": 1, "table_6": 1}
+    assert checkout.planned("table_6") == DATA | per_score(3) | jobs
+
+
+def test_the_same_table_by_its_file(checkout):
+    assert checkout.planned("results/digits/tables/table_6.html") == {
+        rule: count for rule, count in checkout.planned("table_6").items() if rule != "table_6"
+    }
+
+
+def test_tables_share_their_runs(checkout):
+    # 18 runs of Table 1; Table 6 adds two and shares its third.
+    jobs = checkout.planned("table_1", "table_6")
+    assert (jobs["resolve_run"], jobs["score_samples"], jobs["train_segment"]) == (20, 20, 22)
+
+
+def test_only_repa_needs_the_external_encoder(checkout):
+    jobs = checkout.planned("table_s1")
+    assert jobs["train_encoder"] == jobs["extract_features"] == 1
+    assert "train_encoder" not in checkout.planned("table_1", "table_6", "figure_4", "figure_5")
+
+
+def test_the_paper_preset_plans_without_its_data(checkout):
+    jobs = checkout.planned("--config", "preset=paper")
+    assert not {"make_digits", "train_vae", "train_extractor", "train_encoder"} & set(jobs)
+    assert jobs["extract_latents"] == 64
+    assert jobs["train_between"] > 0
+    assert jobs["sample_shard"] == 10 * (jobs["pack_samples"] - 1) + 1
+
+
+def test_refresh_needs_no_job_but_itself(checkout):
+    assert checkout.planned("refresh") == {"refresh": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "message"),
+    [
+        ("config/config.yaml", "preset: digits", "preset: digts", "unknown preset 'digts'; did you mean 'digits'?"),
+        ("config/presets/digits.yaml", "batch: 32", "batch: 32\nteacher_block: 8", "teacher_block: unknown key 'teacher_block'"),
+        ("config/presets/digits.yaml", "batch: 32", "bacth: 32", "bacth: unknown key 'bacth'; did you mean 'batch'?"),
+        ("config/experiments/ablation_ema.yaml", "method: sra", "methd: sra", "methd: unknown key 'methd'; did you mean 'method'?"),
+        ("report/tables/table_6.yaml", "run: sit_b2_sra_ema0", "run: sit_b2_sra_ema1", "unknown run 'sit_b2_sra_ema1'; did you mean"),
+        ("report/tables/table_6.yaml", "sampler: sde250", "sampler: sde205", "unknown sampler 'sde205'; did you mean 'sde250'?"),
+    ],
+    ids=["preset", "method key in a preset", "typo in a preset", "typo in a run", "run", "sampler"],
+)
+def test_bad_input_is_refused_before_work_starts(checkout, path, old, new, message):
+    checkout.edit(path, old, new)
+    done = checkout.snakemake("--dry-run", "--quiet", "host")
+    assert done.returncode == 2
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "workflow"], ["snakemake", "--lint"]],
+    ids=["ruff check", "ruff format", "snakefmt", "snakemake --lint"],
+)
+def test_code_and_rules_are_clean(command):
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_hold_no_logic_and_files_stay_short():
+    for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= (60 if path.name == "Snakefile" else 150)
+        assert not [line for line in lines if line.strip() in ("run:", "script:")]
+    for path in [*(ROOT / "sra").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path

@@ -3,10 +3,12 @@
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from sra.core.errors import InputError
+from sra.core.errors import InputError, unknown
 from sra.plan.layout import Results, Shared
 from sra.plan.sources import source_hash
 from sra.plan.targets import Wanted, point_before, point_named, wanted_by_all, wanted_by_figure, wanted_by_table
@@ -21,9 +23,16 @@ FIGURE_KINDS = ("json", "svg", "png")
 
 
 def open_plan(root: Path, config: dict) -> "Plan":
-    """The plan, or one line on stderr and exit code 2: a Snakefile has no other way to refuse bad input without a traceback."""
-    try:
+    """The plan of a Snakefile in `root`. Bad input ends Snakemake with one line and exit code 2."""
+    with _refusing():
         return Plan(root, config)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A Snakefile has no other way to refuse bad input without a traceback."""
+    try:
+        yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -38,6 +47,12 @@ class Plan:
         self.preset = self.user.preset
         self.registry = lru_cache(lambda preset: Registry(root, preset))
         wanted_by_all(self.registry(self.preset))  # refuses a wrong table, run, sampler or milestone before anything starts
+
+    def refuse_target(self, wildcards) -> list[str]:
+        """End with one line for a table or figure that does not exist; Snakemake would only say that no rule makes it."""
+        kind = wildcards.target.partition("_")[0]
+        with _refusing():
+            raise unknown(kind, wildcards.target, self.tables() if kind == "table" else self.figures())
 
     def prepare_environment(self) -> None:
         """What every job inherits.

@@ -174,7 +174,8 @@ class Guidance(Strict):
 class Sampler(Strict):
     """How samples are drawn (`config/samplers.yaml`).
 
-    kind: `sde` is Euler-Maruyama of the reverse SDE with w_t = sigma_t; `ddpm` is ancestral sampling on the respaced chain.
+    kind: `sde` is Euler-Maruyama of the reverse SDE with diffusion 2 sigma_t = 2t (the papers print w_t = sigma_t and count the factor
+    in the equation); `ddpm` is ancestral sampling on the respaced chain.
     """
 
     kind: Literal["sde", "ode_euler", "ode_heun", "ddpm"]

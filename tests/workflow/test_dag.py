@@ -73,6 +73,12 @@ def test_bad_input_is_refused_before_work_starts(checkout, path, old, new, messa
     assert not (checkout.folder / "results").exists()
 
 
+def test_a_table_that_does_not_exist_is_refused(checkout):
+    done = checkout.snakemake("--dry-run", "table_66")
+    assert done.returncode == 2
+    assert "error: unknown table 'table_66'; did you mean 'table_6'?" in done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     "command",
     [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "workflow"], ["snakemake", "--lint"]],

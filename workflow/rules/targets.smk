@@ -34,3 +34,12 @@ for figure in plan.figures():
         input:
             plan.figure_files(figure),
         localrule: True
+
+
+rule refuse_target:
+    """What a table or figure that does not exist comes to: rule names are looked up first, so only unknown ones arrive here."""
+    input:
+        plan.refuse_target,
+    output:
+        "{target,(table|figure)_.+}",
+    localrule: True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, band_of, number_of
+from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
 from sra.reporting.scores import Scores, outcome_of
@@ -31,14 +31,7 @@ def build_curves(figure: CurvesFigure, scores: Scores, published: Published, pre
         for panel in figure.panels
     ]
     return CurvesDocument(
-        id=figure.id,
-        number=number_of(figure.id),
-        title=figure.title,
-        paper=figure.paper,
-        caption=figure.caption,
-        preset=preset_id,
-        comparable=preset.comparable,
-        band=band_of(preset_id, preset),
+        **heading_of(figure, preset_id, preset),
         metric=figure.metric,
         header=f"{METRIC_NAMES[figure.metric]} {ARROWS[figure.better]}",
         better=figure.better,

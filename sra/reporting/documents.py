@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sra.spec.base import Strict
-from sra.spec.display import ScoreOf, SettingColumn
+from sra.spec.display import CurvesFigure, GridFigure, ScoreOf, SettingColumn
 from sra.spec.scale import Preset
 
 Status = Literal["ok", "not run", "n/a", "not in the paper"]  # of our number; the last: ours exists, the paper has none
@@ -104,11 +104,10 @@ class CurvePanel(Strict):
     lines: list[CurveLine]
 
 
-class CurvesDocument(Strict):
-    """A metric against training steps. `alt` says in one sentence what the picture shows."""
+class PictureDocument(Strict):
+    """What every figure says of itself. `alt` says in one sentence what the picture shows."""
 
     schema_version: Literal[1] = 1
-    kind: Literal["curves"] = "curves"
     id: str
     number: str
     title: str
@@ -117,6 +116,14 @@ class CurvesDocument(Strict):
     preset: str
     comparable: bool
     band: str | None
+    remarks: list[str]
+    alt: str
+
+
+class CurvesDocument(PictureDocument):
+    """A metric against training steps."""
+
+    kind: Literal["curves"] = "curves"
     metric: str
     header: str
     better: Literal["lower", "higher"]
@@ -124,8 +131,6 @@ class CurvesDocument(Strict):
     samples_here: int | None
     columns: int
     panels: list[CurvePanel]
-    remarks: list[str]
-    alt: str
 
 
 class GridBlock(Strict):
@@ -139,27 +144,32 @@ class GridBlock(Strict):
     indices: list[list[int]]
 
 
-class GridDocument(Strict):
-    schema_version: Literal[1] = 1
+class GridDocument(PictureDocument):
+    """Images of sample packs by rule."""
+
     kind: Literal["grid"] = "grid"
-    id: str
-    number: str
-    title: str
-    paper: str
-    caption: str
-    preset: str
-    comparable: bool
-    band: str | None
     score: ScoreOf
     classes: list[int]
     per_class: int
     rule: str
     blocks: list[GridBlock]
-    remarks: list[str]
-    alt: str
 
 
 FigureDocument = Annotated[CurvesDocument | GridDocument, Field(discriminator="kind")]
+
+
+def heading_of(figure: CurvesFigure | GridFigure, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
+    """The fields of a `PictureDocument` that come from the figure's file and the preset."""
+    return {
+        "id": figure.id,
+        "number": number_of(figure.id),
+        "title": figure.title,
+        "paper": figure.paper,
+        "caption": figure.caption,
+        "preset": preset_id,
+        "comparable": preset.comparable,
+        "band": band_of(preset_id, preset),
+    }
 
 
 def band_of(preset_id: str, preset: Preset) -> str | None:

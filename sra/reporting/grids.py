@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sra.core.errors import InputError
 from sra.core.files import write_text, written_whole
-from sra.reporting.documents import GridBlock, GridDocument, band_of, number_of
+from sra.reporting.documents import GridBlock, GridDocument, heading_of
 from sra.reporting.numbers import count_text, milestone_text
 from sra.reporting.scores import Scores
 from sra.reporting.style import INK, METHOD_STYLES, MUTED
@@ -73,14 +73,7 @@ def build_grid(figure: GridFigure, scores: Scores, packs: dict[str, Path], prese
     blocks = [_block(series, figure, scores, packs, classes, preset_id, preset) for series in figure.runs]
     rule = f"The first {figure.per_class} images of each class in the order drawn (place 0 first), one column a class; none is chosen by eye."
     return GridDocument(
-        id=figure.id,
-        number=number_of(figure.id),
-        title=figure.title,
-        paper=figure.paper,
-        caption=figure.caption,
-        preset=preset_id,
-        comparable=preset.comparable,
-        band=band_of(preset_id, preset),
+        **heading_of(figure, preset_id, preset),
         score=figure.score,
         classes=classes,
         per_class=figure.per_class,

@@ -1,6 +1,7 @@
 """`RunSpec`: everything that training one run depends on, and nothing else. It is the run's `config.json`."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import PositiveFloat, PositiveInt
@@ -10,7 +11,9 @@ from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
 from sra.spec.method import AlignmentOptions, BaselineOptions, Ema, Experiment, Process, RampEma, Recipe, RepaOptions, RunRow, Share, SraOptions
-from sra.spec.scale import PAPER_SIZES, Latent, Preset, scaled_block, scaled_projector_width
+from sra.spec.scale import PAPER_SIZES, Latent, Preset, Width, scaled_block, scaled_projector_width
+
+MODEL_NAME = re.compile(r"(?P<family>SiT|DiT)-(?P<size>S|B|L|XL)/(?P<patch>2|4|8)")
 
 
 class ModelSpec(Strict):
@@ -86,11 +89,14 @@ def read_run(config: Path) -> RunSpec:
 
 def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset) -> RunSpec:
     """The run as the preset trains it. Raises InputError naming run and key when the row contradicts its method or model."""
-    size, patch = parse_model_name(experiment.model)
-    paper, here = PAPER_SIZES[size], preset.models.get(size, PAPER_SIZES[size])
+    if experiment.model.partition("-")[0].lower() != recipe.family:
+        raise InputError(f"run {run}: recipe {experiment.recipe} trains {recipe.family} models, its model is {experiment.model}; change one of them")
+    model = model_named(experiment.model, preset.latent, preset.classes, {**PAPER_SIZES, **preset.models})
+    size = size_of(experiment.model)
+    paper = PAPER_SIZES[size]
     try:
         alignment = _resolve_alignment(row, recipe, size, paper.depth)
-        alignment = _carried_to(alignment, paper.depth, here.depth, paper.width, here.width, preset)
+        alignment = _carried_to(alignment, paper.depth, model.depth, paper.width, model.width, preset)
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
     ema = row.ema or recipe.ema
@@ -99,8 +105,6 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         if ema.milestone not in preset.milestones:
             raise unknown("milestone", ema.milestone, preset.milestones, where=f"run {run}: ema")
         ema_steps = preset.milestones[ema.milestone]
-    if preset.latent.size % patch:
-        raise InputError(f"run {run}: patch {patch} does not divide the latent size {preset.latent.size} of preset {preset_id}")
     return RunSpec(
         preset=preset_id,
         run=run,
@@ -108,16 +112,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         dataset=preset.dataset,
         image_size=preset.image_size,
         vae=preset.vae,
-        model=ModelSpec(
-            name=experiment.model,
-            depth=here.depth,
-            width=here.width,
-            heads=here.heads,
-            patch=patch,
-            latent=preset.latent,
-            classes=preset.classes,
-            learns_variance=recipe.process.kind == "ddpm",
-        ),
+        model=model,
         process=recipe.process,
         alignment=alignment,
         training=TrainingSpec(
@@ -137,12 +132,29 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     )
 
 
-def parse_model_name(name: str) -> tuple[str, int]:
-    """`SiT-XL/2` -> ("XL", 2)."""
-    found = re.fullmatch(r"(?:SiT|DiT)-(S|B|L|XL)/(2|4|8)", name)
+def model_named(name: str, latent: Latent, classes: int, sizes: Mapping[str, Width] = PAPER_SIZES) -> ModelSpec:
+    """`SiT-XL/2` and the like as a model for latents of that shape. DiT learns the variance, SiT does not (Table 5; released code)."""
+    found = MODEL_NAME.fullmatch(name)
     if not found:
         raise InputError(f"model {name!r}: expected a family, a size and a patch, such as SiT-XL/2")
-    return found[1], int(found[2])
+    width, patch = sizes[found["size"]], int(found["patch"])
+    if latent.size % patch:
+        raise InputError(f"model {name}: patch {patch} does not divide latents of {latent.size} x {latent.size}; choose another patch")
+    return ModelSpec(
+        name=name,
+        depth=width.depth,
+        width=width.width,
+        heads=width.heads,
+        patch=patch,
+        latent=latent,
+        classes=classes,
+        learns_variance=found["family"] == "DiT",
+    )
+
+
+def size_of(name: str) -> str:
+    """`SiT-XL/2` -> "XL"."""
+    return MODEL_NAME.fullmatch(name)["size"]
 
 
 def _resolve_alignment(row: RunRow, recipe: Recipe, size: str, depth: int) -> AlignmentOptions:

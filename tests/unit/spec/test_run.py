@@ -7,7 +7,8 @@ import pytest
 from sra.core.errors import InputError
 from sra.spec.method import Experiment, RunRow
 from sra.spec.registry import Registry
-from sra.spec.run import resolve_run
+from sra.spec.run import model_named, resolve_run
+from sra.spec.scale import Latent
 
 ROOT = Path(__file__).parents[3]
 PAPER, DIGITS = Registry(ROOT, "paper"), Registry(ROOT, "digits")
@@ -69,6 +70,7 @@ def test_the_fingerprint_follows_the_spec():
         ({"method": "sra"}, "SiT-S/2", "run x: the paper gives no blocks for size S; set student_block and teacher_block"),
         ({"method": "repa", "encoder": "dinov3"}, "SiT-B/2", "run x: unknown encoder 'dinov3'; did you mean 'dinov2b'?"),
         ({"method": "none"}, "SiT-B/8", None),
+        ({"method": "none"}, "DiT-B/2", "run x: recipe sit trains sit models, its model is DiT-B/2"),
         ({"method": "sra", "ema": {"rule": "ramp", "milestone": "m40k"}}, "SiT-B/2", "run x: ema: unknown milestone 'm40k'; did you mean 'm400k'?"),
     ],
 )
@@ -84,6 +86,16 @@ def test_contradictions_are_named(row, model, message):
         with pytest.raises(InputError) as error:
             resolve()
         assert message in str(error.value)
+
+
+def test_models_are_built_by_name():
+    model = model_named("SiT-XL/2", Latent(channels=4, size=32), 1000)
+    assert (model.depth, model.width, model.heads, model.tokens, model.learns_variance) == (28, 1152, 16, 256, False)
+    assert model_named("DiT-S/8", Latent(channels=4, size=32), 1000).learns_variance
+    with pytest.raises(InputError, match="patch 8 does not divide latents of 12 x 12"):
+        model_named("SiT-B/8", Latent(channels=4, size=12), 10)
+    with pytest.raises(InputError, match="model 'SiT-H/2': expected a family, a size and a patch"):
+        model_named("SiT-H/2", Latent(channels=4, size=32), 10)
 
 
 def test_unknown_names_are_refused_with_a_suggestion():

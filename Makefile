@@ -11,7 +11,7 @@ UV := $(VENV)/bin/uv
 .PHONY: run test report lint format lock schemas clean help
 
 run: $(READY)
-	$(VENV)/bin/snakemake --cores all --quiet host reason --rerun-incomplete --show-failed-logs
+	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest

@@ -51,6 +51,4 @@ $(READY): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@# A stage starts in half the time when its modules are compiled already; some environments keep Python from doing so itself.
-	@$(VENV)/bin/python -m compileall -q sra
 	@touch $@

@@ -18,7 +18,7 @@ LONGEST_PERIOD = 10_000
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """x (B, N, D) scaled by 1 + scale and shifted, each (B, D), the same for all tokens of a sample."""
-    return x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
+    return torch.addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1))
 
 
 def sincos_positions(width: int, side: int) -> Tensor:
@@ -126,8 +126,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         attn_shift, attn_scale, attn_gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = x + attn_gate.unsqueeze(1) * self.attn(modulate(self.norm1(x), attn_shift, attn_scale))
-        return x + mlp_gate.unsqueeze(1) * self.mlp(modulate(self.norm2(x), mlp_shift, mlp_scale))
+        x = torch.addcmul(x, attn_gate.unsqueeze(1), self.attn(modulate(self.norm1(x), attn_shift, attn_scale)))
+        return torch.addcmul(x, mlp_gate.unsqueeze(1), self.mlp(modulate(self.norm2(x), mlp_shift, mlp_scale)))
 
 
 class FinalLayer(nn.Module):

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -72,10 +72,10 @@ class Plan:
         return list(self.registry(self.preset).figures)
 
     def table_files(self, table: str) -> list[str]:
-        return [Results(self.preset).table(table, kind) for kind in TABLE_KINDS]
+        return _files(Results(self.preset).table, table, TABLE_KINDS)
 
     def figure_files(self, figure: str) -> list[str]:
-        return [Results(self.preset).figure(figure, kind) for kind in FIGURE_KINDS]
+        return _files(Results(self.preset).figure, figure, FIGURE_KINDS)
 
     def report(self) -> str:
         return Results(self.preset).report
@@ -196,12 +196,10 @@ class Plan:
         return [Results(wildcards.preset).samples(item.run, item.score) for item in wanted_by_figure(figure, registry)]
 
     def report_tables(self, wildcards) -> list[str]:
-        tables = self.registry(wildcards.preset).tables
-        return [Results(wildcards.preset).table(table, kind) for table in tables for kind in TABLE_KINDS]
+        return [path for table in self.registry(wildcards.preset).tables for path in _files(Results(wildcards.preset).table, table, TABLE_KINDS)]
 
     def report_figures(self, wildcards) -> list[str]:
-        figures = self.registry(wildcards.preset).figures
-        return [Results(wildcards.preset).figure(figure, kind) for figure in figures for kind in FIGURE_KINDS]
+        return [path for figure in self.registry(wildcards.preset).figures for path in _files(Results(wildcards.preset).figure, figure, FIGURE_KINDS)]
 
     def templates(self) -> list[str]:
         return sorted(f"report/templates/{path.name}" for path in (self.root / "report" / "templates").iterdir())
@@ -235,6 +233,11 @@ class Plan:
             if preset.dataset == dataset:
                 return preset
         raise InputError(f"no preset uses data set {dataset!r}; name one in config/presets")
+
+
+def _files(path_of: Callable[[str, str], str], name: str, kinds: tuple[str, ...]) -> list[str]:
+    """Every format of one table or figure."""
+    return [path_of(name, kind) for kind in kinds]
 
 
 class _NeedsOf:

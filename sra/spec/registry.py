@@ -52,10 +52,6 @@ class Registry:
     def weights(self) -> dict[str, WeightsEntry]:
         return load_table(self.root / "config" / "weights.tsv", WeightsEntry)
 
-    @property
-    def dataset(self) -> DatasetEntry:
-        return entry_named(self.datasets, self.preset.dataset)
-
     def weights_of(self, name: str, kind: str) -> WeightsEntry:
         return entry_named(self.weights, name, kind)
 

@@ -13,19 +13,15 @@ class Alignment(nn.Module):
     """
 
     taps: tuple[int, ...] = ()  # blocks (from 1) whose output the student hands over
-    needs_teacher: bool = False  # the EMA model runs on the batch
-    needs_targets: bool = False  # the batch comes with cached features of an encoder
 
     def weight(self, step: int) -> float:
         """Factor of the loss at a training step, counted from 0. At 0 the loss is not computed and the teacher not run."""
         raise NotImplementedError
 
-    def loss(
-        self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer | None, draw: Tensor, targets: Tensor | None
-    ) -> Tensor:
-        """Scalar float32, unweighted.
+    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer, draw: Tensor, targets: Tensor | None) -> Tensor:
+        """Scalar float32, unweighted: a mean over samples, so that parts of a batch average to the whole.
 
-        features: the student's (B, N, D) by block.  draw: (B,) uniform in [0, 1), the method's only randomness.
-        targets: (B, N, E) encoder features, or None.
+        features: the student's (B, N, D) by block.  teacher: the averaged model; whoever reads it runs it.
+        draw: (B,) uniform in [0, 1), the method's only randomness.  targets: (B, N, E) encoder features, or None.
         """
         raise NotImplementedError

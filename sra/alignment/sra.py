@@ -19,8 +19,6 @@ from sra.spec.method import SraOptions
 class SraAlignment(Alignment):
     """dist( head( student block m at (x_t, t) ), teacher block n at (x_{t-k}, t-k) ), k ~ U[0, max_interval) of the time range."""
 
-    needs_teacher = True
-
     def __init__(self, options: SraOptions, width: int, image_size: int, paper_steps_per_step: float, generator: Generator | None = None):
         super().__init__()
         self.options = options
@@ -32,9 +30,7 @@ class SraAlignment(Alignment):
     def weight(self, step: int) -> float:
         return self.schedule.at(step)
 
-    def loss(
-        self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer | None, draw: Tensor, targets: Tensor | None
-    ) -> Tensor:
+    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer, draw: Tensor, targets: Tensor | None) -> Tensor:
         # The teacher sees the same latents, noise and dropped labels, only earlier in time.
         earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw), self.options.teacher_time_floor))
 

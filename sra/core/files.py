@@ -1,36 +1,52 @@
 """Files that appear whole or not at all, and the hashes that name them."""
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sra.core.errors import InputError
+from sra.core.errors import InputError, StageError
 
 
 @contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path` to write to: on success it is flushed to disk and renamed, on failure it is removed."""
+    """A temporary path beside `path` to write to: on success it is flushed to disk and renamed, on failure it is removed.
+
+    Its name is always the same, so that what a killed process left is overwritten by the next; one writer a file, as a workflow has.
+    Raises StageError when the disk is full.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.partial")
     try:
+        temporary.write_bytes(b"")
         yield temporary
-        # A rename may reach the disk before the bytes do, so the bytes go first. mkstemp's private mode would outlive the rename.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        # A rename may reach the disk before the bytes do, so the bytes go first.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except Exception as error:
+        if _has_no_room(error):
+            free = shutil.disk_usage(path.parent).free / 1e9
+            raise StageError(
+                f"{path}: no room to write it ({free:.2f} GB free on its disk); free space and run the same command again, nothing else is lost"
+            ) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _has_no_room(error: Exception) -> bool:
+    """Disk full, quota or file size limit; libraries written in Rust give the number in their text alone."""
+    number = getattr(error, "errno", None)
+    named = re.search(r"\(os error (\d+)\)", str(error))
+    return (int(named[1]) if named else number) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_text(path: Path | str, text: str) -> None:

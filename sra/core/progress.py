@@ -16,18 +16,18 @@ class Progress:
     """A counter of `total` units of `what`, written to stderr. Use as a context manager; call `advance` after each unit.
 
     On a terminal it is a tqdm bar with rate and time left. Elsewhere (a log file, a cluster job) it is one whole line at the
-    start, every half minute and at the end, without carriage returns.
+    start, every half minute and at the end, without carriage returns. Of several processes that work together only one is `shown`.
     """
 
-    def __init__(self, what: str, total: int, unit: str = "it", done: int = 0):
-        self.what, self.total, self.unit, self.done, self.first = what, total, unit, done, done
-        self.live = sys.stderr.isatty()
+    def __init__(self, what: str, total: int, unit: str = "it", done: int = 0, shown: bool = True):
+        self.what, self.total, self.unit, self.done, self.first, self.shown = what, total, unit, done, done, shown
+        self.live = shown and sys.stderr.isatty()
         self.started = self.printed = time.monotonic()
 
     def __enter__(self) -> "Progress":
         if self.live:
             self.bar = tqdm(total=self.total, initial=self.done, desc=self.what, unit=self.unit, dynamic_ncols=True, leave=True)
-        else:
+        elif self.shown:
             print(f"{self.what}: {self.done}/{self.total} {self.unit}, starting", file=sys.stderr, flush=True)
         return self
 
@@ -36,14 +36,14 @@ class Progress:
         if self.live:
             self.bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()}, refresh=False)
             self.bar.update(by)
-        elif time.monotonic() - self.printed >= SECONDS_BETWEEN_LINES:
+        elif self.shown and time.monotonic() - self.printed >= SECONDS_BETWEEN_LINES:
             self.printed = time.monotonic()
             self._print_line(shown)
 
     def __exit__(self, *error) -> None:
         if self.live:
             self.bar.close()
-        elif error[0] is None:
+        elif self.shown and error[0] is None:
             self._print_line({})
 
     def _print_line(self, shown: dict[str, float]) -> None:

@@ -49,6 +49,14 @@ class NoisyBatch:
         """x_t, what the network sees: (B, C, H, W)."""
         return self.process.noisy(self.latents, self.noise, self.timestep)
 
+    def part(self, rows: slice) -> "NoisyBatch":
+        """Some of the samples."""
+        return self.moved(lambda tensor: tensor[rows])
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> "NoisyBatch":
+        """The batch with every tensor passed through `move`: to a device, to pinned memory."""
+        return NoisyBatch(move(self.latents), move(self.noise), move(self.timestep), move(self.labels), self.process)
+
     def at(self, timestep: Tensor) -> "NoisyBatch":
         """The same latents, noise and labels at another time (B,)."""
         return replace(self, timestep=timestep)

@@ -8,6 +8,7 @@ from itertools import islice
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sra.core.errors import InputError
 from sra.models.blocks import Block, FinalLayer, LabelEmbedding, PatchEmbedding, TimestepEmbedding, sincos_positions
@@ -36,6 +37,8 @@ class DiffusionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(spec.width, spec.heads) for _ in range(spec.depth))
         self.final_layer = FinalLayer(spec.width, spec.patch, self.out_channels)
         self.register_buffer("pos_embed", sincos_positions(spec.width, spec.latent.size // spec.patch).unsqueeze(0))
+        # Training on a small GPU: blocks run again in the backward pass instead of keeping their activations.
+        self.recompute_blocks = False
         self.initialize(generator)
 
     @property
@@ -53,7 +56,7 @@ class DiffusionTransformer(nn.Module):
         tokens, condition = self._embed(x, timestep, labels)
         features = {}
         for number, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens, condition)
+            tokens = self._through(block, tokens, condition)
             if number in taps:
                 features[number] = tokens
         return self._unpatchify(self.final_layer(tokens, condition)), features
@@ -77,6 +80,11 @@ class DiffusionTransformer(nn.Module):
         for layer in (*(block.adaLN_modulation[1] for block in self.blocks), self.final_layer.adaLN_modulation[1], self.final_layer.linear):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+    def _through(self, block: Block, tokens: Tensor, condition: Tensor) -> Tensor:
+        if self.recompute_blocks and torch.is_grad_enabled():
+            return checkpoint(block, tokens, condition, use_reentrant=False, preserve_rng_state=False)
+        return block(tokens, condition)
 
     def _embed(self, x: Tensor, timestep: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, D) and the condition (B, D) that every block shares."""

@@ -1,5 +1,7 @@
 """Maps from a student's features to its target's: trained beside the model and dropped after training."""
 
+from itertools import pairwise
+
 from torch import Generator, Tensor, nn
 
 from sra.models.initial import initialize_linears
@@ -20,8 +22,10 @@ class ProjectionHead(nn.Module):
 
 
 class Projector(nn.Sequential):
-    """REPA: tokens (B, N, D) -> (B, N, E) through two hidden layers (released build_mlp, same key names)."""
+    """REPA: tokens (B, N, D) -> (B, N, E) through `layers` linear maps, three as released (build_mlp, same key names)."""
 
-    def __init__(self, width: int, hidden: int, out: int, generator: Generator | None = None):
-        super().__init__(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, out))
+    def __init__(self, width: int, hidden: int, out: int, generator: Generator | None = None, layers: int = 3):
+        widths = [width, *[hidden] * (layers - 1), out]
+        maps = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        super().__init__(*[layer for linear in maps for layer in (linear, nn.SiLU())][:-1])
         initialize_linears(self, generator)

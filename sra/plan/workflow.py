@@ -15,6 +15,7 @@ from sra.plan.targets import Wanted, point_before, point_named, wanted_by_all, w
 from sra.spec.config import UserConfig
 from sra.spec.display import GridFigure
 from sra.spec.load import checked
+from sra.spec.machine import Machine
 from sra.spec.registry import Registry
 from sra.spec.scale import Needs
 
@@ -58,10 +59,14 @@ class Plan:
         """What every job inherits.
 
         PATH: the rules call `sra`, which lies beside the Python that runs Snakemake; it is found with or without an activated environment.
-        SRA_DEVICE: no parameter of any rule, since the device changes where a stage runs and not what it is: choosing another reruns nothing.
+        SRA_DEVICE, SRA_PROCESSES and the like: no parameters of any rule, since the machine changes where a stage runs and not what it is:
+        choosing another reruns nothing.
         """
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        os.environ["SRA_DEVICE"] = self.user.device
+        for name in Machine.model_fields:
+            os.environ.pop(f"SRA_{name.upper()}", None)
+            if getattr(self.user, name) is not None:
+                os.environ[f"SRA_{name.upper()}"] = str(getattr(self.user, name))
 
     # Targets
 
@@ -125,7 +130,7 @@ class Plan:
     def features_of(self, wildcards) -> list[str]:
         """The encoder features that the run aligns with; none unless its method is REPA."""
         spec = self.registry(wildcards.preset).spec(wildcards.run)
-        return [Shared(spec.dataset).features(spec.alignment.encoder)] if spec.alignment.method == "repa" else []
+        return [Shared(spec.dataset).features(spec.encoder)] if spec.encoder else []
 
     def previous_state(self, wildcards) -> list[str]:
         before = point_before(self.registry(wildcards.preset), wildcards.run, wildcards.point)
@@ -249,7 +254,9 @@ class _NeedsOf:
         return self._plan.registry(preset).preset.needs.get(self._stage, Needs())
 
     def gpu(self, wildcards) -> int:
-        return self._entry(wildcards).gpu
+        """Training takes one for each of the user's processes."""
+        gpu = self._entry(wildcards).gpu
+        return max(gpu, self._plan.user.processes) if gpu and self._stage == "train" else gpu
 
     def threads(self, wildcards) -> int:
         return self._entry(wildcards).threads

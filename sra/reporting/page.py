@@ -213,22 +213,13 @@ def _trained(runs_folder: Path, scores: Scores) -> list[Trained]:
 
 
 def _as_trained(spec: RunSpec) -> Trained:
-    alignment, ema = spec.alignment, spec.training.ema
+    ema = spec.training.ema
     decays = (ema.decay,) if isinstance(ema, ConstantEma) else (ema.start, ema.end)
-    method = "baseline: generation loss alone"
-    if alignment.method == "sra":
-        interval = f"k ~ U[0, {alignment.max_interval:g})" if alignment.interval == "uniform" else f"k = {alignment.max_interval:g}"
-        head = "with head" if alignment.head == "mlp" else "without head"
-        method = (
-            f"SRA: blocks {alignment.student_block} → {alignment.teacher_block}, {interval}, λ {alignment.weight:g}, {alignment.distance}, {head}"
-        )
-    elif alignment.method == "repa":
-        method = f"REPA: block {alignment.block}, encoder {alignment.encoder}, λ {alignment.weight:g}"
     return Trained(
         run=spec.run,
         model=spec.model.name,
         size=f"{spec.model.depth} × {spec.model.width}",
-        method=method,
+        method=spec.alignment.words,
         average=" to ".join(f"{scaled_decay(decay, spec.training.paper_steps_per_step):.4g}" for decay in decays),
         learning_rate=f"{spec.training.learning_rate:.3g}",
     )

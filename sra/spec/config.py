@@ -2,16 +2,20 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from sra.spec.base import Strict
+from sra.spec.machine import Machine
 
 
 class Paths(Strict):
     """Where the user keeps what cannot be downloaded for them."""
 
     imagenet: str | None = None
+    checkpoints: str | None = Field(None, description="folder of released checkpoints; config/weights.tsv says where each comes from")
 
 
-class UserConfig(Strict):
+class UserConfig(Machine):
     preset: str = "digits"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    weights: Literal["trained", "released"] = Field("trained", description="released: tables take a released checkpoint where there is one")
     paths: Paths = Paths()

@@ -1,10 +1,11 @@
 """The method side: what an experiment may vary and a preset may not. Every default is the paper's (arXiv 2505.02831v5), source beside it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
 from sra.spec.base import Strict
+from sra.spec.scale import Carrier
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -31,13 +32,39 @@ class DdpmProcess(Strict):
 Process = Annotated[FlowProcess | DdpmProcess, Field(discriminator="kind")]
 
 
-class BaselineOptions(Strict):
+class MethodOptions(Strict):
+    """Base of an alignment method's options: one class for each `method`, listed in METHODS."""
+
+    @property
+    def parts(self) -> "tuple[MethodOptions, ...]":
+        """The alignments that train together; the method itself unless it is made of others."""
+        return (self,)
+
+    @property
+    def words(self) -> str:
+        """The method in one line, for people."""
+        return " and ".join(part.words for part in self.parts)
+
+    def carried(self, to: Carrier) -> Self:
+        """The same method in a model of another size. Raises ValueError for a block that the paper's model has not."""
+        return self
+
+
+class BaselineOptions(MethodOptions):
     """The baseline: generation loss alone."""
 
     method: Literal["none"] = "none"
 
+    @property
+    def parts(self) -> tuple[MethodOptions, ...]:
+        return ()
 
-class SraOptions(Strict):
+    @property
+    def words(self) -> str:
+        return "baseline: generation loss alone"
+
+
+class SraOptions(MethodOptions):
     """Self-representation alignment, section 3.2 and Table 5. Blocks count from 1."""
 
     method: Literal["sra"] = "sra"
@@ -62,18 +89,63 @@ class SraOptions(Strict):
             raise ValueError(f"student_block {self.student_block} is deeper than teacher_block {self.teacher_block}; the paper needs m <= n")
         return self
 
+    @property
+    def words(self) -> str:
+        interval = f"k ~ U[0, {self.max_interval:g})" if self.interval == "uniform" else f"k = {self.max_interval:g}"
+        head = "with head" if self.head == "mlp" else "without head"
+        return f"SRA: blocks {self.student_block} → {self.teacher_block}, {interval}, λ {self.weight:g}, {self.distance}, {head}"
 
-class RepaOptions(Strict):
-    """AlignmentOptions with an external encoder's patch tokens (REPA, arXiv 2410.06940, Table 6)."""
+    def carried(self, to: Carrier) -> Self:
+        return self.model_copy(update={"student_block": to.block(self.student_block), "teacher_block": to.block(self.teacher_block)})
+
+
+class RepaOptions(MethodOptions):
+    """Alignment with an external encoder's patch tokens (REPA, arXiv 2410.06940, section 3.2 and Table 6)."""
 
     method: Literal["repa"] = "repa"
     block: PositiveInt
-    encoder: str = "dinov2b"
+    encoder: str = Field("dinov2b", description="an encoder of weights.tsv, or timm/NAME for any vision transformer of timm")
     weight: NonNegativeFloat = 0.5
+    # nt_xent: REPA's Table 6 names it for L without defining the negatives; ours are the other patches of the same image.
+    objective: Literal["cosine", "nt_xent"] = "cosine"
+    temperature: PositiveFloat = 0.1  # of nt_xent; ours, SimCLR's best value (arXiv 2002.05709, Table 5)
     projector_width: PositiveInt = 2048
+    projector_layers: Annotated[int, Field(ge=1)] = 3
+    stop_step: PositiveInt | None = Field(None, description="step of the paper's scale from which the weight is 0; never by default")
+
+    @property
+    def words(self) -> str:
+        stop = f", until step {self.stop_step} of the paper" if self.stop_step else ""
+        objective = "" if self.objective == "cosine" else f", {self.objective}"
+        return f"REPA: block {self.block}, encoder {self.encoder}, λ {self.weight:g}{objective}{stop}"
+
+    def carried(self, to: Carrier) -> Self:
+        changes = {
+            "block": to.block(self.block),
+            "encoder": to.encoder(self.encoder),
+            "projector_width": to.projector_width(self.projector_width),
+        }
+        return self.model_copy(update=changes)
 
 
-AlignmentOptions = Annotated[BaselineOptions | SraOptions | RepaOptions, Field(discriminator="method")]
+class RepaSraOptions(MethodOptions):
+    """Both at once, each with its own weight and head."""
+
+    method: Literal["repa+sra"] = "repa+sra"
+    repa: RepaOptions
+    sra: SraOptions
+
+    @property
+    def parts(self) -> tuple[MethodOptions, ...]:
+        return (self.repa, self.sra)
+
+    def carried(self, to: Carrier) -> Self:
+        return self.model_copy(update={"repa": self.repa.carried(to), "sra": self.sra.carried(to)})
+
+
+METHODS: tuple[type[MethodOptions], ...] = (BaselineOptions, SraOptions, RepaOptions, RepaSraOptions)
+METHOD_OF = {options.model_fields["method"].default: options for options in METHODS}
+AlignmentOptions = Annotated[Union[METHODS], Field(discriminator="method")]  # noqa: UP007 - built from the list above
 
 
 class ConstantEma(Strict):
@@ -108,16 +180,25 @@ class Optimizer(Strict):
 class SraDefaults(Strict):
     """What `method: sra` means in a family: Table 5's block pair for each size, and the options an experiment did not name."""
 
+    BLOCKS: ClassVar = ("student_block", "teacher_block")
     blocks: dict[str, tuple[PositiveInt, PositiveInt]]
     weight: NonNegativeFloat = 0.2
     teacher_time_floor: Literal[0, 1] = 0
+
+    def of_size(self, size: str) -> dict[str, Any]:
+        blocks = dict(zip(self.BLOCKS, self.blocks.get(size, ()), strict=False))
+        return {**blocks, "weight": self.weight, "teacher_time_floor": self.teacher_time_floor}
 
 
 class RepaDefaults(Strict):
     """What `method: repa` means in a family: REPA's block for each size and its weight."""
 
+    BLOCKS: ClassVar = ("block",)
     blocks: dict[str, PositiveInt]
     weight: NonNegativeFloat = 0.5
+
+    def of_size(self, size: str) -> dict[str, Any]:
+        return {"weight": self.weight} | ({"block": self.blocks[size]} if size in self.blocks else {})
 
 
 class Recipe(Strict):
@@ -133,24 +214,48 @@ class Recipe(Strict):
     repa: RepaDefaults
 
 
-class RunRow(Strict):
-    """One run of an experiment: the method, and what it changes. Only the keys of the chosen method are allowed."""
+class WeightsFrom(Strict):
+    """Start from a file instead of training: a checkpoint of weights.tsv, or the path of one with its family and step."""
 
-    method: Literal["none", "sra", "repa"]
-    student_block: PositiveInt | None = None
-    teacher_block: PositiveInt | None = None
-    interval: Literal["uniform", "fixed"] | None = None
-    max_interval: Share | None = None
-    weight: NonNegativeFloat | None = None
-    schedule: Literal["constant", "official_decay"] | None = None
-    distance: Literal["smooth_l1", "cosine", "cosine_over_tokens_official", "l1", "l2"] | None = None
-    beta: PositiveFloat | None = None
-    head: Literal["mlp", "none"] | None = None
-    teacher_time_floor: Literal[0, 1] | None = None
-    block: PositiveInt | None = None
-    encoder: str | None = None
+    file: str
+    family: Literal["dit", "sit", "repa", "sra"] | None = Field(None, description="whose file it is; only for a path")
+    step: PositiveInt | None = Field(None, description="training steps behind it; only for a path")
+
+    @model_validator(mode="after")
+    def _a_path_says_what_it_is(self):
+        if ("/" in self.file) != (self.family is not None and self.step is not None):
+            raise ValueError(f"weights: {self.file!r} is a path and needs family and step, or a name of config/weights.tsv and needs neither")
+        return self
+
+
+class _RowBase(Strict):
+    method: Literal[tuple(METHOD_OF)]
     ema: Ema | None = None
     seed: int = 0
+    weights: WeightsFrom | None = None
+
+
+def _changes(options: type[MethodOptions]) -> dict[str, Any]:
+    """Every option of a method as an optional key; a method made of others takes a mapping of changes for each."""
+    fields = {}
+    for name, field in options.model_fields.items():
+        if name == "method":
+            continue
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, MethodOptions):
+            kind = create_model(f"{kind.__name__}Changes", __base__=Strict, **_changes(kind))
+        # Pydantic keeps constraints beside the type.
+        constrained = Annotated[(kind, *field.metadata)] if field.metadata else kind
+        fields[name] = (constrained | None, None)
+    return fields
+
+
+RunRow = create_model(
+    "RunRow",
+    __base__=_RowBase,
+    __doc__="One run of an experiment: the method, and what it changes. Only the keys of the chosen method are allowed.",
+    **{name: field for options in METHODS for name, field in _changes(options).items()},
+)
 
 
 class Experiment(Strict):

@@ -4,14 +4,29 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
-from sra.spec.method import AlignmentOptions, BaselineOptions, Ema, Experiment, Process, RampEma, Recipe, RepaOptions, RunRow, Share, SraOptions
-from sra.spec.scale import PAPER_SIZES, Latent, Preset, Width, scaled_block, scaled_projector_width
+from sra.spec.method import (
+    METHOD_OF,
+    AlignmentOptions,
+    Ema,
+    Experiment,
+    MethodOptions,
+    Process,
+    RampEma,
+    Recipe,
+    RepaOptions,
+    RepaSraOptions,
+    RunRow,
+    Share,
+    SraOptions,
+    WeightsFrom,
+)
+from sra.spec.scale import PAPER_SIZES, Carrier, Latent, Precision, Preset, Width
 
 MODEL_NAME = re.compile(r"(?P<family>SiT|DiT)-(?P<size>S|B|L|XL)/(?P<patch>2|4|8)")
 
@@ -47,7 +62,7 @@ class TrainingSpec(Strict):
     ema: Ema
     ema_steps: PositiveInt | None
     label_dropout: Share
-    precision: str
+    precision: Precision
     paper_steps_per_step: PositiveFloat
     seed: int
 
@@ -65,6 +80,12 @@ class RunSpec(Strict):
     process: Process
     alignment: AlignmentOptions
     training: TrainingSpec
+    weights: WeightsFrom | None = Field(None, description="the file it starts from instead of training")
+
+    @property
+    def encoder(self) -> str | None:
+        """The external encoder that the run aligns with, if any."""
+        return next((part.encoder for part in self.alignment.parts if isinstance(part, RepaOptions)), None)
 
     @property
     def fingerprint(self) -> str:
@@ -93,10 +114,9 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         raise InputError(f"run {run}: recipe {experiment.recipe} trains {recipe.family} models, its model is {experiment.model}; change one of them")
     model = model_named(experiment.model, preset.latent, preset.classes, {**PAPER_SIZES, **preset.models})
     size = size_of(experiment.model)
-    paper = PAPER_SIZES[size]
+    paper, here = PAPER_SIZES[size], {**PAPER_SIZES, **preset.models}[size]
     try:
-        alignment = _resolve_alignment(row, recipe, size, paper.depth)
-        alignment = _carried_to(alignment, paper.depth, model.depth, paper.width, model.width, preset)
+        alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
     ema = row.ema or recipe.ema
@@ -129,6 +149,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
             paper_steps_per_step=preset.paper_steps_per_step,
             seed=row.seed,
         ),
+        weights=row.weights,
     )
 
 
@@ -157,60 +178,33 @@ def size_of(name: str) -> str:
     return MODEL_NAME.fullmatch(name)["size"]
 
 
-def _resolve_alignment(row: RunRow, recipe: Recipe, size: str, depth: int) -> AlignmentOptions:
-    """The row over its recipe's defaults, in the paper's units."""
-    given = {key: value for key, value in row.model_dump(exclude={"ema", "seed"}).items() if value is not None}
-    kind = {"none": BaselineOptions, "sra": SraOptions, "repa": RepaOptions}[row.method]
-    foreign = sorted(set(given) - set(kind.model_fields))
+def method_of(row: RunRow, recipe: Recipe, size: str) -> AlignmentOptions:
+    """The row over its recipe's defaults, in the paper's units. Raises ValueError for a key of another method or a missing one."""
+    options = METHOD_OF[row.method]
+    given = {key: value for key, value in row.model_dump(exclude={"ema", "seed", "weights"}).items() if value is not None}
+    foreign = sorted(set(given) - set(options.model_fields))
     if foreign:
         raise ValueError(f"{foreign[0]} is not an option of method {row.method}; remove it or change the method")
-    if row.method == "none":
-        return BaselineOptions()
-    if row.method == "sra":
-        _need_blocks(recipe.sra.blocks, size, given, ("student_block", "teacher_block"))
-        student, teacher = recipe.sra.blocks.get(size, (None, None))
-        defaults = {
-            "student_block": student,
-            "teacher_block": teacher,
-            "weight": recipe.sra.weight,
-            "teacher_time_floor": recipe.sra.teacher_time_floor,
-        }
-        alignment = SraOptions(**{**defaults, **given})
-        deepest = alignment.teacher_block
-    else:
-        _need_blocks(recipe.repa.blocks, size, given, ("block",))
-        alignment = RepaOptions(**{"block": recipe.repa.blocks.get(size), "weight": recipe.repa.weight, **given})
-        deepest = alignment.block
-    if deepest > depth:
-        raise ValueError(f"block {deepest} does not exist in a model of {depth} blocks; give 1 to {depth}")
-    return alignment
+    return options(**_completed(options, given, recipe, size))
 
 
-def _need_blocks(defaults: dict, size: str, given: dict, keys: tuple[str, ...]) -> None:
-    if size not in defaults and not all(key in given for key in keys):
-        raise ValueError(f"the paper gives no blocks for size {size}; set {' and '.join(keys)}")
+def _completed(options: type[MethodOptions], given: dict, recipe: Recipe, size: str) -> dict:
+    """The recipe's defaults for a method, and for each method it is made of, under what the row gives."""
+    if options is RepaSraOptions:
+        parts = {"repa": RepaOptions, "sra": SraOptions}
+        return {name: _completed(part, _set_keys(given.get(name, {})), recipe, size) for name, part in parts.items()}
+    defaults = {SraOptions: recipe.sra, RepaOptions: recipe.repa}.get(options)
+    if defaults is None:
+        return given
+    completed = {**defaults.of_size(size), **given}
+    missing = [name for name in defaults.BLOCKS if name not in completed]
+    if missing:
+        raise ValueError(f"the paper gives no blocks for size {size}; set {' and '.join(missing)}")
+    return completed
 
 
-def _carried_to(alignment: AlignmentOptions, paper_depth: int, depth: int, paper_width: int, width: int, preset: Preset) -> AlignmentOptions:
-    """The same alignment in a model of another depth and width, with the preset's encoder."""
-    if isinstance(alignment, SraOptions):
-        return alignment.model_copy(
-            update={
-                "student_block": scaled_block(alignment.student_block, paper_depth, depth),
-                "teacher_block": scaled_block(alignment.teacher_block, paper_depth, depth),
-            }
-        )
-    if isinstance(alignment, RepaOptions):
-        if alignment.encoder not in preset.encoders:
-            raise ValueError(str(unknown("encoder", alignment.encoder, preset.encoders)))
-        return alignment.model_copy(
-            update={
-                "block": scaled_block(alignment.block, paper_depth, depth),
-                "encoder": preset.encoders[alignment.encoder],
-                "projector_width": scaled_projector_width(alignment.projector_width, paper_width, width),
-            }
-        )
-    return alignment
+def _set_keys(changes: dict) -> dict:
+    return {key: value for key, value in changes.items() if value is not None}
 
 
 def _first_line(error: ValueError) -> str:

@@ -5,13 +5,20 @@ width 768). Each function here maps one such unit; the `paper` preset maps every
 narrow models on short runs want a higher one, and the preset names one factor for all of its runs.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from sra.core.errors import unknown
 from sra.spec.base import Strict
 
 Size = Literal["S", "B", "L", "XL"]
+
+# Of the matrix products in training. tf32: fp32 with TF32 products on GPUs that have them. bf16 and fp16: autocast with fp32 weights, norms and
+# losses, TF32 for what stays fp32 (section 4.1 and released train.py: fp16, TF32 on); fp16 scales its loss.
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
 
 class Width(Strict):
@@ -66,7 +73,7 @@ class Preset(Strict):
     learning_rate_factor: PositiveFloat = Field(1.0, description="times the recipe's learning rate, for every run alike")
     segment_steps: PositiveInt | None = Field(None, description="longest training job; None trains from milestone to milestone")
     rolling_minutes: PositiveFloat = 10.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "fp32"
     samples: dict[PositiveInt, PositiveInt] = Field(description="images drawn where the paper draws so many")
     evaluations: dict[PositiveInt, PositiveInt] = Field({}, description="network evaluations where the paper uses so many")
     reference_images: PositiveInt = Field(description="real images behind precision and recall")
@@ -74,6 +81,29 @@ class Preset(Strict):
     sampling_batch: PositiveInt = 64
     latent_shards: PositiveInt = 1
     needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Carries what a method names in the paper's model over to a preset's model and its encoders."""
+
+    paper: Width
+    here: Width
+    encoders: Mapping[str, str]
+
+    def block(self, block: int) -> int:
+        return scaled_block(block, self.paper.depth, self.here.depth)
+
+    def projector_width(self, projector: int) -> int:
+        return scaled_projector_width(projector, self.paper.width, self.here.width)
+
+    def encoder(self, name: str) -> str:
+        """The preset's stand-in, or the name itself for a timm model."""
+        if name.startswith("timm/"):
+            return name
+        if name not in self.encoders:
+            raise ValueError(f"{unknown('encoder', name, self.encoders)}, or timm/NAME for any vision transformer of timm")
+        return self.encoders[name]
 
 
 def scaled_block(block: int, paper_depth: int, depth: int) -> int:
@@ -87,7 +117,9 @@ def scaled_block(block: int, paper_depth: int, depth: int) -> int:
 
 
 def scaled_projector_width(projector: int, paper_width: int, width: int) -> int:
-    """REPA's projector in proportion to the model, in multiples of 16."""
+    """REPA's projector in proportion to the model, in multiples of 16; unchanged in the paper's model."""
+    if width == paper_width:
+        return projector
     return max(16, round(projector * width / paper_width / 16) * 16)
 
 

@@ -25,7 +25,7 @@ def export_ema(config: Path, state: Path, output: Path) -> None:
             tensors = {name.removeprefix("ema."): file.get_tensor(name) for name in file.keys() if name.startswith("ema.")}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{state}: not a readable safetensors file ({error}); delete it and train again") from None
-    about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": facts["step"]}
+    about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": facts["step"], "machine": facts["machine"]}
     with written_whole(output) as temporary:
         save_file(tensors, temporary, {"sra": json.dumps(about, sort_keys=True)})
     write_receipt(output, KIND, {"config": config, "state": state}, **about)

@@ -1,15 +1,20 @@
 """Train one run to a step, from its start, a previous state, or whatever an interruption left behind."""
 
-import json
 from pathlib import Path
+
+import torch
 
 from sra.core.errors import InputError
 from sra.core.files import write_text
 from sra.data.store import ArrayStore
-from sra.spec.run import read_run
+from sra.spec.machine import Machine
+from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
+from sra.training.batches import check_inputs
+from sra.training.distributed import World, launched, run_in_processes
 from sra.training.loop import Trainer
-from sra.training.rolling import RollingStates
+from sra.training.precision import set_float32_products
+from sra.training.rolling import RollingStates, curve_lines
 
 
 def train(
@@ -21,25 +26,47 @@ def train(
     features: Path | None = None,
     previous: Path | None = None,
     rolling_minutes: float = 10.0,
-    device: str = "auto",
+    machine: Machine = Machine(),
 ) -> None:
     """Train to step `until` and write the state and the curve. The same command after an interruption continues."""
     spec = read_run(config)
-    if spec.alignment.method == "repa" and features is None:
-        raise InputError(f"run {spec.run}: needs the features of encoder {spec.alignment.encoder}; give --features STORE.json")
-    trainer = Trainer(
-        spec,
-        ArrayStore.open(latents, "latents"),
-        ArrayStore.open(features, "features") if features else None,
-        choose_device(device),
-    )
-    if previous:
-        trainer.state.restore(previous)
-    if trainer.state.step >= until:
-        raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
-    with RollingStates(config.parent / "scratch" / spec.fingerprint[:12], rolling_minutes) as rolling:
+    if spec.weights:
+        raise InputError(f"run {spec.run}: starts from {spec.weights.file} and is not trained; use sra import-weights")
+    stores = ArrayStore.open(latents, "latents"), ArrayStore.open(features, "features") if features else None
+    # Refused once, by the process that the user started.
+    check_inputs(spec, *stores)
+    device = choose_device(machine.device)
+    if machine.processes > 1 and not launched():
+        check_processes(spec, machine.processes, device)
+        run_in_processes(machine.processes)
+    set_float32_products(spec.training.precision)
+    world = World.join()
+    try:
+        machine = machine.model_copy(update={"device": device.type, "processes": world.size})
+        trainer = Trainer(spec, *stores, device, machine, world)
+        if previous:
+            trainer.state.restore(previous)
+        if trainer.state.step >= until:
+            raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
+        _train_segment(trainer, config.parent / "scratch" / spec.fingerprint[:12], until, state, curve, rolling_minutes)
+    finally:
+        world.leave()
+
+
+def check_processes(spec: RunSpec, processes: int, device: torch.device) -> None:
+    """Raises InputError when so many processes cannot train the run here."""
+    if spec.training.batch % processes:
+        raise InputError(f"run {spec.run}: batch {spec.training.batch} cannot be shared evenly by {processes} processes; choose a divisor")
+    if device.type == "cuda" and processes > torch.cuda.device_count():
+        raise InputError(f"processes {processes}: this machine has {torch.cuda.device_count()} GPUs; give at most one process a GPU")
+
+
+def _train_segment(trainer: Trainer, scratch: Path, until: int, state: Path, curve: Path, rolling_minutes: float) -> None:
+    with RollingStates(scratch, rolling_minutes, trainer.machine, trainer.world) as rolling:
         rolling.restore_newest(trainer.state, until)
         trainer.train(until, rolling)
-        trainer.state.save(state)
-        write_text(curve, "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in trainer.state.curve))
-        rolling.clear()
+        if trainer.world.leads:
+            trainer.state.save(state, trainer.machine)
+            write_text(curve, curve_lines(trainer.state.curve))
+            rolling.clear()
+        trainer.world.wait()

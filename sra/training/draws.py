@@ -18,6 +18,10 @@ class StepDraws:
     dropout: Tensor
     interval: Tensor
 
+    def part(self, rows: slice) -> "StepDraws":
+        """The draws of some places of the batch."""
+        return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.interval[rows])
+
 
 def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDraws:
     """The draws of one step for a whole batch of that shape, on the CPU: the same numbers on any device.

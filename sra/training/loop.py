@@ -1,145 +1,159 @@
 """The training loop: one step is a function of (run, state, step number), for every family and method."""
 
-import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from sra.alignment.build import build_alignment
-from sra.core.errors import InputError, StageError
+from sra.alignment.build import build_alignments
+from sra.core.errors import StageError
 from sra.core.progress import Progress
-from sra.data.latents import sample_posterior
-from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
-from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
-from sra.models.dit import build_model
+from sra.models.dit import DiffusionTransformer, build_model
+from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
-from sra.training.draws import draw_step
+from sra.training.batches import Batches, Prefetched, TrainingBatch, check_inputs
+from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
+from sra.training.objective import Objective
+from sra.training.precision import autocast, clip_gradients
 from sra.training.rolling import RollingStates
 from sra.training.state import TrainingState
 
 STEPS_BETWEEN_ENTRIES = 10
+NEVER = 2**62
 
 
 class Trainer:
-    """One run on one device. latents: store of posterior moments; features: store of encoder tokens, for REPA alone."""
+    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone."""
 
-    def __init__(self, spec: RunSpec, latents: ArrayStore, features: ArrayStore | None, device: torch.device):
-        self.spec, self.latents, self.features, self.device = spec, latents, features, device
-        self.process = build_process(spec.process)
-        model = build_model(spec.model, spec.training.seed)
-        alignment = build_alignment(spec, features.row_shape[-1] if features else None, spec.training.seed)
-        teacher = build_model(spec.model, spec.training.seed).requires_grad_(False)
-        self._check_inputs(alignment.needs_targets)
+    def __init__(
+        self,
+        spec: RunSpec,
+        latents: ArrayStore,
+        features: ArrayStore | None,
+        device: torch.device,
+        machine: Machine = Machine(),
+        world: World = World(),
+    ):
+        check_inputs(spec, latents, features)
+        self.spec, self.device, self.machine, self.world = spec, device, machine, world
+        process = build_process(spec.process)
+        model = self._built(spec)
+        teacher = self._built(spec).requires_grad_(False).eval()
+        alignments = build_alignments(spec, features.row_shape[-1] if features else None, spec.training.seed).to(device)
         # Moved before the state is built: the optimiser's moments are made where the weights are.
-        self.state = TrainingState(spec, model.to(device), alignment.to(device), teacher.to(device).eval())
+        self.state = TrainingState(spec, model, alignments, teacher)
         self._average = list(teacher.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]
+
+        batches = Batches(spec, latents, features, process, world)
+        self.batches = Prefetched(batches, pin=True) if device.type == "cuda" else batches
+        self.objective = Objective(process, model, alignments)
+        if world.size > 1:
+            self.objective = DistributedDataParallel(self.objective, gradient_as_bucket_view=True)
+        self._first_bad = torch.full((), NEVER, device=device)
 
     def train(self, until: int, rolling: RollingStates | None = None) -> None:
         """Train from the state's step to step `until`. Raises StageError when the loss is no longer finite."""
         state = self.state
-        with Progress(f"train {self.spec.run}", until, "steps", done=state.step) as progress:
+        if rolling:
+            rolling.begin(state)
+        with Progress(f"train {self.spec.run}", until, "steps", done=state.step, shown=self.world.leads) as progress:
             while state.step < until:
                 entry = self.step()
-                shown = {"loss": entry["loss"]} if entry else {}
-                progress.advance(1, **shown)
-                if rolling:
-                    rolling.after_step(state)
+                progress.advance(1, **({"loss": entry["loss"]} if entry else {}))
+                if rolling and entry:
+                    rolling.log(entry)
+                if rolling and rolling.due():
+                    self.check_finite()
+                    rolling.save(state)
+        self.check_finite()
 
-    def step(self) -> dict[str, float] | None:
+    def step(self) -> dict[str, float | None] | None:
         """One optimiser step; returns the curve's entry when this step is logged."""
         state, spec = self.state, self.spec.training
-        batch, draw, targets = self.batch(state.step)
+        batch = self.batch(state.step)
+        weights = {name: alignment.weight(state.step) for name, alignment in state.alignments.items()}
 
-        # Generation loss, and the alignment where it weighs anything: at weight 0 neither head nor teacher runs.
-        weight = state.alignment.weight(state.step)
-        with self._autocast():
-            output, features = state.model(batch.noisy, batch.timestep, batch.labels, taps=state.alignment.taps if weight else ())
-            generation = self.process.loss(output, batch).mean()
-            alignment = state.alignment.loss(batch, features, state.teacher, draw, targets) if weight else None
-        loss = generation if alignment is None else generation + weight * alignment
-
-        # Gradients, clipped by their global norm.
+        # Gradients of the whole batch, added up over its parts; clipped by their global norm.
         for tensor in state.trained.values():
             tensor.grad = None
-        loss.backward()
-        for tensor in state.trained.values():
-            if tensor.grad is None:  # a head whose loss has weight 0 at this step
-                tensor.grad = torch.zeros_like(tensor)
-        norm = torch.nn.utils.clip_grad_norm_(state.trained.values(), spec.gradient_clip)
+        losses = self._gradients(batch, weights)
+        norm = clip_gradients([tensor.grad for tensor in state.trained.values()], spec.gradient_clip, state.loss_scale)
 
-        # Weights, then their average.
-        state.optimizer.update(state.step)
+        # Weights, then their average. In fp16 a step that overflowed changes no weight.
+        overflowed = None if state.loss_scale is None else (~norm.isfinite()).float()
+        state.optimizer.update(overflowed)
+        if state.loss_scale:
+            state.loss_scale.after_step(overflowed)
         decay = ema_decay(spec.ema, state.step, spec.ema_steps, spec.paper_steps_per_step)
         update_average(self._average, self._weights, decay)
         state.step += 1
-        return self._log(generation, alignment, weight, norm, decay)
 
-    def batch(self, step: int) -> tuple[NoisyBatch, Tensor, Tensor | None]:
-        """The noisy batch of a step, the alignment's uniform draw (B,), and encoder tokens (B, N, E) for REPA."""
-        spec = self.spec
-        rows = batch_indices(len(self.latents), spec.training.batch, spec.training.seed, step)
-        shape = (len(rows), spec.model.latent.channels, spec.model.latent.size, spec.model.latent.size)
-        draws = draw_step(spec.training.seed, step, shape)
-        moments = torch.from_numpy(self.latents.rows(rows))
-        labels = torch.from_numpy(np.array(self.latents.labels[rows]))
-        # Student and teacher share the dropped labels (released code, SiT-SRA/train.py).
-        labels = torch.where(draws.dropout < spec.training.label_dropout, self.state.model.null_label, labels)
-        targets = torch.from_numpy(self.features.rows(rows)).to(self.device) if self.features else None
-        batch = NoisyBatch(
-            latents=sample_posterior(moments, draws.posterior, self.latents.facts["scaling_factor"]).to(self.device),
-            noise=draws.noise.to(self.device),
-            timestep=self.process.timesteps(draws.time).to(self.device),
-            labels=labels.to(self.device),
-            process=self.process,
-        )
-        return batch, draws.interval.to(self.device), targets
+        # Whether all was finite is kept on the device: asking at every step would wait for the GPU.
+        finite = losses["total"].isfinite() if state.loss_scale else losses["total"].isfinite() & norm.isfinite()
+        self._first_bad = torch.where(finite, self._first_bad, self._first_bad.clamp(max=state.step))
+        return None if state.step % STEPS_BETWEEN_ENTRIES else self._log(losses, weights, norm, decay)
 
-    def _log(self, generation: Tensor, alignment: Tensor | None, weight: float, norm: Tensor, decay: float) -> dict[str, float] | None:
-        """Every tenth step's losses; reading them from a GPU waits for it, so not every step's."""
-        if self.state.step % STEPS_BETWEEN_ENTRIES:
-            return None
-        entry = {
-            "step": self.state.step,
-            "loss": generation.item() + (weight * alignment.item() if alignment is not None else 0.0),
-            "generation": generation.item(),
-            "alignment": alignment.item() if alignment is not None else None,
-            "weight": weight,
-            "gradient_norm": norm.item(),
-            "ema_decay": decay,
-        }
-        if not math.isfinite(entry["loss"]) or not math.isfinite(entry["gradient_norm"]):
+    def batch(self, step: int) -> TrainingBatch:
+        """This process's share of the batch of a step, on the device."""
+        return self.batches.at(step).moved(lambda tensor: tensor.to(self.device, non_blocking=True))
+
+    def check_finite(self) -> None:
+        """Raises StageError when some step since the start was not finite: what came after it must not be saved."""
+        first_bad = self.world.least(int(self._first_bad))
+        if first_bad < NEVER:
+            source = f"the last good state is {self.state.on_disk}" if self.state.on_disk else "no state was saved before it"
             raise StageError(
-                f"run {self.spec.run}: the loss is {entry['loss']} and the gradient norm {entry['gradient_norm']} at step {entry['step']}; "
-                f"see the curve and lower the learning rate or the alignment weight, or train in float32"
+                f"run {self.spec.run}: the loss or its gradient was not finite at step {first_bad}; {source}. Look at the curve; try a lower "
+                f"learning rate or alignment weight, or precision {'bf16 or fp32' if self.state.loss_scale else 'fp32'}"
             )
+        if self.state.loss_scale:
+            self.state.loss_scale.check(self.spec.run, self.state.step)
+
+    def _gradients(self, batch: TrainingBatch, weights: dict[str, float]) -> dict[str, Tensor]:
+        """Backward through each part of the batch. Returns the whole batch's mean losses by name, `total` among them, detached."""
+        size = self.machine.micro_batch or len(batch)
+        starts = range(0, len(batch), size)
+        sums: dict[str, Tensor] = {}
+        for start in starts:
+            part = batch.part(slice(start, start + size))
+            share = len(part) / len(batch)
+            with self._collecting(last=start == starts[-1]):
+                with autocast(self.spec.training.precision, self.device):
+                    total, losses = self.objective(part, weights, self.state.teacher)
+                loss = total * share
+                (loss * self.state.loss_scale.scale if self.state.loss_scale else loss).backward()
+            for name, value in {**losses, "total": total.detach()}.items():
+                sums[name] = sums.get(name, 0.0) + value * share
+        return sums
+
+    def _collecting(self, last: bool) -> AbstractContextManager:
+        """Processes exchange gradients once a step, with its last part."""
+        return nullcontext() if last or self.world.size == 1 else self.objective.no_sync()
+
+    def _log(self, losses: dict[str, Tensor], weights: dict[str, float], norm: Tensor, decay: float) -> dict[str, float | None]:
+        """Every tenth step's losses over all processes; reading them waits for the GPU, so not every step's."""
+        self.check_finite()
+        names = list(losses)
+        means = dict(zip(names, self.world.mean(torch.stack([losses[name].float() for name in names])).tolist(), strict=True))
+        total = means.pop("total")
+        entry = {"step": self.state.step, "loss": total, **means, "gradient_norm": norm.item(), "ema_decay": decay}
+        entry |= {f"{name}_weight": weight for name, weight in weights.items()}
+        entry["alignment_share"] = sum(weight * means.get(name, 0.0) for name, weight in weights.items()) / total
+        if self.state.loss_scale:
+            entry["loss_scale"] = self.state.loss_scale.scale.item()
         self.state.curve.append(entry)
         return entry
 
-    def _autocast(self):
-        if self.spec.training.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=getattr(torch, self.spec.training.precision))
-
-    def _check_inputs(self, needs_features: bool) -> None:
-        latent = self.spec.model.latent
-        expected = (2 * latent.channels, latent.size, latent.size)
-        if self.latents.row_shape != expected:
-            raise InputError(
-                f"{self.latents.manifest}: rows are {self.latents.row_shape}, run {self.spec.run} needs {expected}; "
-                f"extract the latents with the VAE of its preset"
-            )
-        if len(self.latents.labels) and int(self.latents.labels.max()) >= self.spec.model.classes:
-            raise InputError(f"{self.latents.manifest}: holds class {int(self.latents.labels.max())}, the model has {self.spec.model.classes}")
-        if needs_features and self.features is None:
-            raise InputError(f"run {self.spec.run}: needs the features of encoder {self.spec.alignment.encoder}; give --features STORE.json")
-        if self.features and (len(self.features) != len(self.latents) or self.features.row_shape[0] != self.spec.model.tokens):
-            raise InputError(
-                f"{self.features.manifest}: {len(self.features)} images of {self.features.row_shape[0]} tokens, run {self.spec.run} "
-                f"needs {len(self.latents)} of {self.spec.model.tokens}; extract features of the same images"
-            )
+    def _built(self, spec: RunSpec) -> DiffusionTransformer:
+        model = build_model(spec.model, spec.training.seed).to(self.device)
+        model.recompute_blocks = self.machine.activation_checkpointing
+        if self.machine.compile:
+            # Block by block: one graph serves all blocks, and which of them are tapped makes no new one.
+            for block in model.blocks:
+                block.compile(dynamic=False)
+        return model

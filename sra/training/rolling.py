@@ -1,5 +1,7 @@
 """What survives an interruption: a rolling state every few minutes and on SIGTERM or Ctrl-C, the newest two kept."""
 
+import json
+import shutil
 import signal
 import sys
 import time
@@ -7,16 +9,22 @@ from pathlib import Path
 
 from sra.core.errors import InputError, Interrupted
 from sra.core.receipts import receipt_path
+from sra.spec.machine import Machine
+from sra.training.distributed import World
 from sra.training.state import TrainingState
 
 KEPT = 2
 
 
 class RollingStates:
-    """States inside a segment, in a folder that no rule declares: Snakemake removes a failed job's outputs, but not these."""
+    """States inside a segment, in a folder that no rule declares: Snakemake removes a failed job's outputs, but not these.
 
-    def __init__(self, folder: Path, minutes: float):
-        self.folder, self.seconds = folder, 60 * minutes
+    Beside them lies `curve.jsonl`, written as training goes: to watch a run, or to see what went before a loss that is not finite.
+    Of several processes the leading one writes, and all of them stop at the same step.
+    """
+
+    def __init__(self, folder: Path, minutes: float, machine: Machine = Machine(), world: World = World()):
+        self.folder, self.seconds, self.machine, self.world = folder, 60 * minutes, machine, world
         self.saved_at = time.monotonic()
         self.signal: int | None = None
 
@@ -28,16 +36,40 @@ class RollingStates:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
-    def after_step(self, state: TrainingState) -> None:
-        """Save when it is time or a signal came; then raise Interrupted for the signal."""
-        if self.signal is None and time.monotonic() - self.saved_at < self.seconds:
-            return
-        state.save(self.folder / f"{state.step:07d}.safetensors")
+    @property
+    def curve(self) -> Path:
+        return self.folder / "curve.jsonl"
+
+    def begin(self, state: TrainingState) -> None:
+        """Start the curve's file at the state's step."""
+        if self.world.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.curve.write_text(curve_lines(state.curve), encoding="utf-8")
+
+    def log(self, entry: dict[str, float | None]) -> None:
+        if self.world.leads:
+            with self.curve.open("a", encoding="utf-8") as file:
+                file.write(curve_lines([entry]))
+
+    def due(self) -> bool:
+        """Whether it is time to save, or some process was asked to stop; the same answer in every process."""
+        self.asked, late = self.world.any(self.signal is not None, time.monotonic() - self.saved_at >= self.seconds)
+        return self.asked or late
+
+    def save(self, state: TrainingState) -> None:
+        """Save the state; then raise Interrupted when that was because of a signal."""
+        path = self.folder / f"{state.step:07d}.safetensors"
+        if self.world.leads:
+            state.save(path, self.machine)
+            for old in self._newest_first()[KEPT:]:
+                self._remove(old)
+        self.world.wait()
+        state.on_disk = path
         self.saved_at = time.monotonic()
-        for old in self._newest_first()[KEPT:]:
-            self._remove(old)
-        if self.signal is not None:
-            raise Interrupted(f"stopped at step {state.step}; the state is kept and the same command continues from there", self.signal)
+        if self.asked:
+            raise Interrupted(
+                f"stopped at step {state.step}; the state is kept and the same command continues from there", self.signal or signal.SIGTERM
+            )
 
     def restore_newest(self, state: TrainingState, until: int) -> bool:
         """Continue from the newest intact state between the segment's start and `until`; a damaged one falls back to the one before."""
@@ -47,17 +79,17 @@ class RollingStates:
             try:
                 state.restore(path)
             except InputError as error:
-                print(f"left out a rolling state: {error}", file=sys.stderr)
+                if self.world.leads:
+                    print(f"left out a rolling state: {error}", file=sys.stderr)
                 continue
+            if self.world.leads:
+                print(f"continuing from {path} (step {state.step})", file=sys.stderr)
             return True
         return False
 
     def clear(self) -> None:
         """The segment is finished: its declared output is on disk."""
-        for path in self._newest_first():
-            self._remove(path)
-        if self.folder.exists() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _remember(self, number: int, frame) -> None:
         self.signal = number
@@ -69,3 +101,8 @@ class RollingStates:
     def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
         receipt_path(path).unlink(missing_ok=True)
+
+
+def curve_lines(entries: list[dict[str, float | None]]) -> str:
+    """One JSON object a line. NaN and infinity, which JSON has not, are written as null: the step and the error say the rest."""
+    return "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)

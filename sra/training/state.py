@@ -6,31 +6,35 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
-from sra.alignment.base import Alignment
 from sra.core.errors import InputError
 from sra.core.files import written_whole
 from sra.core.receipts import verify_contents, write_receipt
 from sra.models.dit import DiffusionTransformer
+from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.adamw import AdamW
+from sra.training.precision import LossScale
 
 KIND = "training state"
 
 
 class TrainingState:
-    """Student, alignment head, averaged teacher and moments after `step` steps; `curve` holds one entry for each logged step.
+    """Student, alignment heads, averaged teacher, moments and loss scale after `step` steps; `curve` holds one entry for each logged step.
 
     Randomness and data order are functions of (seed, step), so there is no generator to store.
     """
 
-    def __init__(self, spec: RunSpec, model: DiffusionTransformer, alignment: Alignment, teacher: DiffusionTransformer):
-        self.spec, self.model, self.alignment, self.teacher = spec, model, alignment, teacher
+    def __init__(self, spec: RunSpec, model: DiffusionTransformer, alignments: nn.ModuleDict, teacher: DiffusionTransformer):
+        self.spec, self.model, self.alignments, self.teacher = spec, model, alignments, teacher
         self.trained = {f"model.{name}": tensor for name, tensor in model.named_parameters()}
-        self.trained |= {f"alignment.{name}": tensor for name, tensor in alignment.named_parameters()}
+        self.trained |= {f"alignment.{name}": tensor for name, tensor in alignments.named_parameters()}
         self.optimizer = AdamW(self.trained, spec.training)
+        self.loss_scale = LossScale(self.optimizer.updates.device) if spec.training.precision == "fp16" else None
         self.step = 0
-        self.curve: list[dict[str, float]] = []
+        self.curve: list[dict[str, float | None]] = []
+        self.on_disk: Path | None = None  # where it was last saved to or restored from
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by name, the live ones: writing into them changes the state."""
@@ -38,16 +42,20 @@ class TrainingState:
         named |= {f"ema.{name}": tensor.detach() for name, tensor in self.teacher.named_parameters()}
         named |= {f"first_moment.{name}": tensor for name, tensor in self.optimizer.first.items()}
         named |= {f"second_moment.{name}": tensor for name, tensor in self.optimizer.second.items()}
+        named["optimizer.updates"] = self.optimizer.updates
+        if self.loss_scale:
+            named |= {"loss_scale.scale": self.loss_scale.scale, "loss_scale.steps_since": self.loss_scale.steps_since}
         return named
 
-    def save(self, path: Path) -> None:
-        """Write the state and its receipt; neither is ever half there."""
+    def save(self, path: Path, machine: Machine = Machine()) -> None:
+        """Write the state and its receipt; neither is ever half there. The machine is noted: it decides the last bits."""
         facts = {"run": self.spec.run, "fingerprint": self.spec.fingerprint, "step": self.step}
         with written_whole(path) as temporary:
             # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
             metadata = {"sra": json.dumps({**facts, "curve": self.curve}, sort_keys=True)}
             save_file({name: tensor.contiguous().cpu() for name, tensor in self.tensors().items()}, temporary, metadata)
-        write_receipt(path, KIND, **facts)
+        write_receipt(path, KIND, **facts, machine=machine.model_dump(mode="json"))
+        self.on_disk = path
 
     def restore(self, path: Path) -> None:
         """Continue from the state at `path`. Raises InputError when it is damaged, of another run, or of another model."""
@@ -67,4 +75,4 @@ class TrainingState:
                     tensor.copy_(file.get_tensor(name))
         except SafetensorError as error:
             raise InputError(f"{path}: not a readable safetensors file ({error}); delete it and train again") from None
-        self.step, self.curve = about["step"], about["curve"]
+        self.step, self.curve, self.on_disk = about["step"], about["curve"], path

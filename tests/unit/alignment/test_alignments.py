@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from sra.alignment.build import build_alignment
+from sra.alignment.build import build_alignments
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
 from sra.models.dit import build_model
-from sra.spec.method import BaselineOptions, RepaOptions, SraOptions
+from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
 
 SRA = {"student_block": 2, "teacher_block": 3}
 
@@ -40,19 +40,29 @@ def student_features(run, alignment, batch):
     return awake(build_model(run.model, seed=0))(batch.noisy, batch.timestep, batch.labels, alignment.taps)[1]
 
 
-def test_baseline_reads_and_adds_nothing(make_run):
-    alignment = build_alignment(make_run(BaselineOptions()), None, seed=0)
-    assert alignment.taps == ()
-    assert (alignment.needs_teacher, alignment.needs_targets) == (False, False)
-    assert alignment.weight(0) == 0
-    assert alignment.loss(batch_of(make_run()), {}, None, torch.zeros(4), None) == 0
-    assert list(alignment.parameters()) == []
+def build_alignment(run, encoder_width, seed):
+    """The one alignment of a run."""
+    return next(iter(build_alignments(run, encoder_width, seed).values()))
+
+
+def test_the_baseline_aligns_nothing(make_run):
+    assert len(build_alignments(make_run(BaselineOptions()), None, seed=0)) == 0
+
+
+def test_both_methods_together_are_each_as_alone(make_run):
+    repa, sra = RepaOptions(block=1, projector_width=48, weight=0.3), SraOptions(**SRA)
+    both = build_alignments(make_run(RepaSraOptions(repa=repa, sra=sra)), 24, seed=0)
+    assert list(both) == ["repa", "sra"]
+    assert (both["repa"].taps, both["sra"].taps) == ((1,), (2,))
+    assert (both["repa"].weight(0), both["sra"].weight(0)) == (0.3, 0.2)
+    for name, options in {"repa": repa, "sra": sra}.items():
+        alone = build_alignment(make_run(options), 24, seed=0).state_dict()
+        assert all(torch.equal(value, alone[key]) for key, value in both[name].state_dict().items())
 
 
 def test_sra_declares_what_it_needs(make_run):
     alignment = build_alignment(make_run(SraOptions(**SRA)), None, seed=0)
     assert alignment.taps == (2,)
-    assert (alignment.needs_teacher, alignment.needs_targets) == (True, False)
     assert alignment.weight(0) == 0.2
 
 
@@ -153,8 +163,35 @@ def repa(make_run, encoder_width=24):
 def test_repa_declares_what_it_needs(make_run):
     _, alignment = repa(make_run)
     assert alignment.taps == (2,)
-    assert (alignment.needs_teacher, alignment.needs_targets) == (False, True)
     assert alignment.weight(0) == alignment.weight(4_000_000) == 0.5
+
+
+def test_repa_stops_at_a_step_of_the_papers_scale(make_run):
+    run = make_run(RepaOptions(block=2, stop_step=40_000), paper_steps_per_step=1000.0)
+    alignment = build_alignment(run, 24, seed=0)
+    assert [alignment.weight(step) for step in (0, 39, 40, 41)] == [0.5, 0.5, 0.0, 0.0]
+
+
+def test_nt_xent_is_the_cross_entropy_of_finding_the_own_patch(make_run):
+    run = make_run(RepaOptions(block=2, projector_width=48, objective="nt_xent", temperature=0.2))
+    alignment, batch = build_alignment(run, 24, seed=0), batch_of(run)
+    features, targets = student_features(run, alignment, batch), torch.randn(4, 16, 24, generator=torch.Generator().manual_seed(3))
+    projected, expected = alignment.projector(features[2]).detach(), []
+    for image in range(4):
+        for token in range(16):
+            cosines = torch.stack([torch.cosine_similarity(projected[image, token], other, dim=0) for other in targets[image]]) / 0.2
+            expected.append((cosines.exp().sum().log() - cosines[token]).item())
+    assert alignment.loss(batch, features, None, torch.rand(4), targets).item() == pytest.approx(sum(expected) / 64, rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["cosine", "nt_xent"])
+def test_repa_of_a_batch_is_the_mean_over_its_parts(make_run, objective):
+    run = make_run(RepaOptions(block=2, projector_width=48, objective=objective))
+    alignment, batch = build_alignment(run, 24, seed=0), batch_of(run)
+    features, targets = student_features(run, alignment, batch), torch.randn(4, 16, 24)
+    whole = alignment.loss(batch, features, None, torch.rand(4), targets)
+    halves = [alignment.loss(batch.part(rows), {2: features[2][rows]}, None, None, targets[rows]) for rows in (slice(2), slice(2, 4))]
+    torch.testing.assert_close(whole, sum(halves) / 2)
 
 
 def test_repa_is_minus_one_when_aligned_and_one_when_opposed(make_run):
@@ -196,5 +233,5 @@ def test_training_on_the_loss_alone_aligns(make_run, options):
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    start, floor = losses[0].item(), -1 if alignment.needs_targets else 0
+    start, floor = losses[0].item(), -1 if isinstance(options, RepaOptions) else 0
     assert losses[-1].item() - floor < 0.7 * (start - floor)

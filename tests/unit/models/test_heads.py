@@ -35,3 +35,8 @@ def test_purposes_and_seeds_have_weights_of_their_own():
     assert torch.equal(first_weight(0, "a"), first_weight(0, "a"))
     assert not torch.equal(first_weight(0, "a"), first_weight(0, "b"))
     assert not torch.equal(first_weight(0, "a"), first_weight(1, "a"))
+
+
+def test_projector_depth_is_an_option():
+    assert sum(p.numel() for p in Projector(8, 32, 5, layers=1).parameters()) == 8 * 5 + 5
+    assert [type(layer).__name__ for layer in Projector(8, 32, 5, layers=2)] == ["Linear", "SiLU", "Linear"]

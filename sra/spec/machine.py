@@ -1,0 +1,17 @@
+"""The machine side: where and in what pieces a stage runs. It changes rounding at most, so it is no part of what a run is."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from sra.spec.base import Strict
+
+
+class Machine(Strict):
+    """Chosen in config.yaml or on the command line; recorded in the receipt of every state."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: PositiveInt = Field(1, description="training processes on this machine, one a GPU, sharing each batch")
+    micro_batch: PositiveInt | None = Field(None, description="images at a time in one process; gradients add up to the whole batch's")
+    compile: bool = Field(False, description="torch.compile of the transformer blocks; the first step then takes a minute")
+    activation_checkpointing: bool = Field(False, description="keep no activations inside blocks: less memory, a third more time")

@@ -1,0 +1,101 @@
+"""From the stores to the noisy batch of a step: a function of (seed, step), of which each process makes its own share."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sra.core.errors import InputError
+from sra.data.latents import sample_posterior
+from sra.data.order import batch_indices
+from sra.data.store import ArrayStore
+from sra.diffusion.batch import NoisyBatch, Process
+from sra.spec.run import RunSpec
+from sra.training.distributed import World
+from sra.training.draws import draw_step
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """What a step trains on. draw: (B,) uniform in [0, 1) for the alignments.  targets: (B, N, E) encoder tokens, or None."""
+
+    noisy: NoisyBatch
+    draw: Tensor
+    targets: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.draw)
+
+    def part(self, rows: slice) -> "TrainingBatch":
+        return TrainingBatch(self.noisy.part(rows), self.draw[rows], None if self.targets is None else self.targets[rows])
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> "TrainingBatch":
+        return TrainingBatch(self.noisy.moved(move), move(self.draw), None if self.targets is None else move(self.targets))
+
+
+class Batches:
+    """Batches by step on the CPU. latents: store of posterior moments; features: store of encoder tokens, for REPA alone."""
+
+    def __init__(self, spec: RunSpec, latents: ArrayStore, features: ArrayStore | None, process: Process, world: World):
+        self.spec, self.latents, self.features, self.process = spec, latents, features, process
+        share = spec.training.batch // world.size  # the stage refuses what does not divide
+        self.share = slice(world.rank * share, (world.rank + 1) * share)
+
+    def at(self, step: int) -> TrainingBatch:
+        """This process's share of the batch of a step (from 0)."""
+        training, latent = self.spec.training, self.spec.model.latent
+        # Drawn for the whole batch, then cut: numbers belong to places, not to processes.
+        draws = draw_step(training.seed, step, (training.batch, latent.channels, latent.size, latent.size)).part(self.share)
+        rows = batch_indices(len(self.latents), training.batch, training.seed, step)[self.share]
+        moments = torch.from_numpy(self.latents.rows(rows))
+        labels = torch.from_numpy(np.array(self.latents.labels[rows]))
+        noisy = NoisyBatch(
+            latents=sample_posterior(moments, draws.posterior, self.latents.facts["scaling_factor"]),
+            noise=draws.noise,
+            timestep=self.process.timesteps(draws.time),
+            # Student and teacher share the dropped labels (released code, SiT-SRA/train.py).
+            labels=torch.where(draws.dropout < training.label_dropout, self.spec.model.classes, labels),
+            process=self.process,
+        )
+        targets = torch.from_numpy(self.features.rows(rows)) if self.features else None
+        return TrainingBatch(noisy, draws.interval, targets)
+
+
+def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None) -> None:
+    """Raises InputError when the stores are not those that the run needs."""
+    latent = spec.model.latent
+    expected = (2 * latent.channels, latent.size, latent.size)
+    if latents.row_shape != expected:
+        raise InputError(
+            f"{latents.manifest}: rows are {latents.row_shape}, run {spec.run} needs {expected}; extract the latents with the VAE of its preset"
+        )
+    if len(latents.labels) and int(latents.labels.max()) >= spec.model.classes:
+        raise InputError(f"{latents.manifest}: holds class {int(latents.labels.max())}, the model has {spec.model.classes}")
+    if spec.encoder and features is None:
+        raise InputError(f"run {spec.run}: needs the features of encoder {spec.encoder}; give --features STORE.json")
+    if features and (len(features) != len(latents) or features.row_shape[0] != spec.model.tokens):
+        raise InputError(
+            f"{features.manifest}: {len(features)} images of {features.row_shape[0]} tokens, run {spec.run} "
+            f"needs {len(latents)} of {spec.model.tokens}; extract features of the same images"
+        )
+
+
+class Prefetched:
+    """The next step's batch is read and drawn by a thread while the GPU works, in pinned memory that copies without waiting."""
+
+    def __init__(self, batches: Batches, pin: bool):
+        self.batches, self.pin = batches, pin
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self.ahead: tuple[int, Future] | None = None
+
+    def at(self, step: int) -> TrainingBatch:
+        future = self.ahead[1] if self.ahead and self.ahead[0] == step else self.pool.submit(self._make, step)
+        self.ahead = (step + 1, self.pool.submit(self._make, step + 1))
+        return future.result()
+
+    def _make(self, step: int) -> TrainingBatch:
+        batch = self.batches.at(step)
+        return batch.moved(Tensor.pin_memory) if self.pin else batch

@@ -1,0 +1,34 @@
+"""The loss of one batch: generation plus whatever alignments weigh anything. This is the module that data parallel training wraps."""
+
+from torch import Tensor, nn
+
+from sra.diffusion.batch import Process
+from sra.models.dit import DiffusionTransformer
+from sra.training.batches import TrainingBatch
+
+
+class Objective(nn.Module):
+    """The student and the alignments' heads, under one forward."""
+
+    def __init__(self, process: Process, model: DiffusionTransformer, alignments: nn.ModuleDict):
+        super().__init__()
+        self.process, self.model, self.alignments = process, model, alignments
+
+    def forward(self, batch: TrainingBatch, weights: dict[str, float], teacher: DiffusionTransformer) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total, () float32, and each unweighted part by name, detached. A method of weight 0 runs neither head nor teacher."""
+        noisy = batch.noisy
+        acting = {name: alignment for name, alignment in self.alignments.items() if weights[name]}
+        taps = tuple(sorted({tap for alignment in acting.values() for tap in alignment.taps}))
+        output, features = self.model(noisy.noisy, noisy.timestep, noisy.labels, taps=taps)
+
+        total = self.process.loss(output, noisy).mean()
+        parts = {"generation": total.detach()}
+        for name, alignment in acting.items():
+            loss = alignment.loss(noisy, features, teacher, batch.draw, batch.targets)
+            parts[name] = loss.detach()
+            total = total + weights[name] * loss
+        return total + self._silent(set(self.alignments) - set(acting)), parts
+
+    def _silent(self, names: set[str]) -> Tensor | float:
+        """0, with a gradient of 0 for heads that did not run: processes that train together wait for every gradient."""
+        return sum(0.0 * parameter.sum() for name in names for parameter in self.alignments[name].parameters())

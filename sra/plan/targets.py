@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sra.core.errors import InputError, unknown
 from sra.spec.display import CurvesFigure, GridFigure, ScoreOf, TableSpec
 from sra.spec.registry import Registry
+from sra.spec.run import size_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wan
         registry.spec(item.run)
         registry.sampler(item.score.sampler)
         registry.sample_count(item.score.samples)
-        if item.score.milestone not in registry.preset.milestones:
+        if item.score.milestone not in registry.preset.milestones or not _available(registry, item.run):
             continue
         if item.score.milestone not in registry.milestones(item.run):
             raise InputError(
@@ -55,6 +56,16 @@ def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wan
             )
         kept.append(item)
     return kept
+
+
+def _available(registry: Registry, run: str) -> bool:
+    """Whether the run's weights may come to be: by training, unless only released ones are asked for; from a file that fits the preset."""
+    checkpoint = registry.checkpoint(run)
+    if checkpoint is None:
+        return not registry.released
+    if checkpoint.entry is None:
+        return True
+    return checkpoint.entry.resolution == registry.preset.image_size and size_of(checkpoint.entry.model) not in registry.preset.models
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Plan:
         self.root = root
         self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
         self.preset = self.user.preset
-        self.registry = lru_cache(lambda preset: Registry(root, preset))
+        self.registry = lru_cache(lambda preset: Registry(root, preset, released=self.user.weights == "released"))
         wanted_by_all(self.registry(self.preset))  # refuses a wrong table, run, sampler or milestone before anything starts
 
     def refuse_target(self, wildcards) -> list[str]:
@@ -141,6 +141,25 @@ class Plan:
 
     def rolling_minutes(self, wildcards) -> float:
         return self.registry(wildcards.preset).preset.rolling_minutes
+
+    # Inputs of the rule that starts from released weights
+
+    def released_file(self, wildcards) -> list[str]:
+        """The checkpoint, when it is where the user keeps them; the stage says what to fetch when it is not."""
+        path = Path(self.released_path(wildcards))
+        return [str(path)] if path.exists() else []
+
+    def released_path(self, wildcards) -> str:
+        """Relative to the folder of the user's checkpoints, which defaults to `checkpoints`."""
+        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        folder = "" if checkpoint.entry is None else self.user.paths.checkpoints
+        return str(Path(folder) / checkpoint.file)
+
+    def released_options(self, wildcards) -> list[str]:
+        """Whose file it is, and the step it was trained to."""
+        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        name = ["--name", checkpoint.entry.name] if checkpoint.entry else []
+        return ["--from", checkpoint.family, "--step", str(checkpoint.step), *name]
 
     # Inputs of the sampling and scoring rules
 

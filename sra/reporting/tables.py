@@ -88,7 +88,7 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
     score = table.score_of(row)
     where = f"{table.id}, row {row.label[:60]!r}"
     marks = [notes.mark(row.note)] if row.note else []
-    if row.score:
+    if row.score and row.run:
         marks.append(notes.mark(f"scored at {_score_text(score)}"))
     cells = []
     for column in table.columns:

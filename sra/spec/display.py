@@ -35,6 +35,7 @@ class Row(Strict):
 
     label: str
     run: str | None = None
+    released: str | None = Field(None, description="the run from a released checkpoint that stands here with `weights: released`")
     published: str | None = None
     group: str | None = None
     settings: dict[str, str] = {}

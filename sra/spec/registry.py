@@ -13,12 +13,29 @@ from sra.spec.run import RunSpec, resolve_run
 from sra.spec.scale import Preset
 
 
+RELEASED = "_released"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A released file that a run starts from. entry: its row of weights.tsv, whose `file` lies in the user's folder; None for a path."""
+
+    file: str
+    family: str
+    step: int
+    entry: WeightsEntry | None
+
+
 @dataclass(frozen=True)
 class Registry:
-    """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`."""
+    """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`.
+
+    released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
+    """
 
     root: Path
     preset_id: str
+    released: bool = False
 
     @cached_property
     def preset(self) -> Preset:
@@ -38,7 +55,8 @@ class Registry:
 
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
-        return _by_id(self.root / "report" / "tables", TableSpec)
+        tables = _by_id(self.root / "report" / "tables", TableSpec)
+        return {name: _with_released_runs(table) for name, table in tables.items()} if self.released else tables
 
     @cached_property
     def figures(self) -> dict[str, CurvesFigure | GridFigure]:
@@ -65,6 +83,8 @@ class Registry:
             for run, row in experiment.runs.items():
                 if not run.replace("_", "").isalnum() or run != run.lower():
                     raise InputError(f"{path}: run id {run!r} may hold only a-z, 0-9 and _")
+                if (row.weights is not None) != run.endswith(RELEASED):
+                    raise InputError(f"{path}: run {run}: the names of runs with weights, and of no others, end in {RELEASED}; rename it")
                 if run in rows:
                     raise InputError(f"{path}: run {run} is already defined in {rows[run][2]}; give it another name")
                 rows[run] = (row, experiment, path)
@@ -78,6 +98,16 @@ class Registry:
         """The resolved run. Raises InputError for an unknown run or one that its model cannot hold."""
         row, experiment, _ = self._entry(run)
         return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset)
+
+    def checkpoint(self, run: str) -> Checkpoint | None:
+        """The released file that the run starts from; None for a run that is trained."""
+        weights = self._entry(run)[0].weights
+        if weights is None:
+            return None
+        if weights.family:
+            return Checkpoint(weights.file, weights.family, weights.step, None)
+        entry = self.weights_of(weights.file, "checkpoint")
+        return Checkpoint(entry.place, entry.family, entry.step, entry)
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""
@@ -100,6 +130,10 @@ class Registry:
         if run not in self._rows:
             raise unknown("run", run, self._rows)
         return self._rows[run]
+
+
+def _with_released_runs(table: TableSpec) -> TableSpec:
+    return table.model_copy(update={"rows": [row.model_copy(update={"run": row.released or row.run}) for row in table.rows]})
 
 
 def _by_id(folder: Path, model) -> dict:

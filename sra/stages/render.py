@@ -12,8 +12,8 @@ from sra.reporting import figures, page, tables
 from sra.spec.registry import Registry
 
 
-def render_table(root: Path, preset: str, table: str) -> None:
-    registry = Registry(root, preset)
+def render_table(registry: Registry, table: str) -> None:
+    root, preset = registry.root, registry.preset_id
     if table not in registry.tables:
         raise unknown("table", table, registry.tables)
     spec = registry.tables[table]
@@ -21,8 +21,8 @@ def render_table(root: Path, preset: str, table: str) -> None:
     tables.render_table(spec, _scores(root, preset, wanted_by_table(spec, registry)), _published(root), preset, registry.preset, folder)
 
 
-def render_figure(root: Path, preset: str, figure: str) -> None:
-    registry = Registry(root, preset)
+def render_figure(registry: Registry, figure: str) -> None:
+    root, preset = registry.root, registry.preset_id
     if figure not in registry.figures:
         raise unknown("figure", figure, registry.figures)
     spec = registry.figures[figure]
@@ -32,8 +32,8 @@ def render_figure(root: Path, preset: str, figure: str) -> None:
     figures.render_figure(spec, _scores(root, preset, wanted), packs, _published(root), preset, registry.preset, folder)
 
 
-def render_report(root: Path, preset: str) -> None:
-    registry = Registry(root, preset)
+def render_report(registry: Registry) -> None:
+    root, preset = registry.root, registry.preset_id
     scores = _scores(root, preset, wanted_by_all(registry))
     results = root / Results(preset).folder
     page.render_report(
@@ -50,13 +50,12 @@ def render_report(root: Path, preset: str) -> None:
     )
 
 
-def refresh(root: Path, preset: str) -> None:
+def refresh(registry: Registry) -> None:
     """Everything that a reader sees, again, from whatever scores are there."""
-    registry = Registry(root, preset)
     jobs = [(render_table, table) for table in registry.tables] + [(render_figure, figure) for figure in registry.figures]
     for render, name in tracked(jobs, "render", len(jobs), "items"):
-        render(root, preset, name)
-    render_report(root, preset)
+        render(registry, name)
+    render_report(registry)
 
 
 def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:

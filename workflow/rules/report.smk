@@ -29,10 +29,11 @@ rule render_table:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
+        weights=plan.user.weights,
     message:
         "render {wildcards.table}"
     shell:
-        "sra table {wildcards.table} --preset {wildcards.preset} 2> {log}"
+        "sra table {wildcards.table} --preset {wildcards.preset} --weights {params.weights} 2> {log}"
 
 
 rule render_figure:
@@ -58,10 +59,11 @@ rule render_figure:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
+        weights=plan.user.weights,
     message:
         "draw {wildcards.figure}"
     shell:
-        "sra figure {wildcards.figure} --preset {wildcards.preset} 2> {log}"
+        "sra figure {wildcards.figure} --preset {wildcards.preset} --weights {params.weights} 2> {log}"
 
 
 rule render_report:
@@ -85,10 +87,11 @@ rule render_report:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
+        weights=plan.user.weights,
     message:
         "render the report"
     shell:
-        "sra report --preset {wildcards.preset} 2> {log}"
+        "sra report --preset {wildcards.preset} --weights {params.weights} 2> {log}"
 
 
 rule refresh:
@@ -103,7 +106,8 @@ rule refresh:
         runtime=report_needs.runtime,
     params:
         preset=plan.preset,
+        weights=plan.user.weights,
     message:
         "render again from the existing scores"
     shell:
-        "sra refresh --preset {params.preset} 2> {log}"
+        "sra refresh --preset {params.preset} --weights {params.weights} 2> {log}"

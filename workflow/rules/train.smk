@@ -87,3 +87,33 @@ rule export_ema:
         "export the averaged weights of {wildcards.run} at {wildcards.milestone}"
     shell:
         "sra export {input.config} --state {input.state} --output {output.weights} 2> {log}"
+
+
+rule import_weights:
+    """Start from a released checkpoint instead of training. First of all jobs, so that a file that is missing or wrong costs no work."""
+    input:
+        config="results/{preset}/runs/{run}/config.json",
+        checkpoint=plan.released_file,
+    output:
+        weights="results/{preset}/runs/{run,[a-z0-9_]+_released}/weights/{milestone}.safetensors",
+    log:
+        "results/{preset}/logs/import/{run}/{milestone}.log",
+    benchmark:
+        "results/{preset}/benchmarks/import/{run}/{milestone}.tsv"
+    priority: 100
+    conda:
+        "../envs/stages.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        file=plan.released_path,
+        options=plan.released_options,
+    message:
+        "import the released weights of {wildcards.run}"
+    shell:
+        "sra import-weights {input.config} --file {params.file:q} {params.options:q} --output {output.weights} 2> {log}"
+
+
+ruleorder: import_weights > export_ema

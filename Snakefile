@@ -26,7 +26,7 @@ wildcard_constraints:
     shard=r"\d{3}",
     shards=r"\d{3}",
     vae="[a-z0-9_]+",
-    encoder="[a-z0-9_]+",
+    encoder=r"(timm/)?[A-Za-z0-9_.]+",
     extractor="[a-z0-9_]+",
     images=r"\d+",
     table=r"table_s?\d+[a-z]?",

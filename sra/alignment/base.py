@@ -1,9 +1,13 @@
 """What the training loop asks of an alignment method."""
 
-from torch import Tensor, nn
+from typing import Self
+
+from torch import Generator, Tensor, nn
 
 from sra.diffusion.batch import NoisyBatch
 from sra.models.dit import DiffusionTransformer
+from sra.spec.method import MethodOptions
+from sra.spec.run import RunSpec
 
 
 class Alignment(nn.Module):
@@ -13,6 +17,11 @@ class Alignment(nn.Module):
     """
 
     taps: tuple[int, ...] = ()  # blocks (from 1) whose output the student hands over
+
+    @classmethod
+    def of_run(cls, options: MethodOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
+        """A new alignment for a run's model, initialised from `generator`. encoder_width: None where the run has no encoder."""
+        raise NotImplementedError
 
     def weight(self, step: int) -> float:
         """Factor of the loss at a training step, counted from 0. At 0 the loss is not computed and the teacher not run."""

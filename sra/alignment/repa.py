@@ -3,6 +3,8 @@
 Source: Yu et al. 2024 (arXiv 2410.06940), eq. 8; released loss.py and models/sit.py.
 """
 
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -13,6 +15,7 @@ from sra.diffusion.batch import NoisyBatch
 from sra.models.dit import DiffusionTransformer
 from sra.models.heads import Projector
 from sra.spec.method import RepaOptions
+from sra.spec.run import RunSpec
 
 
 class RepaAlignment(Alignment):
@@ -24,6 +27,12 @@ class RepaAlignment(Alignment):
         self.paper_steps_per_step = paper_steps_per_step
         self.taps = (options.block,)
         self.projector = Projector(width, options.projector_width, encoder_width, generator, options.projector_layers)
+
+    @classmethod
+    def of_run(cls, options: RepaOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
+        if encoder_width is None:
+            raise ValueError(f"run {run.run}: REPA needs the width of encoder {options.encoder}")
+        return cls(options, run.model.width, encoder_width, generator, run.training.paper_steps_per_step)
 
     def weight(self, step: int) -> float:
         """Constant, and 0 once the paper's step `stop_step` is reached (stopping early: HASTE, arXiv 2505.16792)."""

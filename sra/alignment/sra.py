@@ -4,6 +4,8 @@ Source: arXiv 2505.02831v5, section 3.2 and Table 5; released SiT-SRA/loss.py an
 disagree, `SraOptions` names the variant.
 """
 
+from typing import Self
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -14,6 +16,7 @@ from sra.diffusion.batch import NoisyBatch
 from sra.models.dit import DiffusionTransformer
 from sra.models.heads import ProjectionHead
 from sra.spec.method import SraOptions
+from sra.spec.run import RunSpec
 
 
 class SraAlignment(Alignment):
@@ -26,6 +29,10 @@ class SraAlignment(Alignment):
         self.head = ProjectionHead(width, generator) if options.head == "mlp" else nn.Identity()
         self.distance = distance_of(options)
         self.schedule = WeightSchedule(options.weight, options.schedule, image_size, paper_steps_per_step)
+
+    @classmethod
+    def of_run(cls, options: SraOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
+        return cls(options, run.model.width, run.image_size, run.training.paper_steps_per_step, generator)
 
     def weight(self, step: int) -> float:
         return self.schedule.at(step)

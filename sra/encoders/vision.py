@@ -5,6 +5,7 @@ Source: REPA (arXiv 2410.06940) and its utils.py: last layer's normalised patch 
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -56,6 +57,13 @@ class VisionEncoder:
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{source}: the encoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
+
+    def sha256(self) -> str:
+        """Hash of every weight by name: what stands in a receipt for a model that came from a hub, not from a file of ours."""
+        total = sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()
 
     @torch.no_grad()
     def tokens(self, images: Tensor) -> Tensor:

@@ -100,6 +100,8 @@ class Plan:
 
     def model_weights(self, name: str, kind: str, dataset: str) -> list[str]:
         """The weights file that a rule of ours trains; empty for models that the user fetches."""
+        if name.startswith("timm/"):
+            return []
         entry = self.registry(self.preset).weights_of(name, kind)
         if entry.source != "trained":
             return []
@@ -108,12 +110,18 @@ class Plan:
 
     def model_source(self, name: str, kind: str, dataset: str) -> str:
         """What the stages load the model from: our folder, a hub name or a file."""
+        if name.startswith("timm/"):
+            return name
         entry = self.registry(self.preset).weights_of(name, kind)
         return Shared(dataset).model(kind, name) if entry.source == "trained" else entry.place
 
     def latent_shards(self, wildcards) -> list[str]:
         shards = self._preset_on(wildcards.dataset).latent_shards
         return [Shared(wildcards.dataset).latent_shard(wildcards.vae, shard, shards) for shard in range(shards)]
+
+    def token_grid(self, wildcards) -> int:
+        """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
+        return self._preset_on(wildcards.dataset).latent.size // 2
 
     def image_size(self, wildcards) -> int:
         return self._preset_on(wildcards.dataset).image_size

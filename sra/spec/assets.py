@@ -1,14 +1,19 @@
 """Data sets and pretrained models by name (`config/datasets.tsv`, `config/weights.tsv`): where each comes from and its licence."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from sra.core.errors import InputError, unknown
+from sra.core.files import sha256_of_file, write_text
 from sra.spec.base import Strict
 from sra.spec.load import checked
+
+CHECKSUMS = Path("config/checksums")
+CHECKPOINT_KEYS = ("page", "family", "model", "resolution", "step")
 
 
 class DatasetEntry(Strict):
@@ -24,25 +29,44 @@ class DatasetEntry(Strict):
 
 
 class WeightsEntry(Strict):
-    """source: `trained` by the workflow on data set `place`, `hub` (a model hub's name), or a `file` to be fetched."""
+    """source: `trained` by the workflow on data set `place`, `hub` (a model hub's name), or a `file` to be fetched and named `place`.
+
+    A released checkpoint also says where it is fetched and what it holds: `model` at `resolution` after `step` training steps.
+    """
 
     name: str
-    kind: Literal["vae", "encoder", "extractor"]
+    kind: Literal["vae", "encoder", "extractor", "checkpoint"]
     source: Literal["trained", "hub", "file"]
     place: str
     licence: str
     note: str
+    page: str | None = Field(None, pattern=r"^https://", description="where to download it")
+    bytes: PositiveInt | None = Field(None, description="size of the file, where known")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="empty: recorded at first use in config/checksums")
+    family: Literal["dit", "sit", "repa", "sra"] | None = Field(None, description="whose layout and conventions the file follows")
+    model: str | None = None
+    resolution: PositiveInt | None = Field(None, description="pixels on a side")
+    step: PositiveInt | None = Field(None, description="training steps behind it, as its paper counts them")
+
+    @model_validator(mode="after")
+    def _a_checkpoint_says_what_it_holds(self):
+        missing = [key for key in CHECKPOINT_KEYS if getattr(self, key) is None]
+        if self.kind == "checkpoint" and missing:
+            raise ValueError(f"a checkpoint needs {missing[0]}; fill that cell")
+        return self
 
 
 Entry = TypeVar("Entry", DatasetEntry, WeightsEntry)
 
 
 def load_table(path: Path, model: type[Entry]) -> dict[str, Entry]:
-    """The rows by name. Raises InputError naming the line of a wrong or repeated row."""
+    """The rows by name; an empty cell is a value not given. Raises InputError naming the line of a wrong or repeated row."""
     entries: dict[str, Entry] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file, delimiter="\t"), start=2):
-            entry = checked(row, model, f"{path} line {line}")
+            if None in row:
+                raise InputError(f"{path} line {line}: has more cells than the first line has names; remove a tab")
+            entry = checked({key: value for key, value in row.items() if value}, model, f"{path} line {line}")
             if entry.name in entries:
                 raise InputError(f"{path} line {line}: {entry.name} is already listed; keep one")
             entries[entry.name] = entry
@@ -55,3 +79,57 @@ def entry_named(entries: dict[str, Entry], name: str, kind: str | None = None) -
     if name not in {entry.name for entry in known}:
         raise unknown(kind or "data set", name, (entry.name for entry in known))
     return entries[name]
+
+
+def how_to_fetch(entry: WeightsEntry, folder: Path | str | None) -> str:
+    """One line for a person whose checkpoint is missing: what to download, under which licence, and where to put it.
+
+    folder: the user's `paths.checkpoints`, None when it is not set.
+    """
+    fetch = f"download {entry.page} ({entry.licence})"
+    if folder is None:
+        return f"{entry.name}: paths.checkpoints is not set; {fetch}, save it as {entry.place} and name its folder in config/config.yaml"
+    return f"{Path(folder) / entry.place}: no such file; {fetch} and save it there"
+
+
+def check_file(entry: WeightsEntry, file: Path, root: Path) -> str:
+    """The SHA-256 of `file`, held against size and hash of its row and against the hash recorded at its first use under `root`.
+
+    Raises InputError when one of them differs.
+    """
+    size = file.stat().st_size
+    if entry.bytes is not None and size != entry.bytes:
+        raise InputError(f"{file}: has {size} bytes, config/weights.tsv says {entry.bytes} for {entry.name}; download it again from {entry.page}")
+    found = sha256_of_file(file)
+    if entry.sha256 is not None and found != entry.sha256:
+        raise InputError(
+            f"{file}: its SHA-256 is {found[:12]}..., config/weights.tsv says {entry.sha256[:12]}... for {entry.name}; "
+            f"download it again from {entry.page}"
+        )
+    record = _checksum_file(entry, root)
+    if record.exists():
+        recorded = _recorded_sha256(record)
+        if found != recorded:
+            raise InputError(
+                f"{file}: its SHA-256 is {found[:12]}..., at first use of {entry.name} it was {recorded[:12]}...; "
+                f"fetch that file again, or delete {record} if the change is meant"
+            )
+    return found
+
+
+def record_sha256(entry: WeightsEntry, file: Path, sha256: str, root: Path) -> None:
+    """Keep the hash of a file that could be used, in the format of sha256sum; an existing record stays as it is."""
+    record = _checksum_file(entry, root)
+    if not record.exists():
+        write_text(record, f"{sha256}  {file.name}\n")
+
+
+def _checksum_file(entry: WeightsEntry, root: Path) -> Path:
+    return root / CHECKSUMS / f"{entry.name}.sha256"
+
+
+def _recorded_sha256(record: Path) -> str:
+    found = re.match(r"([0-9a-f]{64})  ", record.read_text(encoding="utf-8", errors="replace"))
+    if not found:
+        raise InputError(f"{record}: is not a line of sha256sum; delete it, the next use records the hash anew")
+    return found[1]

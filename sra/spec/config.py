@@ -12,10 +12,12 @@ class Paths(Strict):
     """Where the user keeps what cannot be downloaded for them."""
 
     imagenet: str | None = None
-    checkpoints: str | None = Field(None, description="folder of released checkpoints; config/weights.tsv says where each comes from")
+    checkpoints: str = Field("checkpoints", description="folder of released checkpoints; config/weights.tsv says where each comes from")
 
 
 class UserConfig(Machine):
     preset: str = "digits"
-    weights: Literal["trained", "released"] = Field("trained", description="released: tables take a released checkpoint where there is one")
+    weights: Literal["trained", "released"] = Field(
+        "trained", description="released: only released checkpoints are sampled and scored, nothing is trained"
+    )
     paths: Paths = Paths()

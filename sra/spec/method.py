@@ -223,7 +223,7 @@ class WeightsFrom(Strict):
 
     @model_validator(mode="after")
     def _a_path_says_what_it_is(self):
-        if ("/" in self.file) != (self.family is not None and self.step is not None):
+        if len({"/" in self.file, self.family is not None, self.step is not None}) > 1:
             raise ValueError(f"weights: {self.file!r} is a path and needs family and step, or a name of config/weights.tsv and needs neither")
         return self
 

@@ -12,7 +12,6 @@ from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
 from sra.spec.run import RunSpec, resolve_run
 from sra.spec.scale import Preset
 
-
 RELEASED = "_released"
 
 

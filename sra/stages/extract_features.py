@@ -14,15 +14,19 @@ BATCH = 64  # fixed: it is part of what the bytes depend on
 ROWS_IN_A_SHARD = 50_000  # 20 GB of DINOv2-B tokens
 
 
-def extract_features(index: Path, encoder: Path, output: Path, grid: int | None = None, device: str = "cpu") -> None:
+def extract_features(index: Path, encoder: str, output: Path, grid: int | None = None, device: str = "cpu") -> None:
     """Write the store whose manifest is `output`: patch tokens (N, tokens, width) of the train split.
 
-    grid: tokens on a side, those of the diffusion model (16 at 256 pixels); None keeps the encoder's own.
+    encoder: folder of a saved model, or a name of timm's hub.  grid: tokens on a side, those of the diffusion model (16 at 256 pixels);
+    None keeps the encoder's own.
     """
     read_receipt(index, "index")
     images = ImageSplit(index, "train")
-    network = VisionEncoder.load(Path(encoder), grid, device)
-    inputs = {"index": Path(index), "encoder": Path(encoder) / WEIGHTS, "encoder_config": Path(encoder) / "config.json"}
+    network = VisionEncoder.load(encoder, grid, device)
+    inputs = {"index": Path(index)}
+    if Path(encoder).is_dir():
+        inputs |= {"encoder": Path(encoder) / WEIGHTS, "encoder_config": Path(encoder) / "config.json"}
+    sha256 = recorded_sha256(inputs["encoder"]) if "encoder" in inputs else network.sha256()
     of = -(-len(images) // ROWS_IN_A_SHARD)
     shards = [shard_path(Path(output).parent, "features", number, of) for number in range(of)]
     with Progress("features", len(images), "images") as progress:
@@ -34,5 +38,5 @@ def extract_features(index: Path, encoder: Path, output: Path, grid: int | None 
 
         for number, shard in enumerate(shards):
             rows = shard_rows(len(images), number, of)
-            write_shard(shard, "features", rows, blocks(rows), inputs)
-    write_manifest(output, "features", shards, images.labels, inputs, encoder_sha256=recorded_sha256(inputs["encoder"]))
+            write_shard(shard, "features", rows, blocks(rows), inputs, encoder_sha256=sha256)
+    write_manifest(output, "features", shards, images.labels, inputs, encoder=str(encoder), encoder_sha256=sha256)

@@ -24,6 +24,7 @@ ALLOWED = {
     "training": {"core", "spec", "data", "models", "diffusion", "alignment"},
     "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "training"},
     "cli": {"core", "spec", "stages"},
+    "__main__": {"cli"},
 }
 LIGHT = {"core", "spec", "plan", "reporting", "cli"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}

@@ -46,6 +46,12 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     assert jobs["sample_shard"] == 10 * (jobs["pack_samples"] - 1) + 1
 
 
+def test_released_weights_need_no_training(checkout):
+    jobs = checkout.planned("table_3", "--config", "preset=paper", "weights=released")
+    scores = {"index_images": 1, "make_reference": 1, "sample_shard": 40, "pack_samples": 4, "score_samples": 4}
+    assert jobs == scores | {"resolve_run": 4, "import_weights": 4, "render_table": 1, "table_3": 1}
+
+
 def test_refresh_needs_no_job_but_itself(checkout):
     assert checkout.planned("refresh") == {"refresh": 1}
 

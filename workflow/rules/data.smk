@@ -120,7 +120,8 @@ rule extract_features:
         runtime=data_needs.runtime,
     params:
         encoder=lambda wildcards: plan.model_source(wildcards.encoder, "encoder", wildcards.dataset),
+        grid=plan.token_grid,
     message:
         "extract features of {wildcards.dataset} by {wildcards.encoder}"
     shell:
-        "sra extract-features --index {input.index} --encoder {params.encoder:q} --output {output.store} 2> {log}"
+        "sra extract-features --index {input.index} --encoder {params.encoder:q} --grid {params.grid} --output {output.store} 2> {log}"

@@ -96,3 +96,21 @@ def test_the_features_are_the_encoders_tokens(index, tmp_path):
     assert np.array_equal(store.labels, labels)
     extract_features(index, tmp_path / "vit", tmp_path / "coarse" / "store.json", grid=2)
     assert ArrayStore.open(tmp_path / "coarse" / "store.json", "features").row_shape == (4, 12)
+
+
+def test_any_timm_transformer_is_an_encoder_by_name(index, tmp_path, monkeypatch):
+    create, asked = timm.create_model, []
+
+    def from_hub(name, pretrained=False, **options):
+        """What the hub would answer, without a network: the named architecture with weights of its own."""
+        asked.append((name, pretrained))
+        torch.manual_seed(3)
+        return create("vit_tiny_patch16_224", embed_dim=12, depth=1, num_heads=2, patch_size=4, **{"img_size": 16, **options})
+
+    monkeypatch.setattr(timm, "create_model", from_hub)
+    extract_features(index, "timm/vit_tiny_patch16_224.augreg_in21k", tmp_path / "store.json", grid=4)
+    store = ArrayStore.open(tmp_path / "store.json", "features")
+    assert ("hf-hub:timm/vit_tiny_patch16_224.augreg_in21k", True) in asked
+    assert store.row_shape == (16, 12)
+    assert store.facts["encoder"] == "timm/vit_tiny_patch16_224.augreg_in21k"
+    assert len(store.facts["encoder_sha256"]) == 64

@@ -1,5 +1,6 @@
 """The plan: which scores a table needs, where training stops on the way, and what each rule is told."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +88,55 @@ def test_rules_are_told_what_the_preset_says():
     assert plan.features_of(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
     assert plan.sample_count(run) == DIGITS.preset.samples[50000]
     assert plan.vae_source(run) == "results/shared/digits/vae/digits_vae"
+
+
+def test_a_released_checkpoint_is_found_in_the_users_folder(tmp_path):
+    plan = Plan(ROOT, {"preset": "paper", "weights": "released", "paths": {"checkpoints": str(tmp_path)}})
+    run = SimpleNamespace(preset="paper", run="sit_xl2_sra_released")
+    assert plan.released_path(run) == str(tmp_path / "sitxl-sra-res256-ep800.pt")
+    assert plan.released_file(run) == []
+    (tmp_path / "sitxl-sra-res256-ep800.pt").touch()
+    assert plan.released_file(run) == [plan.released_path(run)]
+    assert plan.released_options(run) == ["--from", "sra", "--step", "4000000", "--name", "sra_sit_xl2_256"]
+
+
+def test_released_weights_replace_the_trained_ones_and_nothing_is_trained():
+    released = Registry(ROOT, "paper", released=True)
+    wanted = wanted_by_table(released.tables["table_3"], released)
+    assert {item.run for item in wanted} == {"dit_xl2_released", "sit_xl2_released", "sit_xl2_repa_released", "sit_xl2_sra_released"}
+    assert {item.run for item in wanted_by_table(PAPER.tables["table_3"], PAPER)} == {"sit_xl2_sra"}
+    assert {released.checkpoint(item.run) is None for item in wanted_by_all(released)} == {False}
+
+
+def test_released_weights_of_another_scale_are_not_wanted():
+    assert wanted_by_all(Registry(ROOT, "digits", released=True)) == []
+
+
+def test_the_names_of_released_runs_say_so(tmp_path):
+    for folder in ("recipes", "experiments"):
+        (tmp_path / "config" / folder).mkdir(parents=True)
+    (tmp_path / "config/recipes/sit.yaml").write_text((ROOT / "config/recipes/sit.yaml").read_text())
+    for name, weights in {"x": ", weights: {file: sit_xl2_256}", "x_released": ""}.items():
+        (tmp_path / "config/experiments/a.yaml").write_text(
+            f"recipe: sit\nmodel: SiT-XL/2\nmilestones: [m7m]\nruns: {{{name}: {{method: none{weights}}}}}\n"
+        )
+        with pytest.raises(InputError, match=rf"a.yaml: run {name}: the names of runs with weights, and of no others, end in _released"):
+            _ = Registry(tmp_path, "paper").runs
+
+
+def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):
+    monkeypatch.setattr("os.environ", {"PATH": "/bin", "SRA_MICRO_BATCH": "7"})
+    Plan(ROOT, {"device": "cpu", "processes": 2, "compile": True}).prepare_environment()
+    assert os.environ["PATH"].endswith(":/bin")
+    assert {name: value for name, value in os.environ.items() if name != "PATH"} == {
+        **{"SRA_DEVICE": "cpu", "SRA_PROCESSES": "2", "SRA_COMPILE": "True", "SRA_ACTIVATION_CHECKPOINTING": "False"},
+    }
+
+
+def test_a_training_job_takes_one_gpu_a_process():
+    plan, run = Plan(ROOT, {"preset": "paper", "processes": 8}), SimpleNamespace(preset="paper")
+    assert (plan.needs("train").gpu(run), plan.needs("sample").gpu(run)) == (8, 1)
+    assert Plan(ROOT, {"processes": 2}).needs("train").gpu(SimpleNamespace(preset="digits")) == 0
 
 
 def test_models_that_the_user_fetches_are_no_inputs():

@@ -41,7 +41,7 @@ def test_a_preset_changes_scale_alone(run):
     """Everything that names a method is equal at both presets; block numbers may move with the depth, and the encoder has its stand-in."""
     paper, digits = PAPER.spec(run), DIGITS.spec(run)
     moved = {"student_block", "teacher_block", "block", "encoder", "projector_width"}
-    assert paper.alignment.model_dump(exclude=moved) == digits.alignment.model_dump(exclude=moved)
+    assert [part.model_dump(exclude=moved) for part in paper.alignment.parts] == [part.model_dump(exclude=moved) for part in digits.alignment.parts]
     assert (paper.family, paper.process, paper.model.name) == (digits.family, digits.process, digits.model.name)
     same = ("betas", "epsilon", "weight_decay", "gradient_clip", "ema", "label_dropout", "seed")
     assert all(getattr(paper.training, name) == getattr(digits.training, name) for name in same)
@@ -51,6 +51,38 @@ def test_a_preset_changes_scale_alone(run):
 def test_no_two_runs_are_the_same_experiment(registry):
     specs = [registry.spec(run).model_dump_json(exclude={"run"}) for run in registry.runs]
     assert len(set(specs)) == len(specs)
+
+
+def test_both_methods_together_take_each_its_own_defaults():
+    repa, sra = PAPER.spec("sit_xl2_repa_sra").alignment.parts
+    assert repa == PAPER.spec("sit_xl2_repa_dinov2b").alignment
+    assert sra == PAPER.spec("sit_xl2_sra").alignment
+    assert PAPER.spec("sit_xl2_repa_sra").encoder == "dinov2b"
+    assert PAPER.spec("sit_xl2_sra").encoder is None
+
+
+def test_options_of_one_part_change_that_part_alone():
+    experiment = Experiment(
+        recipe="sit", model="SiT-B/2", milestones=["m400k"], runs={"x": {"method": "repa+sra", "sra": {"weight": 0.1}, "repa": {"stop_step": 100000}}}
+    )
+    repa, sra = resolve_run("x", experiment.runs["x"], experiment, PAPER.recipes["sit"], "paper", PAPER.preset).alignment.parts
+    assert (repa.block, repa.weight, repa.stop_step) == (4, 0.5, 100_000)
+    assert (sra.student_block, sra.teacher_block, sra.weight) == (3, 8, 0.1)
+
+
+def test_any_timm_transformer_is_a_target_by_name():
+    experiment = Experiment(recipe="sit", model="SiT-B/2", milestones=["m400k"], runs={"x": {"method": "repa", "encoder": "timm/eva02_base.mim"}})
+    for registry in (PAPER, DIGITS):
+        spec = resolve_run("x", experiment.runs["x"], experiment, registry.recipes["sit"], registry.preset_id, registry.preset)
+        assert spec.encoder == "timm/eva02_base.mim"
+
+
+@pytest.mark.parametrize(
+    "weights", [{"file": "sit_xl2_256", "family": "sit"}, {"file": "mine/sit.pt"}, {"file": "mine/sit.pt", "family": "sit"}, {"file": "x", "step": 1}]
+)
+def test_weights_are_a_name_or_a_path_with_its_family_and_step(weights):
+    with pytest.raises(ValueError, match="is a path and needs family and step, or a name"):
+        RunRow(method="none", weights=weights)
 
 
 def test_the_fingerprint_follows_the_spec():
@@ -65,6 +97,8 @@ def test_the_fingerprint_follows_the_spec():
     [
         ({"method": "none", "weight": 0.1}, "SiT-B/2", "run x: weight is not an option of method none"),
         ({"method": "repa", "student_block": 3}, "SiT-B/2", "run x: student_block is not an option of method repa"),
+        ({"method": "repa+sra", "weight": 0.1}, "SiT-B/2", "run x: weight is not an option of method repa+sra"),
+        ({"method": "repa+sra", "sra": {"student_block": 9}}, "SiT-B/2", "run x: student_block 9 is deeper than teacher_block 8"),
         ({"method": "sra", "student_block": 9}, "SiT-B/2", "run x: student_block 9 is deeper than teacher_block 8"),
         ({"method": "sra", "teacher_block": 13}, "SiT-B/2", "run x: block 13 does not exist in a model of 12 blocks"),
         ({"method": "sra"}, "SiT-S/2", "run x: the paper gives no blocks for size S; set student_block and teacher_block"),

@@ -130,7 +130,10 @@ def test_what_followed_a_bad_step_is_never_saved(tiny_run, tiny_stores, tmp_path
         return step()
 
     run.step = poisoned
-    with pytest.raises(StageError, match=r"not finite at step 4; the last good state is .*0000003\.safetensors"), RollingStates(tmp_path, 0) as rolling:
+    with (
+        pytest.raises(StageError, match=r"not finite at step 4; the last good state is .*0000003\.safetensors"),
+        RollingStates(tmp_path, 0) as rolling,
+    ):
         run.train(20, rolling)
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == ["0000002.safetensors", "0000003.safetensors"]
 

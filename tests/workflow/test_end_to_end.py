@@ -1,5 +1,6 @@
 """The real chain on real digits, shorter: from the archive of images to a cell of the page, then what reruns after which change."""
 
+import argparse
 import json
 import re
 
@@ -7,10 +8,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from safetensors.torch import load_file
 
 from sra.core.files import sha256_of_file
 from sra.core.receipts import read_receipt
 from sra.metrics.extractors import load_extractor
+from sra.models.dit import DiffusionTransformer
+from sra.models.heads import Projector
+from sra.spec.run import read_run
 
 TABLE = """
 id: table_s9
@@ -131,9 +136,33 @@ def test_training_changed_the_weights_and_the_methods_differ(finished):
     ]
     assert [entry["step"] for entry in curves[0]] == [10, 20, 30, 40]
     assert curves[0][-1]["generation"] < curves[0][0]["generation"]
-    assert all(entry["alignment"] is None for entry in curves[0])
-    assert all(entry["alignment"] > 0 and entry["weight"] == 0.2 for entry in curves[1])
+    assert all(entry["alignment_share"] == 0 and "sra" not in entry for entry in curves[0])
+    assert all(0 < entry["alignment_share"] < 1 and entry["sra_weight"] == 0.2 for entry in curves[1])
     assert score_of(finished, "sit_b2")["metrics"] != score_of(finished, "sit_b2_sra")["metrics"]
+
+
+@pytest.mark.slow
+def test_a_released_checkpoint_of_the_same_weights_gives_the_same_images(finished):
+    """The baseline's own weights, packed as REPA's trainer would, imported into a run that is not trained."""
+    trained = load_file(finished.folder / "results/tiny/runs/sit_b2/weights/m400k.safetensors")
+    model = DiffusionTransformer(read_run(finished.folder / "results/tiny/runs/sit_b2/config.json").model)
+    model.load_state_dict(trained, strict=False)
+    projector = {f"projectors.0.{name}": tensor for name, tensor in Projector(32, 48, 24).state_dict().items()}
+    ema = {f"module.{name}": tensor for name, tensor in (model.state_dict() | projector).items()}
+    (finished.folder / "mine").mkdir()
+    torch.save({"ema": ema, "model": ema, "args": argparse.Namespace(seed=0), "steps": 400_000}, finished.folder / "mine/0400000.pt")
+    (finished.folder / "config/experiments/mine.yaml").write_text(
+        "recipe: sit\nmodel: SiT-B/2\nmilestones: [m400k]\nruns:\n"
+        "  sit_b2_released: {method: none, weights: {file: mine/0400000.pt, family: repa, step: 400000}}\n"
+    )
+    target = "results/tiny/scores/sit_b2_released/m400k/sde250/n50000.json"
+    jobs = {"resolve_run": 1, "import_weights": 1, "sample_shard": 2, "pack_samples": 1, "score_samples": 1}
+    assert finished.planned(target) == jobs
+    done = finished.snakemake(target, "--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert score_of(finished, "sit_b2_released")["metrics"] == score_of(finished, "sit_b2")["metrics"]
+    with np.load(samples_of(finished, "sit_b2_released")) as released, np.load(samples_of(finished, "sit_b2")) as ours:
+        assert np.array_equal(released["arr_0"], ours["arr_0"])
 
 
 @pytest.mark.slow

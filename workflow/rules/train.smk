@@ -113,7 +113,7 @@ rule import_weights:
     message:
         "import the released weights of {wildcards.run}"
     shell:
-        "sra import-weights {input.config} --file {params.file:q} {params.options:q} --output {output.weights} 2> {log}"
+        "sra import-weights {input.config} {params.file:q} {params.options:q} --output {output.weights} > {log} 2>&1"
 
 
 ruleorder: import_weights > export_ema

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sra.core.errors import InputError, Interrupted, StageError
+from sra.core.errors import InputError, Interrupted, StageError, unknown
 
 app = typer.Typer(
     help="Stages of the SRA reproduction. Snakemake calls them in order; each can be run alone.",
@@ -25,6 +25,7 @@ Index = Annotated[Path, typer.Option(help="index.json of the images")]
 Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cuda")]
 Config = Annotated[Path, typer.Argument(help="the run's config.json")]
 Preset = Annotated[str, typer.Option(help="a file in config/presets")]
+Weights = Annotated[str, typer.Option(help="trained, or released: only runs from released checkpoints are shown")]
 Extractor = Annotated[Path, typer.Option(help="folder of the feature extractor")]
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
@@ -264,30 +265,38 @@ def score(
 
 
 @app.command()
-def table(table: str, preset: Preset) -> None:
+def table(table: str, preset: Preset, weights: Weights = "trained") -> None:
     """Render one table from the scores that exist: JSON, CSV, HTML, TeX and Markdown.
 
     Example: sra table table_1 --preset digits
     """
-    _stage("render", "render_table")(Path.cwd(), preset, table)
+    _stage("render", "render_table")(_registry(preset, weights), table)
 
 
 @app.command()
-def figure(figure: str, preset: Preset) -> None:
+def figure(figure: str, preset: Preset, weights: Weights = "trained") -> None:
     """Draw one figure from the scores and samples that exist: SVG, PNG and its data."""
-    _stage("render", "render_figure")(Path.cwd(), preset, figure)
+    _stage("render", "render_figure")(_registry(preset, weights), figure)
 
 
 @app.command()
-def report(preset: Preset) -> None:
+def report(preset: Preset, weights: Weights = "trained") -> None:
     """Render the self-contained page from the tables and figures that exist."""
-    _stage("render", "render_report")(Path.cwd(), preset)
+    _stage("render", "render_report")(_registry(preset, weights))
 
 
 @app.command()
-def refresh(preset: Preset) -> None:
+def refresh(preset: Preset, weights: Weights = "trained") -> None:
     """Render every table, figure and the report from the scores that exist; nothing is trained or sampled."""
-    _stage("render", "refresh")(Path.cwd(), preset)
+    _stage("render", "refresh")(_registry(preset, weights))
+
+
+def _registry(preset: str, weights: str):
+    from sra.spec.registry import Registry
+
+    if weights not in ("trained", "released"):
+        raise unknown("weights", weights, ("trained", "released"))
+    return Registry(Path.cwd(), preset, released=weights == "released")
 
 
 def _device(name: str) -> str:

@@ -81,15 +81,10 @@ def entry_named(entries: dict[str, Entry], name: str, kind: str | None = None) -
     return entries[name]
 
 
-def how_to_fetch(entry: WeightsEntry, folder: Path | str | None) -> str:
-    """One line for a person whose checkpoint is missing: what to download, under which licence, and where to put it.
-
-    folder: the user's `paths.checkpoints`, None when it is not set.
-    """
-    fetch = f"download {entry.page} ({entry.licence})"
-    if folder is None:
-        return f"{entry.name}: paths.checkpoints is not set; {fetch}, save it as {entry.place} and name its folder in config/config.yaml"
-    return f"{Path(folder) / entry.place}: no such file; {fetch} and save it there"
+def how_to_fetch(entry: WeightsEntry, folder: Path) -> str:
+    """One line for a person whose checkpoint is not in `folder`: what to download, under which licence, and where to put it."""
+    fetch = f"download {entry.page} ({entry.licence}) and save it there"
+    return f"{folder / entry.place}: no such file; {fetch}, or set paths.checkpoints to the folder that has it"
 
 
 def check_file(entry: WeightsEntry, file: Path, root: Path) -> str:

@@ -75,6 +75,15 @@ def forward_flops(model: ModelSpec, blocks: int | None = None) -> int:
     return 2 * (embeddings + final) + model.depth * block_flops(model)
 
 
+def block_flops(model: ModelSpec) -> int:
+    """One image through one block. Per token 12 d^2 multiply-adds: qkv 3, projection 1, the MLP 4 + 4; scores and values n d each.
+
+    adaLN takes 6 d^2 an image, whatever the tokens.
+    """
+    n, d = model.tokens, model.width
+    return 2 * (12 * n * d**2 + 2 * n**2 * d + 6 * d**2)
+
+
 def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False) -> TrainingFlops:
     """A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
 
@@ -160,12 +169,6 @@ def _head_widths(options: MethodOptions, width: int, encoder_width: int | None) 
             raise ValueError(f"REPA's cost depends on the width of encoder {options.encoder}; give it")
         return (width, *[options.projector_width] * (options.projector_layers - 1), encoder_width)
     raise TypeError(f"no cost is known for a part of method {options.method}")
-
-
-def block_flops(model: ModelSpec) -> int:
-    """Per token 12 d^2: qkv 3, projection 1, the MLP 4 + 4. Scores and values n^2 d each; adaLN 6 d^2 an image, whatever the tokens."""
-    n, d = model.tokens, model.width
-    return 2 * (12 * n * d**2 + 2 * n**2 * d + 6 * d**2)
 
 
 def _time_parameters(model: ModelSpec) -> int:

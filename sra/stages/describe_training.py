@@ -1,0 +1,317 @@
+"""What training a run would take on this machine, printed before anything is trained: sizes, FLOPs, memory, steps and time."""
+
+import csv
+import os
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sra.core.errors import InputError
+from sra.core.files import read_json
+from sra.core.receipts import receipt_path
+from sra.data.store import ArrayStore
+from sra.models.blocks import Block
+from sra.models.initial import initial_weights
+from sra.plan.cost import block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
+from sra.plan.layout import Results, Shared
+from sra.plan.targets import Point, training_points
+from sra.spec.machine import Machine
+from sra.spec.method import MethodOptions, RepaOptions
+from sra.spec.registry import Registry
+from sra.spec.run import RunSpec, read_run
+from sra.stages.device import choose_device
+from sra.stages.train import check_processes
+from sra.training.precision import autocast, set_float32_products
+
+# Of one measured block's FLOP rate, what whole training steps reach: embeddings, loss, AdamW and averaging move bytes but compute little.
+# Measured side by side on one CPU core: 0.8 at widths 48 and 64, 0.96 to 1 from width 128 on, and in bf16 0.8 to 0.97. A bare matrix
+# product would be a poor ruler: training reaches a third of its rate at width 48, two thirds at 128 and about all of it at 768.
+SHARE_OF_BLOCK_RATE = 0.9
+MEASURED_SECONDS = 0.5
+STARTUP_SECONDS = 2.0  # a training job imports torch, opens its stores and writes its state; 1.3 to 2.7 s in the digits runs
+VIT_B_WIDTH = 768  # of DINOv2-B, REPA's default encoder
+
+HOUR, DAY, YEAR = 3600, 86_400, 365 * 86_400
+# Below how many seconds a length is told in which two units.
+DURATIONS = {
+    90 * 60: ((60, "m"), (1, "s")),
+    2 * DAY: ((HOUR, "h"), (60, "m")),
+    2 * YEAR: ((DAY, "d"), (HOUR, "h")),
+    10_000 * YEAR: ((YEAR, "y"), (DAY, "d")),
+}
+
+
+@dataclass(frozen=True)
+class Speed:
+    flops_per_second: float  # of all processes together
+    source: str
+
+
+def describe_training(config: Path, root: Path, machine: Machine = Machine(), latents: Path | None = None) -> None:
+    """Print it. `root` holds config and results; `latents` gives the exact number of images, else the data set's in config/datasets.tsv."""
+    run = read_run(config)
+    if run.weights:
+        raise InputError(f"run {run.run}: starts from {run.weights.file} and is not trained; use sra import-weights")
+    device = choose_device(machine.device)
+    check_processes(run, machine.processes, device)
+    machine = machine.model_copy(update={"device": device.type})
+    registry = Registry(root, run.preset)
+    encoder_width, assumed = _encoder_width(run, root)
+    points, why_not = _points(registry, run)
+    step_flops = run.training.batch * training_flops(run, encoder_width, machine.activation_checkpointing).total
+    sections = [
+        _heading(run, machine, device, _images(registry, run, latents)),
+        _parameters(run, encoder_width),
+        _flops(run, machine, encoder_width),
+        _memory(run, machine, device, encoder_width),
+    ]
+    # After the memory, which a measurement would add to.
+    speed = speed_of_finished(root, run, machine, points, step_flops) or speed_of_one_block(run, machine, device)
+    print("\n\n".join([*sections, _segments(points, why_not, step_flops, speed), *assumed]))
+
+
+def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple[int | None, str]) -> str:
+    model, at_once = run.model, images_at_once(run, machine)
+    share = run.training.batch // machine.processes
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {_several(torch.get_num_threads(), 'thread')}"
+    extras = [name for name, chosen in (("compiled", machine.compile), ("activation checkpointing", machine.activation_checkpointing)) if chosen]
+    batch = f"{run.training.batch} images = {_several(machine.processes, 'process', 'processes')} x {at_once} images"
+    parts = -(-share // at_once)
+    if parts > 1:
+        batch += f" x {parts} parts{', the last of ' + str(share % at_once) if share % at_once else ''}; gradients added up"
+    count, source = images
+    epoch = f"{count // run.training.batch} steps; {_grouped(count)} images ({source})" if count else f"of unknown length: {source}"
+    methods = [part.words for part in run.alignment.parts] or [run.alignment.words]
+    latent = f"{model.latent.channels} x {model.latent.size} x {model.latent.size}"
+    lines = [
+        ("train", f"{run.run}, preset {run.preset}, seed {run.training.seed} (dry run: nothing is trained or written)"),
+        ("model", f"{model.name}: {model.depth} blocks of width {model.width}, {model.heads} heads, {model.tokens} tokens of {latent} latents"),
+        *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
+        ("machine", ", ".join([run.training.precision, where, *extras])),
+        ("batch", batch),
+        ("epoch", epoch),
+    ]
+    return "\n".join(f"{name:<10}  {text}" for name, text in lines)
+
+
+def _parameters(run: RunSpec, encoder_width: int | None) -> str:
+    heads = [(part.method.upper(), head_parameters(part, run.model.width, encoder_width)) for part in run.alignment.parts]
+    rows = [("model", _grouped(parameters(run.model)), "and once more as the averaged model")]
+    rows += [(f"{method} head", _grouped(count), "trained with the model, dropped after training") for method, count in heads if count]
+    return _table("parameters", ("", ""), rows)
+
+
+def _flops(run: RunSpec, machine: Machine, encoder_width: int | None) -> str:
+    flops = training_flops(run, encoder_width, machine.activation_checkpointing)
+    parts = [
+        ("student", flops.student, "forward and backward"),
+        ("teacher", flops.teacher, "forward to its block, no backward"),
+        ("heads", flops.heads, "forward and backward"),
+        ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
+        ("total", flops.total, f"alignment adds {100 * flops.surcharge:.1f} %" if run.alignment.parts else ""),
+    ]
+    rows = [(name, _decimal(count), _decimal(count * run.training.batch), note) for name, count, note in parts if count]
+    return _table("FLOPs", ("an image", "a step", ""), rows)
+
+
+def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None) -> str:
+    """Beside what the device has now. On a GPU the estimate is of one process, which has the GPU to itself."""
+    memory = training_memory(run, machine, encoder_width)
+    here = machine.processes if device.type == "cpu" else 1
+    parts = [
+        ("weights", memory.weights, ""),
+        ("gradients", memory.gradients, ""),
+        ("moments", memory.moments, ""),
+        ("teacher", memory.teacher, ""),
+        ("copies", memory.copies, f"weights in {run.training.precision}"),
+        ("activations", memory.activations, f"of {_several(images_at_once(run, machine), 'image')}"),
+        ("program", _resident() if device.type == "cpu" else 0, "Python and torch"),
+    ]
+    needed, free = here * sum(size for _, size, _ in parts), _free_memory(device)
+    verdict = f"of {_binary(free)} free here" + (f", {here} processes" if here > 1 else "")
+    if needed - here * memory.activations > free:
+        verdict += ": does not fit, whatever the micro_batch"
+    elif needed > free:
+        verdict += ": does not fit; lower micro_batch, or turn activation_checkpointing on"
+    rows = [(name, _binary(size), note) for name, size, note in parts if size]
+    rows += [("total", _binary(needed), verdict), ("state", _binary(state_bytes(run, encoder_width)), "on disk, each")]
+    return _table("memory", ("", ""), rows)
+
+
+def _segments(points: list[Point], why_not: str, step_flops: int, speed: Speed) -> str:
+    step_seconds = step_flops / speed.flops_per_second
+    rates = (
+        f"  {1 / step_seconds:.3g} steps a second, 1000 steps in {_duration(1000 * step_seconds)}\n"
+        f"  estimate: {_decimal(speed.flops_per_second)}FLOP/s, {speed.source}; {STARTUP_SECONDS:g} s for each job to start and save"
+    )
+    if not points:
+        return f"segments left out: {why_not}\n{rates}"
+    firsts = [0, *(point.step for point in points[:-1])]
+    lengths = [STARTUP_SECONDS + (point.step - first) * step_seconds for first, point in zip(firsts, points, strict=True)]
+    rows = [
+        (point.name, _grouped(first), _grouped(point.step), _duration(length)) for first, point, length in zip(firsts, points, lengths, strict=True)
+    ]
+    rows.append(("total", "", _grouped(points[-1].step), _duration(sum(lengths))))
+    return f"{_table('segments', ('from step', 'to step', 'length'), rows)}\n{rates}"
+
+
+def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[Point], step_flops: int) -> Speed | None:
+    """The median of this run's finished segments on a machine set up alike; None before there is any.
+
+    Snakemake's benchmark files hold the seconds, the receipts of the states whether they belong to this very run.
+    """
+    results, rates = Results(run.preset), []
+    folder = root / results.folder / "benchmarks" / "train" / run.run
+    for first, point in zip([0, *(point.step for point in points[:-1])], points, strict=True) if points else ():
+        benchmark, receipt = folder / f"{point.name}.tsv", receipt_path(root / results.state(run.run, point.name))
+        if not benchmark.exists() or not receipt.exists():
+            continue
+        facts = read_json(receipt)["facts"]
+        if (facts["fingerprint"], facts["step"], facts.get("machine")) != (run.fingerprint, point.step, machine.model_dump(mode="json")):
+            continue
+        with benchmark.open(encoding="utf-8", newline="") as file:
+            seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")][-1]
+        rates.append((point.step - first) * step_flops / max(seconds - STARTUP_SECONDS, seconds / 2))
+    if not rates:
+        return None
+    return Speed(statistics.median(rates), f"measured: {_several(len(rates), 'finished segment')} of this run ({folder.relative_to(root)})")
+
+
+def speed_of_one_block(run: RunSpec, machine: Machine, device: torch.device) -> Speed:
+    """From half a second of one transformer block of this run's shape. Processes on GPUs add up; on a CPU they share its cores."""
+    set_float32_products(run.training.precision)
+    rate = block_rate(run, device, images_at_once(run, machine))
+    together = machine.processes if device.type == "cuda" else 1
+    source = f"{SHARE_OF_BLOCK_RATE:g} of what one block of this model reached here just now" + (", not compiled" if machine.compile else "")
+    return Speed(SHARE_OF_BLOCK_RATE * rate * together, source)
+
+
+def block_rate(run: RunSpec, device: torch.device, at_most: int) -> float:
+    """FLOP/s of one block, forward and backward, on random tokens of `at_most` images, or of fewer when those take half a second."""
+    model = run.model
+    with initial_weights(0, "measured block") as generator:
+        block = Block(model.width, model.heads).to(device)
+    tokens = torch.randn(at_most, model.tokens, model.width, generator=generator).to(device)
+    condition = torch.randn(at_most, model.width, generator=generator).to(device)
+
+    def seconds(images: int, times: int) -> float:
+        inputs = [tensor[:images].clone().requires_grad_() for tensor in (tokens, condition)]
+        _finish(device)
+        start = time.perf_counter()
+        for _ in range(times):
+            with autocast(run.training.precision, device):
+                out = block(*inputs)
+            torch.autograd.grad(out.sum(), [*inputs, *block.parameters()])
+        _finish(device)
+        return time.perf_counter() - start
+
+    # The first pass of a size starts threads, chooses kernels and finds memory, so it is not the one that counts.
+    images, once = 1, min(seconds(1, 1), seconds(1, 1))
+    while once < MEASURED_SECONDS and images < at_most:
+        images = min(4 * images, at_most)
+        once = min(seconds(images, 1), seconds(images, 1))
+    times = max(1, round(MEASURED_SECONDS / once))
+    return 3 * block_flops(model) * images * times / seconds(images, times)
+
+
+def _finish(device: torch.device) -> None:
+    """A GPU works on after the call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _points(registry: Registry, run: RunSpec) -> tuple[list[Point], str]:
+    """Where training stops on the way, or why that is not known: a config.json may come from elsewhere."""
+    try:
+        if registry.spec(run.run) != run:
+            return [], f"config/ now describes run {run.run} otherwise than this config.json"
+        return training_points(registry, run.run), ""
+    except InputError as error:
+        return [], str(error)
+
+
+def _images(registry: Registry, run: RunSpec, latents: Path | None) -> tuple[int | None, str]:
+    """Number of training images, and who says so."""
+    if latents:
+        return len(ArrayStore.open(latents, "latents")), str(latents)
+    if run.dataset in registry.datasets:
+        return registry.datasets[run.dataset].images, "config/datasets.tsv"
+    return None, f"data set {run.dataset} is not in config/datasets.tsv; give --latents"
+
+
+def _encoder_width(run: RunSpec, root: Path) -> tuple[int | None, list[str]]:
+    """Of the extracted features; before there are any, a ViT-B's with a line that says so."""
+    if run.encoder is None:
+        return None, []
+    store = root / Shared(run.dataset).features(run.encoder)
+    if store.exists():
+        return read_json(store)["row_shape"][-1], []
+    return VIT_B_WIDTH, [f"assumed: features of width {VIT_B_WIDTH} from encoder {run.encoder}, until {store.relative_to(root)} exists"]
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes that a new process could take now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:  # not Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def _resident() -> int:
+    """Most bytes this process has held: what every training process needs before it trains."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Aligned text: names to the left, numbers to the right; a last column without a heading holds notes, to the left."""
+    notes = columns[-1] == ""
+    numbers = len(columns) - notes
+    widths = [max(len(row[column]) for row in [("", *columns), *rows]) for column in range(1, 1 + numbers)]
+    lines = []
+    for name, *cells in [(title, *columns), *((f"  {row[0]}", *row[1:]) for row in rows)]:
+        line = f"{name:<14}" + "".join(f"{cell:>{max(width, 8) + 2}}" for cell, width in zip(cells, widths, strict=False))
+        lines.append((line + (f"   {cells[-1]}" if notes else "")).rstrip())
+    return "\n".join(lines)
+
+
+def _grouped(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _several(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _decimal(value: float) -> str:
+    """1960000 -> "1.96 M"; the unit follows."""
+    return _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
+
+
+def _binary(size: float) -> str:
+    return _scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
+    """Three digits and the unit that leaves fewer than four before the point."""
+    place = 0
+    while value >= 999.5 and place < len(units) - 1:
+        value, place = value / base, place + 1
+    return f"{value:.{(value < 9.995) + (value < 99.95)}f} {units[place]}"
+
+
+def _duration(seconds: float) -> str:
+    """9 s, 12 m 5 s, 26 h 30 m, 5 d 3 h, 288 y 4 d."""
+    whole = max(1, round(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    limit = min((limit for limit in DURATIONS if whole < limit), default=max(DURATIONS))
+    (large, unit), (small, rest) = DURATIONS[limit]
+    return f"{whole // large} {unit} {whole % large // small} {rest}"

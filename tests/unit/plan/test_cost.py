@@ -1,0 +1,230 @@
+"""Oracles: the network itself (parameters, torch's FLOP counter, what autograd keeps, a state on disk) and published numbers."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from sra.alignment.build import build_alignments
+from sra.alignment.distances import smooth_l1
+from sra.alignment.repa import nt_xent
+from sra.models.dit import DiffusionTransformer, build_model
+from sra.plan.cost import forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
+from sra.spec.machine import Machine
+from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
+from sra.spec.run import model_named
+from sra.spec.scale import Latent
+from sra.training.state import TrainingState
+
+LATENT = Latent(channels=4, size=32)
+ENCODER_WIDTH = 12
+SRA = SraOptions(student_block=1, teacher_block=2)
+NO_HEAD = SRA.model_copy(update={"head": "none"})
+REPA = RepaOptions(block=1, projector_width=24)
+DEEP_NT_XENT = RepaOptions(block=1, projector_width=24, projector_layers=4, objective="nt_xent")
+LINEAR = RepaOptions(block=1, projector_layers=1)
+BOTH = RepaSraOptions(repa=REPA, sra=SRA)
+
+
+def counted_parameters(model):
+    with FakeTensorMode():  # shapes without numbers
+        return sum(parameter.numel() for parameter in DiffusionTransformer(model).parameters())
+
+
+@pytest.fixture
+def run_of(tiny_run):
+    """`run_of(SRA)`: 3 blocks of width 32 on 64 tokens."""
+
+    def make(alignment, precision="fp32", batch=4, learns_variance=False):
+        spec = tiny_run("sit_b2")
+        model = {"depth": 3, "width": 32, "heads": 2, "latent": Latent(channels=4, size=16), "learns_variance": learns_variance}
+        return spec.model_copy(
+            update={
+                "model": spec.model.model_copy(update=model),
+                "alignment": alignment,
+                "training": spec.training.model_copy(update={"precision": precision, "batch": batch}),
+            }
+        )
+
+    return make
+
+
+class Step:
+    """Forward passes and loss of one training step as the loop makes them, on random inputs."""
+
+    def __init__(self, run, images, checkpointing=False):
+        self.run, self.images, latent = run, images, run.model.latent
+        self.student, self.teacher = build_model(run.model, 0), build_model(run.model, 1).requires_grad_(False)
+        self.student.recompute_blocks = checkpointing
+        self.alignments = build_alignments(run, ENCODER_WIDTH, 0)
+        self.inputs = torch.randn(images, latent.channels, latent.size, latent.size), torch.rand(images), torch.zeros(images, dtype=torch.long)
+        self.targets = torch.randn(images, run.model.tokens, ENCODER_WIDTH)
+
+    def loss(self):
+        output, features = self.student(*self.inputs, taps=(1,))
+        loss = output.square().mean()
+        for part in self.run.alignment.parts:
+            if isinstance(part, SraOptions):
+                with torch.no_grad():
+                    target = self.teacher.features(*self.inputs, until=part.teacher_block)
+                loss = loss + smooth_l1(self.alignments["sra"].head(features[1]), target, beta=0.05)
+            elif part.objective == "nt_xent":
+                loss = loss + nt_xent(self.alignments["repa"].projector(features[1]), self.targets, 0.1)
+            else:
+                loss = loss - torch.nn.functional.cosine_similarity(self.alignments["repa"].projector(features[1]), self.targets, dim=2).mean()
+        return loss
+
+    def kept_bytes(self, dtype):
+        """What autograd holds after the forward pass besides the weights themselves, each storage once."""
+        modules = (self.student, self.teacher, self.alignments)
+        weights = {parameter.untyped_storage().data_ptr() for module in modules for parameter in module.parameters()}
+        kept = {}
+
+        def remember(tensor):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage  # held, so that its address is not used again
+            return tensor
+
+        hooks = torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor)
+        with hooks, torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            self.loss()
+        return sum(storage.nbytes() for storage in kept.values())
+
+
+@pytest.mark.parametrize("family", ["SiT", "DiT"])
+@pytest.mark.parametrize("size", ["S", "B", "L", "XL"])
+def test_parameters_are_those_of_the_network(family, size):
+    model = model_named(f"{family}-{size}/2", LATENT, 1000)
+    assert parameters(model) == counted_parameters(model)
+
+
+@pytest.mark.parametrize("changes", [{"classes": 10, "learns_variance": True}, {"patch": 4, "depth": 2}, {"latent": Latent(channels=3, size=8)}])
+def test_parameters_of_small_networks(run_of, changes):
+    model = run_of(SRA).model.model_copy(update=changes)
+    assert parameters(model) == counted_parameters(model)
+
+
+def test_parameters_of_the_published_checkpoint():
+    """The 675,129,632 numbers of DiT-XL/2 count its 256 fixed positions too."""
+    model = model_named("DiT-XL/2", LATENT, 1000)
+    assert parameters(model) + model.tokens * model.width == 675_129_632
+
+
+@pytest.mark.parametrize("options", [SRA, NO_HEAD, REPA, DEEP_NT_XENT, LINEAR])
+def test_head_parameters_are_those_of_the_head(run_of, options):
+    run = run_of(options)
+    built = sum(parameter.numel() for parameter in build_alignments(run, ENCODER_WIDTH, 0).parameters())
+    assert head_parameters(options, run.model.width, ENCODER_WIDTH) == built
+    assert (built == 0) == (options is NO_HEAD)
+
+
+@pytest.mark.parametrize(("size", "published"), [("S", 6.06), ("B", 23.01), ("L", 80.71), ("XL", 118.64)])
+def test_forward_flops_are_twice_the_published_multiply_adds(size, published):
+    """Peebles & Xie 2023, Table 1, counts the norms too."""
+    assert forward_flops(model_named(f"DiT-{size}/2", LATENT, 1000)) / 2e9 == pytest.approx(published, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["SiT-S/2", "SiT-XL/2", "DiT-B/4"])
+def test_forward_flops_are_those_that_torch_counts(name):
+    model = model_named(name, LATENT, 1000)
+    with FakeTensorMode():  # shapes without numbers
+        network, image = DiffusionTransformer(model), (torch.empty(1, 4, 32, 32), torch.empty(1), torch.empty(1, dtype=torch.long))
+        with FlopCounterMode(display=False) as whole:
+            network(*image)
+        with FlopCounterMode(display=False) as cut:
+            network.features(*image, until=3)
+    assert forward_flops(model) == whole.get_total_flops()
+    assert forward_flops(model, 3) == cut.get_total_flops()
+
+
+@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA, NO_HEAD, REPA, DEEP_NT_XENT, BOTH], ids=lambda options: options.method)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_training_flops_are_those_that_torch_counts(run_of, alignment, checkpointing):
+    images = 2
+    run = run_of(alignment, learns_variance=True)
+    step = Step(run, images, checkpointing)
+    with FlopCounterMode(display=False) as counter:
+        step.loss().backward()
+    model, ours = run.model, training_flops(run, ENCODER_WIDTH, checkpointing)
+    # Latents and times need no gradient. Fused attention computes its scores once more in the backward pass (5 products for 2).
+    inputs = 2 * (model.tokens * 16 * model.width + 256 * model.width)
+    scores_again = model.depth * 2 * model.tokens**2 * model.width
+    assert counter.get_total_flops() == images * (ours.total - inputs + scores_again)
+    assert inputs < 0.05 * ours.total
+
+
+def test_a_teacher_costs_only_the_way_to_its_block(run_of):
+    shallow, deep = (training_flops(run_of(SRA.model_copy(update={"teacher_block": block}))) for block in (2, 3))
+    model = run_of(SRA).model
+    assert deep.teacher - shallow.teacher == (forward_flops(model, 3) - forward_flops(model, 2)) > 0
+    assert deep.teacher < forward_flops(model)
+    assert training_flops(run_of(BaselineOptions())).surcharge == 0
+
+
+@pytest.mark.parametrize(("size", "blocks", "surcharge"), [("B", (3, 8), 1.248), ("L", (6, 16), 1.236), ("XL", (8, 20), 1.250)])
+def test_what_sra_adds_at_the_papers_sizes(run_of, size, blocks, surcharge):
+    options = SraOptions(student_block=blocks[0], teacher_block=blocks[1])
+    run = run_of(options).model_copy(update={"model": model_named(f"SiT-{size}/2", LATENT, 1000)})
+    assert 1 + training_flops(run).surcharge == pytest.approx(surcharge, abs=1e-3)
+
+
+def test_an_alignment_without_weight_costs_nothing_but_its_parameters(run_of):
+    off = run_of(SRA.model_copy(update={"weight": 0.0}))
+    assert training_flops(off) == training_flops(run_of(BaselineOptions()))
+    assert training_memory(off, Machine()).activations == training_memory(run_of(BaselineOptions()), Machine()).activations
+    assert training_memory(off, Machine()).weights == training_memory(run_of(SRA), Machine()).weights
+
+
+@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA, REPA], ids=lambda options: options.method)
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_activations_are_what_autograd_keeps(run_of, alignment, precision, dtype):
+    run = run_of(alignment, precision, batch=4)
+    kept, twice = (Step(run, images).kept_bytes(dtype) for images in (4, 8))
+    ours = training_memory(run, Machine(), ENCODER_WIDTH)
+    assert ours.activations == pytest.approx(twice - kept, rel=0.05)
+    # What does not grow with the images are autocast's copies of the weights; those of biases it holds without autograd.
+    weights = 2 * kept - twice
+    assert weights <= ours.copies <= 1.05 * weights
+    assert (ours.copies > 0) == (precision != "fp32")
+
+
+@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA], ids=lambda options: options.method)
+def test_checkpointing_keeps_the_blocks_inputs_and_one_opened_block(run_of, alignment):
+    run = run_of(alignment, batch=4)
+    kept, twice = (Step(run, images, checkpointing=True).kept_bytes(torch.float32) for images in (4, 8))
+    one_block = 4 * run.model.tokens * run.model.width * 20 * 4
+    ours = training_memory(run, Machine(activation_checkpointing=True)).activations
+    assert ours - one_block == pytest.approx(twice - kept, rel=0.1)
+    assert ours < 0.7 * training_memory(run, Machine()).activations
+
+
+def test_weights_gradients_moments_and_teacher_are_fp32(run_of):
+    run = run_of(SRA, "bf16")
+    memory = training_memory(run, Machine())
+    trained = parameters(run.model) + head_parameters(SRA, run.model.width)
+    assert (memory.weights, memory.gradients, memory.moments) == (4 * trained, 4 * trained, 8 * trained)
+    assert memory.teacher == 4 * parameters(run.model)
+    assert memory.total == 16 * trained + memory.teacher + memory.copies + memory.activations
+
+
+def test_activations_follow_the_images_at_once(run_of):
+    run = run_of(SRA, batch=32)
+    whole = training_memory(run, Machine()).activations
+    assert images_at_once(run, Machine(processes=4)) == 8
+    assert images_at_once(run, Machine(processes=4, micro_batch=16)) == 8
+    assert training_memory(run, Machine(micro_batch=4)).activations == whole / 8
+    assert training_memory(run, Machine(processes=4, micro_batch=4)).activations == whole / 8
+
+
+def test_a_state_on_disk_has_the_predicted_bytes(run_of, tmp_path):
+    run = run_of(BOTH)
+    student, teacher = build_model(run.model, 0), build_model(run.model, 0)
+    TrainingState(run, student, build_alignments(run, ENCODER_WIDTH, 0), teacher).save(tmp_path / "state.safetensors")
+    header = (tmp_path / "state.safetensors").stat().st_size - state_bytes(run, ENCODER_WIDTH)
+    assert 0 < header < 50_000
+
+
+def test_repa_needs_the_encoders_width(run_of):
+    with pytest.raises(ValueError, match="width of encoder dinov2b"):
+        training_flops(run_of(REPA))

@@ -21,7 +21,6 @@ from sra.plan.cost import block_flops, head_parameters, images_at_once, paramete
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
 from sra.spec.machine import Machine
-from sra.spec.method import MethodOptions, RepaOptions
 from sra.spec.registry import Registry
 from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device

@@ -1,0 +1,165 @@
+"""The official code, run from checkouts that the user brings. Only the generator of the fixtures needs it; nothing of it is kept here."""
+
+import argparse
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+from formula import CLASSES, ENCODER_WIDTH, PROJECTOR_WIDTH, Size, fill
+from registry import REPOSITORIES
+from torch import Tensor, nn
+
+from sra.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Official:
+    """The four checkouts, side by side in one folder."""
+
+    folder: Path
+
+    def __post_init__(self):
+        for name, (repository, commit) in REPOSITORIES.items():
+            asked = subprocess.run(
+                ["git", "-C", str(self.folder / name), "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False
+            )
+            top, found = asked.stdout.split("\n")[:2] if asked.returncode == 0 else ("", "no commit")
+            # A plain copy inside another repository would answer with that one's commit.
+            if found != commit or Path(top) != (self.folder / name).resolve():
+                raise InputError(f"{self.folder / name}: is at {found}, expected {commit[:7]} of github.com/{repository}; check it out there")
+
+    @cached_property
+    def dit(self) -> ModuleType:
+        return self.module("DiT/models.py")
+
+    @cached_property
+    def dit_diffusion(self) -> ModuleType:
+        return self.package("DiT/diffusion")
+
+    @cached_property
+    def sit(self) -> ModuleType:
+        return self.module("SiT/models.py")
+
+    @cached_property
+    def sit_transport(self) -> ModuleType:
+        # Its adaptive ODE solver is not run here.
+        sys.modules.setdefault("torchdiffeq", SimpleNamespace(odeint=None))
+        return self.package("SiT/transport")
+
+    @cached_property
+    def repa_sit(self) -> ModuleType:
+        return self.module("REPA/models/sit.py")
+
+    @cached_property
+    def repa_loss(self) -> ModuleType:
+        return self.module("REPA/loss.py")
+
+    @cached_property
+    def repa_samplers(self) -> ModuleType:
+        return self.module("REPA/samplers.py")
+
+    @cached_property
+    def sra_sit(self) -> ModuleType:
+        return self.module("SRA/SiT-SRA/models/sit.py")
+
+    @cached_property
+    def sra_loss(self) -> ModuleType:
+        return self.module("SRA/SiT-SRA/loss.py")
+
+    @cached_property
+    def sra_samplers(self) -> ModuleType:
+        return self.module("SRA/SiT-SRA/samplers.py")
+
+    @cached_property
+    def sra_dit(self) -> ModuleType:
+        return self.module("SRA/DiT-SRA/models/dit.py")
+
+    @cached_property
+    def sra_dit_diffusion(self) -> ModuleType:
+        return self.package("SRA/DiT-SRA/diffusion")
+
+    def module(self, path: str) -> ModuleType:
+        """A file as a module of its own name: three of the repositories have a `models` and two a `loss`."""
+        return self._load(self.folder / path, path.removesuffix(".py"))
+
+    def package(self, path: str) -> ModuleType:
+        return self._load(self.folder / path / "__init__.py", path)
+
+    @staticmethod
+    def _load(file: Path, path: str) -> ModuleType:
+        name = "official_" + path.replace("/", "_").replace("-", "_").lower()
+        inside = [str(file.parent)] if file.name == "__init__.py" else None
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def function(self, path: str, name: str) -> Callable:
+        """One function of a script that cannot be imported without its training libraries."""
+        tree = ast.parse((self.folder / path).read_text(encoding="utf-8"))
+        found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+        scope = {"torch": torch, "OrderedDict": OrderedDict, "argparse": argparse}
+        exec(compile(ast.Module(found, []), path, "exec"), scope)
+        return scope[name]
+
+    def weight_of_alignment(self, path: str, resolution: int, epoch: int) -> float:
+        """The factor that a train.py gives the alignment loss: its own `if args.resolution == 256` statement, run on a loss of 1."""
+        tree = ast.parse((self.folder / path).read_text(encoding="utf-8"))
+        (found,) = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "args.resolution == 256"]
+        arguments = SimpleNamespace(resolution=resolution, loss_type="sml1")
+        scope: dict[str, Any] = {"args": arguments, "epoch": epoch, "align_loss": torch.ones((), dtype=torch.float64)}
+        exec(compile(ast.Module([found], []), path, "exec"), scope)
+        return scope["align_loss_mean"].item()
+
+
+def filled(network: type[nn.Module], size: Size, role: str = "student", **options) -> nn.Module:
+    """An official network of that size, in evaluation mode, with the formula's weights."""
+    shape = {"input_size": size.side, "hidden_size": size.width, "depth": size.depth, "num_heads": size.heads, "num_classes": CLASSES}
+    return fill(network(**shape, patch_size=2, in_channels=4, **options), role).eval()
+
+
+def sra_options(size: Size, sit: bool) -> dict[str, Any]:
+    """What SRA's networks and REPA's want said. The width of the last layer is an option only in the SiT of both."""
+    return {"fused_attn": True, "qk_norm": False, **({"decoder_hidden_size": size.width} if sit else {})}
+
+
+def repa_options(size: Size) -> dict[str, Any]:
+    aligned = {"encoder_depth": size.student_block, "z_dims": [ENCODER_WIDTH], "projector_dim": PROJECTOR_WIDTH}
+    return {**sra_options(size, sit=True), **aligned}
+
+
+@contextmanager
+def fixed_draws(**draws: list[Tensor]) -> Iterator[None]:
+    """torch's random functions give these tensors in turn: `fixed_draws(rand=[first, second], randn_like=[noise])`. All must be used."""
+    originals = {name: getattr(torch, name) for name in draws}
+    left = {name: list(values) for name, values in draws.items()}
+    try:
+        for name, values in left.items():
+            setattr(torch, name, lambda *_, values=values, **__: values.pop(0))
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(torch, name, original)
+    if any(left.values()):
+        raise RuntimeError(f"the official code drew less than expected: {[name for name, values in left.items() if values]} left over")
+
+
+@contextmanager
+def replaced(name: str, function: Callable) -> Iterator[None]:
+    """One of torch's random functions replaced, for loops that draw often."""
+    original = getattr(torch, name)
+    setattr(torch, name, function)
+    try:
+        yield
+    finally:
+        setattr(torch, name, original)

@@ -1,0 +1,39 @@
+"""README's table "Is it the same?" is the one that measure.py prints."""
+
+import re
+from pathlib import Path
+
+from measure import COMPARISONS, HEADER, row
+from registry import FIXTURES, REPOSITORIES, fixture
+
+ROOT = Path(__file__).parents[2]
+SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## Is it the same?")[1].split("\n## ")[0]
+FOLDER = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_has_every_comparison_and_no_figure_above_its_tolerance():
+    rows = [line for line in SECTION.splitlines() if line.startswith("|")]
+    assert rows[:2] == [f"| {' | '.join(HEADER)} |", "| --- " * len(HEADER) + "|"]
+    assert len(rows) == 2 + len(COMPARISONS)
+    for line, comparison in zip(rows[2:], COMPARISONS, strict=True):
+        printed = float(line.split("|")[4])
+        assert line == row(comparison, printed)
+        assert printed <= comparison.tolerance
+
+
+def test_rows_are_told_apart():
+    assert len({(comparison.component, comparison.code, comparison.compared) for comparison in COMPARISONS}) == len(COMPARISONS)
+    assert {comparison.code for comparison in COMPARISONS} == set(REPOSITORIES)
+
+
+def test_the_folders_readme_names_every_fixture_and_commit():
+    assert set(re.findall(r"`(\w+\.npz)`", FOLDER)) == {path.name for path in FIXTURES.iterdir()}
+    for repository, commit in REPOSITORIES.values():
+        assert repository in FOLDER
+        assert commit in FOLDER
+
+
+def test_every_array_of_a_fixture_is_described():
+    for path in FIXTURES.iterdir():
+        for key in fixture(path.stem):
+            assert f"`{key.split('/')[0]}" in FOLDER, f"{path.name}: {key}"

@@ -1,6 +1,8 @@
 """`sra <stage> ...`: one subcommand for each stage of the workflow. The rules call nothing else, and nothing here computes."""
 
 import gc
+import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -41,11 +43,18 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        if str(stop):  # of several processes one speaks
+            print(stop, file=sys.stderr)
         sys.exit(stop.exit_code)
     except KeyboardInterrupt:
         print("stopped; nothing half-written was kept, and the same command starts this stage again", file=sys.stderr)
         sys.exit(130)
+
+
+def _leave(number: int, frame) -> None:
+    """Ctrl-C among imports, where nothing is being written: some libraries turn the exception of Ctrl-C into another."""
+    print("stopped before it began; the same command starts it again", file=sys.stderr, flush=True)
+    os._exit(128 + number)
 
 
 def _stage(module: str, function: str) -> Callable:
@@ -54,9 +63,11 @@ def _stage(module: str, function: str) -> Callable:
     Importing torch and diffusers allocates millions of objects that live on; without collections in between it takes a quarter less.
     """
     gc.disable()
+    before = signal.signal(signal.SIGINT, _leave)
     try:
         return getattr(import_module(f"sra.stages.{module}"), function)
     finally:
+        signal.signal(signal.SIGINT, before)
         gc.freeze()
         gc.enable()
 
@@ -179,6 +190,9 @@ def train(
         if value is None:
             raise InputError(f"sra train: --{name} is missing; only --dry-run needs nothing but the config")
     _stage("train", "train")(config, latents, until, state, curve, features, previous, rolling_minutes, machine)
+    # All is written: a stop in the last moments would only make Snakemake delete it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @app.command()

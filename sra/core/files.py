@@ -22,15 +22,30 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     Raises StageError when the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    # A folder, since a library may write beside the name it was given (safetensors does), and a killed one leaves that there.
+    folder = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        temporary.write_bytes(b"")
-        yield temporary
-        # A rename may reach the disk before the bytes do, so the bytes go first.
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with room_for(path):
+            folder.mkdir(parents=True)
+            temporary = folder / path.name
+            temporary.write_bytes(b"")
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)
+            # A rename may reach the disk before the bytes do, so the bytes go first.
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Raises StageError when what is written here does not fit on the disk."""
+    try:
+        yield
     except Exception as error:
         if _has_no_room(error):
             free = shutil.disk_usage(path.parent).free / 1e9
@@ -38,8 +53,6 @@ def written_whole(path: Path | str) -> Iterator[Path]:
                 f"{path}: no room to write it ({free:.2f} GB free on its disk); free space and run the same command again, nothing else is lost"
             ) from None
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _has_no_room(error: Exception) -> bool:

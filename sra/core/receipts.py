@@ -57,6 +57,8 @@ def read_receipt(path: Path | str, kind: str) -> dict[str, Any]:
     if not receipt_path(path).exists():
         raise InputError(f"{path}: its receipt {receipt_path(path).name} is missing; delete the file and build it again")
     receipt = read_json(receipt_path(path))
+    if not isinstance(receipt, dict) or not {"kind", "bytes", "sha256"} <= receipt.keys():
+        raise InputError(f"{receipt_path(path)}: is not a receipt; delete it and {path.name}, and build the file again")
     if receipt["kind"] != kind:
         raise InputError(f"{path}: is a {receipt['kind']}, expected a {kind}")
     if path.stat().st_size != receipt["bytes"]:

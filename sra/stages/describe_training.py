@@ -236,8 +236,10 @@ def _points(registry: Registry, run: RunSpec) -> tuple[list[Point], str]:
 
 def _images(registry: Registry, run: RunSpec, latents: Path | None) -> tuple[int | None, str]:
     """Number of training images, and who says so."""
-    if latents:
-        return len(ArrayStore.open(latents, "latents")), str(latents)
+    made = registry.root / Shared(run.dataset).latents(run.vae)
+    if latents or made.exists():
+        store = latents or made
+        return len(ArrayStore.open(store, "latents")), str(store.relative_to(registry.root) if store.is_relative_to(registry.root) else store)
     if run.dataset in registry.datasets:
         return registry.datasets[run.dataset].images, "config/datasets.tsv"
     return None, f"data set {run.dataset} is not in config/datasets.tsv; give --latents"

@@ -6,7 +6,7 @@ so the number of processes changes rounding alone and may change between two seg
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
@@ -24,6 +24,7 @@ class World:
 
     rank: int = 0
     size: int = 1
+    parent: int = field(default_factory=os.getppid)
 
     @classmethod
     def join(cls) -> "World":
@@ -41,6 +42,11 @@ class World:
     def leads(self) -> bool:
         """Whether this is the process that writes files and speaks."""
         return self.rank == 0
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the launcher is gone: nobody waits for the result, and the same command would start a second set of processes."""
+        return self.size > 1 and os.getppid() != self.parent
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """For each flag, whether it is set in any process."""
@@ -72,6 +78,11 @@ class World:
             dist.barrier()
 
 
+def lost_another(error: RuntimeError) -> bool:
+    """Whether a collective failed because another process is gone. gloo says so in its text alone."""
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
+
+
 def launched() -> bool:
     """Whether torchrun started this process."""
     return LAUNCHED in os.environ
@@ -98,7 +109,8 @@ def run_in_processes(processes: int) -> NoReturn:
         elastic_launch(here, sys.executable)("-m", "sra", *sys.argv[1:])
     except ChildFailedError as failed:
         # The process has said why; its traceback of launchers would only hide that.
-        sys.exit(failed.get_first_failure()[1].exitcode)
+        code = failed.get_first_failure()[1].exitcode
+        sys.exit(code if code >= 0 else 128 - code)
     except SignalException as stopped:
         sys.exit(128 + stopped.sigval)
     sys.exit(0)

@@ -1,13 +1,13 @@
 """What survives an interruption: a rolling state every few minutes and on SIGTERM or Ctrl-C, the newest two kept."""
 
 import json
-import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
 from sra.core.errors import InputError, Interrupted
+from sra.core.files import room_for, write_text
 from sra.core.receipts import receipt_path
 from sra.spec.machine import Machine
 from sra.training.distributed import World
@@ -27,6 +27,7 @@ class RollingStates:
         self.folder, self.seconds, self.machine, self.world = folder, 60 * minutes, machine, world
         self.saved_at = time.monotonic()
         self.signal: int | None = None
+        self.refused: set[Path] = set()  # damaged states, to be removed when a good one is there
 
     def __enter__(self) -> "RollingStates":
         self.previous = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -44,16 +45,16 @@ class RollingStates:
         """Start the curve's file at the state's step."""
         if self.world.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.curve.write_text(curve_lines(state.curve), encoding="utf-8")
+            write_text(self.curve, curve_lines(state.curve))
 
     def log(self, entry: dict[str, float | None]) -> None:
         if self.world.leads:
-            with self.curve.open("a", encoding="utf-8") as file:
+            with room_for(self.curve), self.curve.open("a", encoding="utf-8") as file:
                 file.write(curve_lines([entry]))
 
     def due(self) -> bool:
         """Whether it is time to save, or some process was asked to stop; the same answer in every process."""
-        self.asked, late = self.world.any(self.signal is not None, time.monotonic() - self.saved_at >= self.seconds)
+        self.asked, late = self.world.any(self.signal is not None or self.world.orphaned, time.monotonic() - self.saved_at >= self.seconds)
         return self.asked or late
 
     def save(self, state: TrainingState) -> None:
@@ -61,15 +62,16 @@ class RollingStates:
         path = self.folder / f"{state.step:07d}.safetensors"
         if self.world.leads:
             state.save(path, self.machine)
-            for old in self._newest_first()[KEPT:]:
+            older = [old for old in self._newest_first() if int(old.stem) <= state.step and old not in self.refused]
+            for old in [*older[KEPT:], *(self.refused - {path})]:
                 self._remove(old)
+            self.refused.clear()
         self.world.wait()
         state.on_disk = path
         self.saved_at = time.monotonic()
         if self.asked:
-            raise Interrupted(
-                f"stopped at step {state.step}; the state is kept and the same command continues from there", self.signal or signal.SIGTERM
-            )
+            said = f"stopped at step {state.step}; the state is kept and the same command continues from there" if self.world.leads else ""
+            raise Interrupted(said, self.signal or signal.SIGTERM)
 
     def restore_newest(self, state: TrainingState, until: int) -> bool:
         """Continue from the newest intact state between the segment's start and `until`; a damaged one falls back to the one before."""
@@ -79,6 +81,7 @@ class RollingStates:
             try:
                 state.restore(path)
             except InputError as error:
+                self.refused.add(path)
                 if self.world.leads:
                     print(f"left out a rolling state: {error}", file=sys.stderr)
                 continue
@@ -86,10 +89,6 @@ class RollingStates:
                 print(f"continuing from {path} (step {state.step})", file=sys.stderr)
             return True
         return False
-
-    def clear(self) -> None:
-        """The segment is finished: its declared output is on disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _remember(self, number: int, frame) -> None:
         self.signal = number

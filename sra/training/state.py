@@ -26,8 +26,9 @@ class TrainingState:
     Randomness and data order are functions of (seed, step), so there is no generator to store.
     """
 
-    def __init__(self, spec: RunSpec, model: DiffusionTransformer, alignments: nn.ModuleDict, teacher: DiffusionTransformer):
-        self.spec, self.model, self.alignments, self.teacher = spec, model, alignments, teacher
+    def __init__(self, spec: RunSpec, data: dict[str, str], model: DiffusionTransformer, alignments: nn.ModuleDict, teacher: DiffusionTransformer):
+        """data: SHA-256 of each store that the run trains on, by role; a state of other data is not continued."""
+        self.spec, self.data, self.model, self.alignments, self.teacher = spec, data, model, alignments, teacher
         self.trained = {f"model.{name}": tensor for name, tensor in model.named_parameters()}
         self.trained |= {f"alignment.{name}": tensor for name, tensor in alignments.named_parameters()}
         self.optimizer = AdamW(self.trained, spec.training)
@@ -52,9 +53,9 @@ class TrainingState:
         facts = {"run": self.spec.run, "fingerprint": self.spec.fingerprint, "step": self.step}
         with written_whole(path) as temporary:
             # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
-            metadata = {"sra": json.dumps({**facts, "curve": self.curve}, sort_keys=True)}
+            metadata = {"sra": json.dumps({**facts, "data": self.data, "curve": self.curve}, sort_keys=True)}
             save_file({name: tensor.contiguous().cpu() for name, tensor in self.tensors().items()}, temporary, metadata)
-        write_receipt(path, KIND, **facts, machine=machine.model_dump(mode="json"))
+        write_receipt(path, KIND, hashes=self.data, **facts, machine=machine.model_dump(mode="json"))
         self.on_disk = path
 
     def restore(self, path: Path) -> None:
@@ -68,6 +69,8 @@ class TrainingState:
                         f"{path}: belongs to run {about.get('run')} with other settings, not to {self.spec.run} as configured; "
                         f"delete the run's state folder to train it anew"
                     )
+                if about["data"] != self.data:
+                    raise InputError(f"{path}: was trained on other {_differing(about['data'], self.data)} than given; delete it to train anew")
                 live = self.tensors()
                 if set(file.keys()) != set(live):
                     raise InputError(f"{path}: holds other tensors than the model {self.spec.model.name} has; delete it and train again")
@@ -76,3 +79,7 @@ class TrainingState:
         except SafetensorError as error:
             raise InputError(f"{path}: not a readable safetensors file ({error}); delete it and train again") from None
         self.step, self.curve, self.on_disk = about["step"], about["curve"], path
+
+
+def _differing(theirs: dict[str, str], ours: dict[str, str]) -> str:
+    return next(role for role in ours | theirs if theirs.get(role) != ours.get(role))

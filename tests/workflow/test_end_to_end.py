@@ -108,6 +108,8 @@ def test_receipts_chain_from_the_score_to_the_archive(finished):
         assert score["samples"]["sha256"] == sha256_of_file(samples_of(finished, run))
         assert score["weights"]["sha256"] == sha256_of_file(weights)
         assert read_receipt(weights, "weights")["made_from"]["state"] == sha256_of_file(state)
+        latents = folder / "shared/digits/latents/digits_vae/store.json"
+        assert read_receipt(state, "training state")["made_from"] == {"latents": sha256_of_file(latents)}
         assert score["fingerprint"] == json.loads((folder / f"tiny/runs/{run}/config.json").read_text())["fingerprint"]
     vae = folder / "shared/digits/vae/digits_vae/diffusion_pytorch_model.safetensors"
     index = folder / "shared/digits/index.json"

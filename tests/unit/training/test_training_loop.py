@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from sra.core.errors import InputError, StageError
+from sra.core.files import read_json, sha256_of_file, write_json
+from sra.core.receipts import read_receipt, receipt_path
+from sra.data.store import ArrayStore
 from sra.training.loop import Trainer
 from sra.training.state import TrainingState
 
@@ -109,6 +112,19 @@ def test_a_state_of_another_run_is_refused(tiny_run, tiny_stores, tmp_path):
     baseline.state.save(tmp_path / "state.safetensors")
     with pytest.raises(InputError, match="belongs to run sit_b2 with other settings, not to sit_b2_sra"):
         trainer(tiny_run("sit_b2_sra"), tiny_stores).state.restore(tmp_path / "state.safetensors")
+
+
+def test_a_state_trained_on_other_latents_is_refused(tiny_run, tiny_stores, tmp_path):
+    spec, (latents, features) = tiny_run("sit_b2"), tiny_stores
+    first = trainer(spec, tiny_stores)
+    first.state.save(tmp_path / "state.safetensors")
+    assert read_receipt(tmp_path / "state.safetensors", "training state")["made_from"] == {"latents": sha256_of_file(latents.manifest)}
+    # The same images encoded again by another autoencoder: same rows and shapes, other numbers.
+    write_json(latents.manifest, {**read_json(latents.manifest), "facts": {"scaling_factor": 2.0}})
+    receipt_path(latents.manifest).unlink()
+    again = trainer(spec, (ArrayStore.open(latents.manifest, "latents"), features))
+    with pytest.raises(InputError, match="was trained on other latents than given"):
+        again.state.restore(tmp_path / "state.safetensors")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one byte"])

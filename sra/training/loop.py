@@ -58,12 +58,14 @@ class Trainer:
         if world.size > 1:
             self.objective = DistributedDataParallel(self.objective, gradient_as_bucket_view=True)
         self._first_bad = torch.full((), NEVER, device=device)
+        self._watched = "the curve"
 
     def train(self, until: int, rolling: RollingStates | None = None) -> None:
         """Train from the state's step to step `until`. Raises StageError when the loss is no longer finite."""
         state = self.state
         if rolling:
             rolling.begin(state)
+            self._watched = str(rolling.curve)
         with Progress(f"train {self.spec.run}", until, "steps", done=state.step, shown=self.world.leads) as progress:
             while state.step < until:
                 entry = self.step()
@@ -111,8 +113,8 @@ class Trainer:
         if first_bad < NEVER:
             source = f"the last good state is {self.state.on_disk}" if self.state.on_disk else "no state was saved before it"
             raise StageError(
-                f"run {self.spec.run}: the loss or its gradient was not finite at step {first_bad}; {source}. Look at the curve; try a lower "
-                f"learning rate or alignment weight, or precision {'bf16 or fp32' if self.state.loss_scale else 'fp32'}"
+                f"run {self.spec.run}: the loss or its gradient was not finite at step {first_bad}; {source}. Look at {self._watched}; "
+                f"try a lower learning rate or alignment weight, or precision {'bf16 or fp32' if self.state.loss_scale else 'fp32'}"
             )
         if self.state.loss_scale:
             self.state.loss_scale.check(self.spec.run, self.state.step)
@@ -144,7 +146,8 @@ class Trainer:
         names = list(losses)
         means = dict(zip(names, self.world.mean(torch.stack([losses[name].float() for name in names])).tolist(), strict=True))
         total = means.pop("total")
-        entry = {"step": self.state.step, "loss": total, **means, "gradient_norm": norm.item(), "ema_decay": decay}
+        entry = {"step": self.state.step, "loss": total, **means, "ema_decay": decay}
+        entry["gradient_norm"] = norm.item() if norm.isfinite() else None  # an overflow of fp16, whose step changed nothing
         entry |= {f"{name}_weight": weight for name, weight in weights.items()}
         entry["alignment_share"] = sum(weight * means.get(name, 0.0) for name, weight in weights.items()) / total
         if self.state.loss_scale:

@@ -103,5 +103,5 @@ class RollingStates:
 
 
 def curve_lines(entries: list[dict[str, float | None]]) -> str:
-    """One JSON object a line. NaN and infinity, which JSON has not, are written as null: the step and the error say the rest."""
-    return "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
+    """One JSON object a line."""
+    return "".join(json.dumps(entry, sort_keys=True, allow_nan=False) + "\n" for entry in entries)

@@ -1,11 +1,14 @@
 """Precisions: what stays float32, how fp16 survives overflow, and that the scale is part of the state."""
 
+import json
+
 import pytest
 import torch
 
 from sra.core.errors import StageError
 from sra.training.loop import Trainer
 from sra.training.precision import FIRST_SCALE, GROWTH_INTERVAL, LossScale, autocast, clip_gradients
+from sra.training.rolling import curve_lines
 
 CPU = torch.device("cpu")
 
@@ -55,6 +58,14 @@ def test_an_overflow_changes_no_weight_and_halves_the_scale(tiny_run, tiny_store
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert run.state.loss_scale.scale.item() == 2.0**125
     assert (run.state.step, run.state.optimizer.updates.item()) == (3, 2)
+
+
+def test_an_overflow_is_no_number_in_the_curve(tiny_run, tiny_stores):
+    run = trained(tiny_run, tiny_stores, "fp16", steps=9)
+    run.state.loss_scale.scale.fill_(2.0**126)
+    entry = run.step()
+    assert entry["gradient_norm"] is None
+    assert json.loads(curve_lines([entry])) == entry
 
 
 def test_the_scale_doubles_after_many_good_steps():

@@ -69,7 +69,7 @@ def load_scores(paths: Iterable[Path], preset_id: str) -> Scores:
 def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
     """The value of `metric`, or why there is none: not run (perhaps not at this preset), or not defined for the extractor."""
     if run is None:
-        return Outcome("not run", reason="the suite has no such run")
+        return Outcome("not run")
     if score.milestone not in preset.milestones:
         return Outcome("not run", reason=f"preset {preset_id} does not train to {milestone_text(score.milestone)}")
     file = scores.find(run, score)

@@ -94,7 +94,7 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
     for column in table.columns:
         number = published.number(row.published, column.metric, where) if row.published else None
         outcome = outcome_of(scores, row.run, score, column.metric, preset_id, preset)
-        cells.append(_cell(column, number, outcome, preset.comparable))
+        cells.append(_cell(column, number, outcome, row.run, preset.comparable))
     marks += [notes.mark(f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
     found = scores.find(row.run, score) if row.run else None
     return DocumentRow(
@@ -109,9 +109,10 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
     )
 
 
-def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, comparable: bool) -> Cell:
+def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, comparable: bool) -> Cell:
     value = outcome.value
-    text = number_text(value, column.format) if value is not None else outcome.status
+    missing = outcome.status if run else ABSENT  # the paper's row alone
+    text = number_text(value, column.format) if value is not None else missing
     difference = value - number.value if comparable and number and value is not None else None
     return Cell(
         metric=column.metric,

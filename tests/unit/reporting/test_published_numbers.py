@@ -80,7 +80,7 @@ def test_what_the_repository_holds(root):
 def test_every_key_of_the_tables_and_figures_exists(root):
     published, registry = load_published(root / "report" / "published"), Registry(root, "digits")
     for table in registry.tables.values():
-        for row in table.rows:
+        for row in (row for row in table.rows if row.published):
             assert published.number(row.published, "fid", table.id) is not None
     for figure in registry.figures.values():
         if isinstance(figure, CurvesFigure):

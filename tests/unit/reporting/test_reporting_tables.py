@@ -69,6 +69,7 @@ def test_the_kinds_of_missing_are_told_apart(render, write_score, tmp_path):
         ["not run", "not run"],
     ]
     assert [cell.text for cell in document.rows[1].cells] == ["5.00", "n/a"]
+    assert [[cell.text for cell in row.cells] for row in document.rows if row.run is None] == [["—", "—"]]
     assert document.rows[1].cells[0].published == "\u2014"
     reasons = {note.mark: note.text for note in document.notes}
     assert "preset small does not train to 600K" in reasons[document.rows[3].mark.split()[-1]]

@@ -18,7 +18,7 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, write_json, written_whole
-from sra.core.receipts import read_receipt, write_receipt
+from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
 
 LABELS = "labels.npy"
 REBUILD = "delete it and run again"
@@ -144,6 +144,11 @@ class ArrayStore:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def sha256(self) -> str:
+        """Of the manifest, which names the hash of every part."""
+        return recorded_sha256(self.manifest)
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """The rows of the given indices (n,), in their order, as a new float32 array (n, *row_shape)."""

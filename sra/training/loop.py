@@ -9,7 +9,6 @@ from torch.nn.parallel import DistributedDataParallel
 from sra.alignment.build import build_alignments
 from sra.core.errors import StageError
 from sra.core.progress import Progress
-from sra.core.receipts import recorded_sha256
 from sra.data.store import ArrayStore
 from sra.diffusion.process import build_process
 from sra.models.dit import DiffusionTransformer, build_model
@@ -47,7 +46,7 @@ class Trainer:
         alignments = build_alignments(spec, features.row_shape[-1] if features else None, spec.training.seed).to(device)
         # Moved before the state is built: the optimiser's moments are made where the weights are.
         stores = {"latents": latents} | ({"features": features} if features else {})
-        data = {role: recorded_sha256(store.manifest) for role, store in stores.items()}
+        data = {role: store.sha256 for role, store in stores.items()}
         self.state = TrainingState(spec, data, model, alignments, teacher)
         self._average = list(teacher.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]

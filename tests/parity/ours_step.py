@@ -34,6 +34,7 @@ class Latents:
 
     row_shape: tuple[int, int, int] = (8, TINY.side, TINY.side)
     manifest: Path = Path("the formula's latents")
+    sha256: str = "of no file"
 
     @property
     def order(self) -> np.ndarray:

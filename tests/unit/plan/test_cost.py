@@ -220,7 +220,7 @@ def test_activations_follow_the_images_at_once(run_of):
 def test_a_state_on_disk_has_the_predicted_bytes(run_of, tmp_path):
     run = run_of(BOTH)
     student, teacher = build_model(run.model, 0), build_model(run.model, 0)
-    TrainingState(run, student, build_alignments(run, ENCODER_WIDTH, 0), teacher).save(tmp_path / "state.safetensors")
+    TrainingState(run, {}, student, build_alignments(run, ENCODER_WIDTH, 0), teacher).save(tmp_path / "state.safetensors")
     header = (tmp_path / "state.safetensors").stat().st_size - state_bytes(run, ENCODER_WIDTH)
     assert 0 < header < 50_000
 

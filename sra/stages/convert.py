@@ -6,10 +6,10 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from sra.core.errors import InputError
+from sra.core.errors import InputError, unknown
 from sra.core.files import sha256_of_file, written_whole
 from sra.core.receipts import write_receipt
-from sra.models.official import Converted, convert_tensors, read_released
+from sra.models.official import FAMILIES, Converted, convert_tensors, read_released
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
 from sra.spec.run import ModelSpec, RunSpec, read_run, size_of
 from sra.spec.scale import PAPER_SIZES, Width
@@ -65,10 +65,12 @@ def import_weights(
 def _source(file: Path, family: str, name: str | None, output: Path, root: Path) -> tuple[WeightsEntry | None, str]:
     """The entry that the file claims to be, if any, and the file's SHA-256, checked against that entry."""
     entry = entry_named(load_table(root / "config" / "weights.tsv", WeightsEntry), name, "checkpoint") if name else None
+    if family not in FAMILIES:
+        raise unknown("family", family, FAMILIES, where="--from")
     if entry and entry.family != family:
         raise InputError(f"--from {family}: {name} is a checkpoint of family {entry.family} in config/weights.tsv; give --from {entry.family}")
     if not file.is_file():
-        raise InputError(how_to_fetch(entry, file.parent) if entry else f"{file}: no such file; config/weights.tsv says where to download one")
+        raise InputError(how_to_fetch(entry, file) if entry else f"{file}: no such file; config/weights.tsv says where to download one")
     if output.suffix != ".safetensors" or output.resolve() == file.resolve():
         raise InputError(f"{output}: expected a new file ending in .safetensors; give another name")
     return entry, check_file(entry, file, root) if entry else sha256_of_file(file)

@@ -82,11 +82,25 @@ def make_digits(output: Output) -> None:
 
 
 @app.command()
-def index(images: Annotated[str, typer.Option(help="archive of images")], image_size: Annotated[int, typer.Option()], output: Output) -> None:
-    """Check an archive of images and list them with class, split and size."""
+def index(
+    images: Annotated[str, typer.Option(help="folder of class folders, tar (of one tar a class) or zip")],
+    image_size: Annotated[int, typer.Option()],
+    output: Output,
+    expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
+    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
+) -> None:
+    """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
+
+    Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
+    """
     if not images:
         raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
-    _stage("index_images", "index_images")(Path(images), image_size, output)
+    if expected_classes is not None and expected_images is None:
+        raise InputError("sra index: --expected-classes needs --expected-images; give both")
+    from sra.data.images import Expected
+
+    expected = Expected(expected_images, expected_classes) if expected_images is not None else None
+    _stage("index_images", "index_images")(Path(images), image_size, output, expected)
 
 
 @app.command()

@@ -2,60 +2,99 @@
 
 The index is JSON: the archive (path relative to the index, SHA-256, bytes), `image_size`, `classes` (sorted; a label is a place in
 this list), `splits` (number of images) and for each image its path, class, split, width and height.
+
+An archive with a receipt was made here, and its own hash vouches for it. What users bring (a zip, a tar, a folder) has none: each image
+then has its bytes and SHA-256 as well, checked when it is read, and the archive's SHA-256 is that of the list of its images, equal for
+equal images in any kind of archive. Of a tar the index also keeps where each image begins.
 """
 
+import hashlib
 import io
 import os
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from sra.core.errors import InputError, unknown
-from sra.core.files import read_json, write_json
+from sra.core.files import read_json, sha256_of_json, write_json
 from sra.core.progress import tracked
 from sra.core.receipts import read_receipt, receipt_path, recorded_sha256
-from sra.data.archives import ZipImages, open_archive, split_and_class
+from sra.data.archives import Images, TarImages, open_archive, places_of
 from sra.data.crops import RGB_FROM, adm_center_crop, to_rgb
 
+LISTED = 10  # names in an error
 INDEX_KEYS = {"archive", "classes", "image_size", "images", "splits"}
 
 
-def write_index(archive: Path, index_json: Path, image_size: int, expected: dict[str, int] | None = None) -> None:
-    """Decode every image of the archive once and write the index.
+@dataclass(frozen=True)
+class Expected:
+    """How large a known data set is, over all splits. classes: None for a subset, which may lack some."""
 
-    expected: number of images of each split, when the data set is known. Raises InputError naming the first member that is no image,
-    cannot be decoded or leaves the archive, a class folder without images, or the split whose count is not the expected one.
+    images: int
+    classes: int | None = None
+
+
+def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None) -> None:
+    """Decode every image of the archive once and write the index: images in the order of class and name.
+
+    expected: what it should hold, when the data set is known; counted before anything is decoded. Raises InputError naming the first member
+    in the wrong place or outside the archive, a class folder without images, the classes behind a wrong count, or up to ten images that
+    cannot be read (all of them are printed as they are found).
     """
     archive, index_json = Path(archive), Path(index_json)
+    made_here = receipt_path(archive).exists()
     with open_archive(archive) as source:
-        places = {name: split_and_class(archive, name) for name in source.files}
+        places = places_of(archive, source.files)
         _refuse_repeated(archive, source.files)
-        counts = Counter(split for split, _ in places.values())
-        _refuse_empty_classes(archive, set(places.values()), source.folders)
-        _refuse_other_counts(archive, dict(counts), expected)
-        images = []
-        for name in tracked(sorted(places), f"index {archive.name}", len(places), "images"):
-            width, height = decoded(source, name).size
-            split, folder = places[name]
-            images.append({"path": name, "class": folder, "split": split, "width": width, "height": height})
+        _refuse_other_counts(archive, places, expected)
+        _refuse_empty_classes(archive, places, source.folders)
+        images = _checked_images(source, places, hashed=not made_here)
+        if made_here:
+            identity = {"sha256": recorded_sha256(archive), "bytes": archive.stat().st_size}
+        else:
+            total = sum(image["bytes"] for image in images) if archive.is_dir() else archive.stat().st_size
+            identity = {"sha256": sha256_of_json([[image["path"], image["sha256"]] for image in images]), "bytes": total}
+        if isinstance(source, TarImages):
+            identity["offsets"] = [source.spans[image["path"]][0] for image in images]
     write_json(
         index_json,
         {
-            "archive": {
-                "path": Path(os.path.relpath(archive.resolve(), index_json.parent.resolve())).as_posix(),
-                "sha256": recorded_sha256(archive),
-                "bytes": archive.stat().st_size,
-            },
+            "archive": {"path": Path(os.path.relpath(archive.resolve(), index_json.parent.resolve())).as_posix(), **identity},
             "image_size": image_size,
             "classes": sorted({folder for _, folder in places.values()}),
-            "splits": dict(counts),
+            "splits": dict(Counter(split for split, _ in places.values())),
             "images": images,
         },
     )
+
+
+def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: bool) -> list[dict]:
+    """The index's entry of every image. Raises InputError at the end, when some cannot be read."""
+    images, unreadable, errors = [], [], []
+    for name in tracked(sorted(places, key=lambda name: (*places[name], name)), f"index {source.path.name}", len(places), "images"):
+        split, folder = places[name]
+        try:
+            content = source.read(name)
+            width, height = decoded(source, name, content).size
+        except InputError as error:
+            print(f"unreadable: {error}", file=sys.stderr, flush=True)
+            unreadable.append(name)
+            errors.append(error)
+            continue
+        image = {"path": name, "class": folder, "split": split, "width": width, "height": height}
+        images.append(image | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} if hashed else image)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        shown = ", ".join(unreadable[:LISTED]) + (", ..." if len(unreadable) > LISTED else "")
+        raise InputError(f"{source.path}: {len(unreadable)} images cannot be read: {shown}; the log says why; replace or remove them")
+    return images
 
 
 class ImageSplit:
@@ -66,23 +105,34 @@ class ImageSplit:
         content = _read_index(Path(index))
         if split not in content["splits"]:
             raise unknown("split", split, content["splits"], where=str(index))
-        self.archive = _indexed_archive(Path(index), content["archive"])
+        self.index = index
+        self.archive = _indexed_archive(Path(index), content["archive"], hashed="sha256" in content["images"][0])
         self.image_size: int = content["image_size"]
         self.classes: list[str] = content["classes"]
         mine = [image for image in content["images"] if image["split"] == split]
         label_of = {name: label for label, name in enumerate(self.classes)}
         self.paths = [image["path"] for image in mine]
         self.labels = np.array([label_of[image["class"]] for image in mine], dtype=np.int64)
+        self.hashes = {image["path"]: image["sha256"] for image in mine if "sha256" in image}
+        offsets = content["archive"].get("offsets")
+        pairs = zip(content["images"], offsets, strict=True) if offsets else ()
+        self.spans = {image["path"]: (offset, image["bytes"]) for image, offset in pairs}
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def batches(self, rows: range, batch: int) -> Iterator[np.ndarray]:
         """Images of consecutive rows, cropped: (b, S, S, 3) uint8, b = `batch` except in the last."""
-        with open_archive(self.archive) as source:
+        with open_archive(self.archive, self.spans) as source:
             for first in range(rows.start, rows.stop, batch):
                 names = self.paths[first : min(first + batch, rows.stop)]
-                yield np.stack([np.asarray(adm_center_crop(decoded(source, name), self.image_size)) for name in names])
+                yield np.stack([np.asarray(adm_center_crop(self._image(source, name), self.image_size)) for name in names])
+
+    def _image(self, source: Images, name: str) -> Image.Image:
+        content = source.read(name)
+        if name in self.hashes and hashlib.sha256(content).hexdigest() != self.hashes[name]:
+            raise InputError(f"{self.archive}: is not the archive that {self.index} describes ({name!r} differs); index it again")
+        return decoded(source, name, content)
 
 
 def load_split(index: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -91,9 +141,13 @@ def load_split(index: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return next(images.batches(range(len(images)), len(images))), images.labels
 
 
-def decoded(source: ZipImages, name: str) -> Image.Image:
-    """One member as RGB, every pixel decoded. Raises InputError naming the member when it is damaged or no 8-bit image."""
-    content = source.read(name)
+def decoded(source: Images, name: str, content: bytes) -> Image.Image:
+    """One member, read as `content`, as RGB with every pixel decoded: the one function that opens an image.
+
+    Its kind is told by its content (ImageNet has a PNG named .JPEG). Grey is repeated, CMYK converted by PIL without a profile, a palette
+    looked up and its transparency dropped; all as ADM does, by `convert("RGB")` alone, so an EXIF rotation is NOT applied (`crops.to_rgb`).
+    Refused by name with InputError: damaged or truncated images, and 16 bits a channel in grey PNGs, which `convert` would clip to white.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of odd metadata that does not touch the pixels
@@ -119,21 +173,33 @@ def _refuse_repeated(archive: Path, files: list[str]) -> None:
         raise InputError(f"{archive}: holds no images; expected <split>/<class>/<file>")
 
 
-def _refuse_empty_classes(archive: Path, filled: set[tuple[str, str]], folders: list[str]) -> None:
+def _refuse_empty_classes(archive: Path, places: dict[str, tuple[str, str]], folders: list[str]) -> None:
     """Every class must have images in every split: a label without images would only show after training."""
-    named = filled | {tuple(parts) for folder in folders if len(parts := folder.split("/")) == 2}
+    filled, first = set(places.values()), next(iter(places))
+    prefix = "" if first.startswith(f"{places[first][0]}/{places[first][1]}/") else "train/"
+    named = filled | {tuple(parts) for folder in folders if len(parts := f"{prefix}{folder}".split("/")) == 2}
     classes, splits = {folder for _, folder in named}, {split for split, _ in named}
     for split, folder in sorted((split, folder) for split in splits for folder in classes):
         if (split, folder) not in filled:
-            raise InputError(f"{archive}: class folder '{split}/{folder}' has no images; add some or remove the class from every split")
+            shown = folder if prefix else f"{split}/{folder}"
+            raise InputError(f"{archive}: class folder {shown!r} has no images; add some or remove the class from every split")
 
 
-def _refuse_other_counts(archive: Path, counts: dict[str, int], expected: dict[str, int] | None) -> None:
-    for split in sorted(set(counts) | set(expected or {})) if expected is not None else ():
-        if counts.get(split, 0) != expected.get(split, 0):
-            raise InputError(
-                f"{archive}: split {split!r} has {counts.get(split, 0)} images, expected {expected.get(split, 0)}; fetch or build the archive again"
-            )
+def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expected: Expected | None) -> None:
+    """Where images are missing the smallest classes are named, where there are too many the largest."""
+    if expected is None:
+        return
+    counts = Counter(folder for _, folder in places.values())
+    classes = len(counts) if expected.classes is None else expected.classes
+    if len(places) == expected.images and len(counts) == classes:
+        return
+    more = len(places) > expected.images
+    suspects = sorted(counts, key=lambda name: (-counts[name] if more else counts[name], name))[:LISTED]
+    shown = ", ".join(f"{name} {counts[name]}" for name in suspects)
+    raise InputError(
+        f"{archive}: holds {len(places)} images of {len(counts)} classes, expected {expected.images} of {classes}; its "
+        f"{'largest' if more else 'smallest'} classes: {shown}; complete it, or set paths.expected_images: {len(places)} for a subset"
+    )
 
 
 def _read_index(index: Path) -> dict:
@@ -144,13 +210,14 @@ def _read_index(index: Path) -> dict:
     return content
 
 
-def _indexed_archive(index: Path, recorded: dict) -> Path:
-    """Where the archive is, after checking it against the index. Its receipt saves reading it whole."""
+def _indexed_archive(index: Path, recorded: dict, hashed: bool) -> Path:
+    """Where the archive is, after checking it against the index. Its receipt saves reading it whole, and so do hashes of its images."""
     archive = index.parent / recorded["path"]
     if not archive.exists():
         raise InputError(f"{index}: its archive {archive} does not exist; put it there or index it where it is")
     if receipt_path(archive).exists():
         read_receipt(archive, "images")
-    if archive.stat().st_size != recorded["bytes"] or recorded_sha256(archive) != recorded["sha256"]:
+    same_size = archive.is_dir() or archive.stat().st_size == recorded["bytes"]
+    if not same_size or not (hashed or recorded_sha256(archive) == recorded["sha256"]):
         raise InputError(f"{archive}: is not the archive that {index} describes; index it again")
     return archive

@@ -98,6 +98,13 @@ class Plan:
     def images_source(self, wildcards) -> str:
         return next(iter(self.source_images(wildcards)), "")
 
+    def expected_images(self, wildcards) -> str:
+        """Options of `sra index`: what config/datasets.tsv says of the data set. A subset of the user's has its own number, and any classes."""
+        dataset, subset = self._dataset(wildcards.dataset), self.user.paths.expected_images
+        if dataset.kind == "path" and subset is not None:
+            return f"--expected-images {subset}"
+        return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
+
     def model_weights(self, name: str, kind: str, dataset: str) -> list[str]:
         """The weights file that a rule of ours trains; empty for models that the user fetches."""
         if name.startswith("timm/"):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from sra.spec.base import Strict
 from sra.spec.machine import Machine
@@ -11,7 +11,8 @@ from sra.spec.machine import Machine
 class Paths(Strict):
     """Where the user keeps what cannot be downloaded for them."""
 
-    imagenet: str | None = None
+    imagenet: str | None = Field(None, description="the train folder of class folders, ILSVRC2012_img_train.tar, or a zip of class folders")
+    expected_images: PositiveInt | None = Field(None, description="images of a subset of ImageNet; null: all that config/datasets.tsv says")
     checkpoints: str = Field("checkpoints", description="folder of released checkpoints; config/weights.tsv says where each comes from")
 
 

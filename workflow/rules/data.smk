@@ -43,10 +43,11 @@ rule index_images:
     params:
         images=plan.images_source,
         size=plan.image_size,
+        expected=plan.expected_images,
     message:
         "index the images of {wildcards.dataset}"
     shell:
-        "sra index --images {params.images:q} --image-size {params.size} --output {output.index} 2> {log}"
+        "sra index --images {params.images:q} --image-size {params.size} {params.expected} --output {output.index} 2> {log}"
 
 
 rule extract_latents:

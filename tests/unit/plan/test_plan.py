@@ -176,3 +176,11 @@ def test_source_hashes_follow_the_code(monkeypatch, tmp_path):
 
 def test_registries_are_values():
     assert replace(DIGITS) == DIGITS != PAPER
+
+
+def test_a_subset_of_imagenet_has_its_own_number_of_images():
+    imagenet, digits = SimpleNamespace(dataset="imagenet256"), SimpleNamespace(dataset="digits")
+    whole, subset = Plan(ROOT, {"preset": "paper"}), Plan(ROOT, {"preset": "paper", "paths": {"expected_images": 5000}})
+    assert whole.expected_images(imagenet) == "--expected-images 1281167 --expected-classes 1000"
+    assert subset.expected_images(imagenet) == "--expected-images 5000"
+    assert subset.expected_images(digits) == "--expected-images 1797 --expected-classes 10"

@@ -165,9 +165,9 @@ class Plan:
         return [str(path)] if path.exists() else []
 
     def released_path(self, wildcards) -> str:
-        """Relative to the folder of the user's checkpoints, which defaults to `checkpoints`."""
+        """In the folder of what the user fetched, which defaults to `downloads`."""
         checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
-        folder = "" if checkpoint.entry is None else self.user.paths.checkpoints
+        folder = "" if checkpoint.entry is None else self.user.paths.downloads
         return str(Path(folder) / checkpoint.file)
 
     def released_options(self, wildcards) -> list[str]:

@@ -84,7 +84,7 @@ def entry_named(entries: dict[str, Entry], name: str, kind: str | None = None) -
 def how_to_fetch(entry: WeightsEntry, file: Path) -> str:
     """One line for a person whose checkpoint is not at `file`: what to download, under which licence, and where to put it."""
     fetch = f"download {entry.page} ({entry.licence}) and save it there"
-    return f"{file}: no such file; {fetch}, or set paths.checkpoints to the folder that has it"
+    return f"{file}: no such file; {fetch}, or set paths.downloads to the folder that has it"
 
 
 def check_file(entry: WeightsEntry, file: Path, root: Path) -> str:

@@ -13,7 +13,7 @@ class Paths(Strict):
 
     imagenet: str | None = Field(None, description="the train folder of class folders, ILSVRC2012_img_train.tar, or a zip of class folders")
     expected_images: PositiveInt | None = Field(None, description="images of a subset of ImageNet; null: all that config/datasets.tsv says")
-    checkpoints: str = Field("checkpoints", description="folder of released checkpoints; config/weights.tsv says where each comes from")
+    downloads: str = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
 
 
 class UserConfig(Machine):

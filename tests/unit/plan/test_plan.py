@@ -91,7 +91,7 @@ def test_rules_are_told_what_the_preset_says():
 
 
 def test_a_released_checkpoint_is_found_in_the_users_folder(tmp_path):
-    plan = Plan(ROOT, {"preset": "paper", "weights": "released", "paths": {"checkpoints": str(tmp_path)}})
+    plan = Plan(ROOT, {"preset": "paper", "weights": "released", "paths": {"downloads": str(tmp_path)}})
     run = SimpleNamespace(preset="paper", run="sit_xl2_sra_released")
     assert plan.released_path(run) == str(tmp_path / "sitxl-sra-res256-ep800.pt")
     assert plan.released_file(run) == []

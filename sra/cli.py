@@ -97,10 +97,7 @@ def index(
         raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
     if expected_classes is not None and expected_images is None:
         raise InputError("sra index: --expected-classes needs --expected-images; give both")
-    from sra.data.images import Expected
-
-    expected = Expected(expected_images, expected_classes) if expected_images is not None else None
-    _stage("index_images", "index_images")(Path(images), image_size, output, expected)
+    _stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes)
 
 
 @app.command()

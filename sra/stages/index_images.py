@@ -7,8 +7,9 @@ from sra.core.receipts import write_receipt
 from sra.data.images import Expected, write_index
 
 
-def index_images(images: Path, image_size: int, output: Path, expected: Expected | None = None) -> None:
-    """Write the index of the archive or folder `images` and its receipt. `expected`: what it holds, where the data set is known."""
+def index_images(images: Path, image_size: int, output: Path, expected_images: int | None = None, expected_classes: int | None = None) -> None:
+    """Write the index of the archive or folder `images` and its receipt. What is expected of it is said where the data set is known."""
+    expected = Expected(expected_images, expected_classes) if expected_images is not None else None
     write_index(images, output, image_size, expected)
     content = read_json(output)
     facts = {"image_size": image_size, "classes": len(content["classes"]), "splits": content["splits"]}

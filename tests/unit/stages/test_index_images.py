@@ -8,7 +8,6 @@ from sra import cli
 from sra.core.files import read_json, sha256_of_file
 from sra.core.receipts import read_receipt, write_receipt
 from sra.data.digits import write_digits
-from sra.data.images import Expected
 from sra.stages.index_images import index_images
 
 
@@ -21,7 +20,7 @@ def digits(tmp_path_factory):
 
 
 def test_an_archive_made_here_is_vouched_for_by_its_own_hash(digits, tmp_path):
-    index_images(digits, 32, tmp_path / "index.json", Expected(1797, 10))
+    index_images(digits, 32, tmp_path / "index.json", 1797, 10)
     content, receipt = read_json(tmp_path / "index.json"), read_receipt(tmp_path / "index.json", "index")
     assert content["archive"]["sha256"] == receipt["made_from"]["images"] == sha256_of_file(digits)
     assert set(content["images"][0]) == {"path", "class", "split", "width", "height"}

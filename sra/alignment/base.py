@@ -17,6 +17,7 @@ class Alignment(nn.Module):
     """
 
     taps: tuple[int, ...] = ()  # blocks (from 1) whose output the student hands over
+    reads_targets: bool = False  # whether `loss` reads encoder features; at weight 0 they are neither read from disk nor computed
 
     @classmethod
     def of_run(cls, options: MethodOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:

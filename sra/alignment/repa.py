@@ -21,6 +21,8 @@ from sra.spec.run import RunSpec
 class RepaAlignment(Alignment):
     """cosine: minus the cosine between projector(student token) and encoder token, averaged over tokens and samples; -1 is perfect."""
 
+    reads_targets = True
+
     def __init__(self, options: RepaOptions, width: int, encoder_width: int, generator: Generator | None = None, paper_steps_per_step: float = 1.0):
         super().__init__()
         self.options = options

@@ -1,4 +1,6 @@
-"""Noise and classes of generated images as functions of (seed, index): batches, shards and machines change nothing."""
+"""Noise and classes of generated images: as functions of (seed, index), where batches, shards and machines change nothing, or in the order
+of the released scripts, where they do.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from sra.core.seeds import derive_seed
+from sra.spec.method import Sampler
 
 
 class SampleNoise:
@@ -25,3 +28,36 @@ def sample_labels(seed: int, indices: Sequence[int], classes: int, policy: str) 
     if policy == "balanced":
         return torch.tensor([index % classes for index in indices])
     return torch.tensor([derive_seed(seed, "label", index) % classes for index in indices])
+
+
+class OfficialStream:
+    """The draws of one process of the released scripts (SRA and REPA: generate.py; DiT: sample_ddp.py), batch by batch on its device.
+
+    The process `rank` of P seeds its device with seed P + rank and draws, for each batch, the starting noise, then the classes, then the
+    noise of each step; its j-th image is number j P + rank of the whole set.
+    """
+
+    def __init__(self, sampler: Sampler, rank: int, shape: tuple[int, ...], classes: int, device: torch.device):
+        self.sampler, self.shape, self.classes, self.device = sampler, shape, classes, device
+        self.batch = sampler.official_seeding.batch
+        self.generator = Generator(device).manual_seed(sampler.seed * sampler.official_seeding.processes + rank)
+
+    def begin(self) -> tuple[Tensor, Tensor]:
+        """Starting noise (B, *shape) float32 and classes (B,) int64 of the next batch."""
+        noise = torch.randn((self.batch, *self.shape), generator=self.generator, device=self.device)
+        return noise, torch.randint(0, self.classes, (self.batch,), generator=self.generator, device=self.device)
+
+    def draw(self) -> Tensor:
+        """Noise of the next step, (B, *shape): float64 like the state of the flow's samplers, float32 like the chain's.
+
+        DiT's chain runs the guided batch twice over and draws noise for both halves, of which the first counts.
+        """
+        ddpm = self.sampler.kind == "ddpm"
+        rows = 2 * self.batch if ddpm and self.sampler.guidance.scale > 1 else self.batch
+        dtype = torch.float32 if ddpm else torch.float64
+        return torch.randn((rows, *self.shape), generator=self.generator, device=self.device, dtype=dtype)[: self.batch]
+
+    def end(self) -> None:
+        """The chain also draws noise for its last step, and multiplies it by zero."""
+        if self.sampler.kind == "ddpm":
+            self.draw()

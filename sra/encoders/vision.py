@@ -1,62 +1,53 @@
-"""Vision encoders (timm): the patch tokens that REPA aligns with. DINOv2 for the paper, a small one of the same class for the digits.
+"""Vision encoders (timm): the patch tokens that REPA aligns with. Any vision transformer of timm, fed as REPA feeds its family.
 
-Source: REPA (arXiv 2410.06940) and its utils.py: last layer's normalised patch tokens, bicubic resize on the normalised image.
+Source: REPA (arXiv 2410.06940), section 4.1, and its utils.py and train.py; `repa_targets` says what is done for which encoder.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sra.core.errors import InputError
-from sra.core.progress import Progress
-from sra.core.seeds import derive_seed
-from sra.encoders.folders import reproducible_training, saved_whole
-from sra.encoders.pixels import require_uint8_images
+from sra.core.receipts import recorded_sha256
+from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
 
 WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
 
 
 class VisionEncoder:
-    """A frozen timm vision transformer with the preprocessing that its own config names."""
+    """A frozen timm vision transformer, fed as REPA feeds its family; one of no family there as its own config says."""
 
     def __init__(self, network: nn.Module):
         from timm.data import resolve_model_data_config  # timm takes 5 s to import
 
         self.network = network.eval().requires_grad_(False)
-        config = resolve_model_data_config(network)
         self.input_size: int = network.patch_embed.img_size[0]
-        self.interpolation: str = config["interpolation"]
-        self.mean, self.std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+        self.grid: int = network.patch_embed.grid_size[0]
+        self.width: int = network.num_features
+        family, config = family_of(*_identity(network)), resolve_model_data_config(network)
+        self.feeding = family.feeding if family else Feeding(config["mean"], config["std"], config["interpolation"])
 
     @classmethod
-    def load(cls, source: Path | str, grid: int | None = None, device: str = "cpu") -> "VisionEncoder":
-        """From a folder (config.json and model.safetensors), or by timm's name when `source` is no folder but a string.
+    def load(cls, source: Path | str, grid: int | None = None, device: torch.device | str = "cpu") -> "VisionEncoder":
+        """From a folder (config.json and model.safetensors), a file ARCHITECTURE.TAG.safetensors, or by timm's name or the hub's.
 
-        grid: tokens on a side, when not those of the config: the input becomes grid x patch pixels and the position embedding is
-        resampled. REPA feeds DINOv2 (trained at 518 pixels) 224 of them for a 256-pixel image, which is grid 16.
+        grid: tokens on a side, those of the diffusion model; the input becomes grid x patch pixels and the position embedding is resampled
+        (REPA feeds DINOv2, trained at 518 pixels, 224 of them for a 256-pixel image, which is grid 16). None keeps the encoder's own.
         """
-        import timm  # 5 s to import, and only encoders need it
-
-        local = Path(source).is_dir()
-        if not local and not (isinstance(source, str) and re.fullmatch(r"([\w.-]+/)?[\w.-]+", source)):
-            raise InputError(f"{source}: no such folder; {_what_to_fetch(source)}")
-        for file in ("config.json", WEIGHTS) if local else ():
-            if not (Path(source) / file).exists():
-                raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
-        name = f"local-dir:{source}" if local else f"hf-hub:{source}" if "/" in source else source
-        try:
-            # The size must be known before the weights are loaded, so the patch comes from a model without any.
-            size = grid and grid * timm.create_model(name, pretrained=False).patch_embed.patch_size[0]
-            return cls(timm.create_model(name, pretrained=True, img_size=size).to(device))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{source}: the encoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
+        with _explained(source):
+            network = _created(source, grid)
+        _require_own_activation(source, network)
+        return cls(network.to(device))
 
     def sha256(self) -> str:
         """Hash of every weight by name: what stands in a receipt for a model that came from a hub, not from a file of ours."""
@@ -66,99 +57,135 @@ class VisionEncoder:
         return total.hexdigest()
 
     @torch.no_grad()
-    def tokens(self, images: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 -> (B, N, E) float32: patch tokens in reading order after the final norm, without class or register tokens."""
-        require_uint8_images(images)
-        device = next(self.network.parameters()).device
-        pixels = images.to(device).permute(0, 3, 1, 2).float() / 255
-        pixels = (pixels - self.mean.to(device)) / self.std.to(device)
-        if pixels.shape[-1] != self.input_size:
-            pixels = F.interpolate(pixels, self.input_size, mode=self.interpolation)
-        return self.network.forward_features(pixels)[:, self.network.num_prefix_tokens :].float()
+    def tokens(self, images: Tensor, products: AbstractContextManager | None = None) -> Tensor:
+        """(B, H, W, 3) uint8 -> (B, N, E) float32: patch tokens in reading order, without class or register tokens.
+
+        products: autocast, where half precision is wanted; only the network runs under it, as in REPA's training step.
+        """
+        pixels = self.feeding.pixels(images.to(next(self.network.parameters()).device), self.input_size)
+        with products or nullcontext():
+            tokens = self.network.forward_intermediates(pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True)[
+                -1
+            ]
+        return tokens.float()
 
 
-def _what_to_fetch(source: Path | str) -> str:
-    return f"fetch config.json and {WEIGHTS} of a timm model (timm/vit_base_patch14_dinov2.lvd142m for the paper) and put them in {source}"
+def encoder_files(source: Path | str) -> dict[str, Path]:
+    """The local files behind an encoder, by their role in a receipt; none for one that a hub keeps."""
+    if Path(source).is_dir():
+        return {"encoder": Path(source) / WEIGHTS, "encoder_config": Path(source) / CONFIG}
+    return {"encoder": Path(source)} if Path(source).is_file() else {}
+
+
+def encoder_hashes(source: Path | str, encoder: VisionEncoder) -> dict[str, str]:
+    """The same as hashes; of the weights themselves where there is no file."""
+    return {role: recorded_sha256(file) for role, file in encoder_files(source).items()} or {"encoder": encoder.sha256()}
 
 
 @dataclass(frozen=True)
-class EncoderTraining:
-    """How the small encoder is trained. The defaults take about 30 s on one core for 1,437 digits."""
+class EncoderSize:
+    """What an encoder costs beside the training that it gives targets to."""
 
-    epochs: int = 40
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    shift: int = 3  # pixels: each image moves by up to this many in both directions, which is all the augmentation digits bear
+    width: int
+    parameters: int
+    flops: int  # forward, of one image; a multiply-add is 2
 
 
-def train_encoder(images: Tensor, labels: Tensor, folder: Path, seed: int, training: EncoderTraining = EncoderTraining()) -> VisionEncoder:
-    """Train a small vision transformer on images (N, 32, 32, 3) uint8 and labels (N,) int64, save it to `folder` and load it back.
+def size_of(source: Path | str, grid: int) -> EncoderSize:
+    """Of an encoder on a grid of tokens, without its weights."""
+    from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
 
-    Same images and seed give the same bytes.
-    """
-    from timm.models import save_for_hf  # timm takes 5 s to import
-
-    with reproducible_training(derive_seed(seed, "encoder")) as generator:
-        network = small_network(classes=int(labels.max()) + 1)
-        _fit(network.train(), images, labels, training, generator)
-    with saved_whole(folder, WEIGHTS) as temporary:
-        save_for_hf(network, temporary, safe_serialization=True)
-    return VisionEncoder.load(folder)
+    with _explained(source):
+        network = _without_weights(source, find_encoder(source)[0], grid)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval().forward_intermediates(torch.empty(1, 3, *network.patch_embed.img_size), intermediates_only=True)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return EncoderSize(network.num_features, parameters, counter.get_total_flops())
 
 
-def small_network(classes: int) -> nn.Module:
-    """A 4-layer transformer of width 64 on 32 x 32 pixels: 4 x 4 tokens, classified from their mean. About 214 thousand parameters.
-
-    Without a class token every patch token carries the class, as REPA's target tokens do. Initialised from torch's global generator.
-    """
+def _without_weights(source: Path | str, name: str, grid: int | None) -> nn.Module:
+    """The network on the meta device."""
     import timm  # 5 s to import, and only encoders need it
 
-    return timm.create_model(
-        "vit_tiny_patch16_224",  # the architecture's name in timm; every size in it is replaced
-        img_size=32,
-        patch_size=8,
-        embed_dim=64,
-        depth=4,
-        num_heads=4,
-        num_classes=classes,
-        class_token=False,
-        global_pool="avg",
-        fc_norm=False,  # keeps the final norm before the pooling, where `tokens` reads
-        pretrained_cfg_overlay={"tag": "digits", "license": None},  # or the saved config would claim timm's own weights
-    )
+    with torch.device("meta"):
+        network = timm.create_model(name, pretrained=False)
+        if not (hasattr(network, "patch_embed") and hasattr(network, "num_prefix_tokens")):
+            raise InputError(f"{source}: is no vision transformer, so it has no patch tokens; name one, as timm/{_EXAMPLE}")
+        return timm.create_model(name, pretrained=False, img_size=grid * network.patch_embed.patch_size[0]) if grid else network
 
 
-def _fit(network: nn.Module, images: Tensor, labels: Tensor, training: EncoderTraining, generator: torch.Generator) -> None:
-    pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # timm's vit_tiny has mean and std 0.5
-    steps_per_epoch = len(pixels) // training.batch
-    steps = training.epochs * steps_per_epoch
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.1)
-    with Progress("train encoder", steps, "steps") as progress:
-        for _ in range(training.epochs):
-            order = torch.randperm(len(pixels), generator=generator)[: steps_per_epoch * training.batch]
-            for batch in order.split(training.batch):
-                loss = F.cross_entropy(network(_shifted(pixels[batch], training.shift, generator)), labels[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                progress.advance(loss=loss.item())
+def _created(source: Path | str, grid: int | None) -> nn.Module:
+    """The network with its weights. The input's size must be known before they are loaded, so the patch comes from a model without any."""
+    import timm  # 5 s to import, and only encoders need it
+
+    name, file = find_encoder(source)
+    size = _without_weights(source, name, grid).patch_embed.img_size[0]
+    network = timm.create_model(name, pretrained=True, img_size=size, **(_weights_of(file) if file else {}))
+    network.pretrained_cfg.pop("state_dict", None)
+    return network
 
 
-def _shifted(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    """Each image (B, 3, H, W) moved by its own whole number of pixels, at most `shift`; the background (-1) comes in at the edge."""
-    batch, channels, height, width = pixels.shape
-    padded = F.pad(pixels, (shift,) * 4, value=-1.0)
-    down, right = torch.randint(2 * shift + 1, (2, batch, 1), generator=generator)
-    rows, columns = down + torch.arange(height), right + torch.arange(width)
-    image, channel = torch.arange(batch).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
-    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+def _weights_of(file: Path) -> dict[str, Any]:
+    """How timm is told to take the weights of a file named ARCHITECTURE.TAG.safetensors, every one of them but a classifier's."""
+    architecture, _, tag = file.stem.partition(".")
+    weights = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("head.")}
+    return {"pretrained_cfg_overlay": {"state_dict": weights, "num_classes": 0, "architecture": architecture, "tag": tag}, "num_classes": 0}
 
 
-@torch.no_grad()
-def accuracy(encoder: VisionEncoder, images: Tensor, labels: Tensor) -> float:
-    """Share of images (N, H, W, 3) uint8 that the encoder's own classifier labels (N,) right."""
-    features = encoder.tokens(images)
-    return float((encoder.network.forward_head(features).argmax(1) == labels).double().mean())
+def find_encoder(source: Path | str) -> tuple[str, Path | None]:
+    """timm's name for the source, and the file of its weights if it is one. Raises InputError for what is not there."""
+    path = Path(source)
+    if path.is_dir():
+        for file in (CONFIG, WEIGHTS):
+            if not (path / file).exists():
+                raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
+        return f"local-dir:{source}", None
+    from timm.models import get_pretrained_cfg, is_model  # 5 s to import
+
+    if path.suffix == ".safetensors" and path.exists():
+        architecture = path.stem.partition(".")[0]
+        if not is_model(architecture):
+            raise InputError(f"{source}: timm has no {architecture!r}; name the file ARCHITECTURE.TAG.safetensors, as {_EXAMPLE}.safetensors")
+        return architecture, path
+    if not (isinstance(source, str) and re.fullmatch(r"([\w-][\w.-]*/)?[\w-][\w.-]*", source)) or path.suffix == ".safetensors":
+        raise InputError(f"{source}: no such folder or file; {_what_to_fetch(source)}")
+    # timm's own list knows more than a hub's page does: which activation, and pages whose name is another.
+    known = source.removeprefix("timm/")
+    registered = get_pretrained_cfg(known) if is_model(known.partition(".")[0]) else None
+    if registered and not registered.hf_hub_id:
+        raise InputError(f"{source}: timm has no safetensors of it; {_what_to_fetch(source)}")
+    return (known if registered else f"hf-hub:{source}" if "/" in source else source), None
+
+
+def _identity(network: nn.Module) -> tuple[str, str]:
+    config = network.pretrained_cfg
+    return config.get("architecture") or "", config.get("tag") or ""
+
+
+def _require_own_activation(source: Path | str, network: nn.Module) -> None:
+    """CLIP by OpenAI was trained with QuickGELU, and timm loads its weights under a plain name into GELU without complaint."""
+    architecture, tag = _identity(network)
+    if "_clip_" in architecture and tag == "openai" and "quickgelu" not in architecture:
+        own = architecture.replace("_clip_", "_clip_quickgelu_")
+        raise InputError(f"{source}: is {architecture}, but these weights were trained with QuickGELU; give {own}.{tag}, or that architecture")
+
+
+_EXAMPLE = "vit_base_patch14_dinov2.lvd142m"
+
+
+def _what_to_fetch(source: Path | str) -> str:
+    family = next((family for family in FAMILIES if family.fetch and family.name in str(source)), None)
+    if family:
+        file = source if Path(source).suffix == ".safetensors" else family.file
+        return f"fetch {family.fetch}, run sra convert-encoder CHECKPOINT --from {family.name} --out {file} and give that file"
+    return f"fetch {CONFIG} and {WEIGHTS} of a timm model (timm/{_EXAMPLE} for the paper) and put them in {source}"
+
+
+@contextmanager
+def _explained(source: Path | str) -> Iterator[None]:
+    """What timm and the hub raise, as one line that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{source}: the encoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None

@@ -33,14 +33,19 @@ class Shared:
     def latents(self, vae: str) -> str:
         return str(self.folder / "latents" / vae / "store.json")
 
-    def latent_shard(self, vae: str, shard: int, shards: int) -> str:
-        return str(self.folder / "latents" / vae / f"latents_{shard:03d}_of_{shards:03d}.npy")
-
     def features(self, encoder: str) -> str:
         return str(self.folder / "features" / encoder / "store.json")
 
+    @property
+    def pixels(self) -> str:
+        return str(self.folder / "pixels" / "store.json")
+
     def reference(self, extractor: str, images: int) -> str:
-        return str(self.folder / "reference" / f"{extractor}_{images}.npz")
+        """One made of the train split."""
+        return str(self.folder / "reference" / extractor / f"train_{images}.npz")
+
+    def reference_features(self, extractor: str, reference: str) -> str:
+        return str(self.folder / "reference" / extractor / f"{reference}.features.npz")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sra.core.errors import InputError, unknown
+from sra.plan.assets import Assets
 from sra.plan.layout import Results, Shared
 from sra.plan.sources import source_hash
 from sra.plan.targets import Wanted, point_before, point_named, wanted_by_all, wanted_by_figure, wanted_by_table
@@ -21,6 +22,7 @@ from sra.spec.scale import Needs
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")
 FIGURE_KINDS = ("json", "svg", "png")
+MADE = "train_"  # how the names of references made of the train split begin
 
 
 def open_plan(root: Path, config: dict) -> "Plan":
@@ -105,26 +107,52 @@ class Plan:
             return f"--expected-images {subset}"
         return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
 
-    def model_weights(self, name: str, kind: str, dataset: str) -> list[str]:
-        """The weights file that a rule of ours trains; empty for models that the user fetches."""
-        if name.startswith("timm/"):
-            return []
-        entry = self.registry(self.preset).weights_of(name, kind)
-        if entry.source != "trained":
-            return []
-        filename = {"vae": "diffusion_pytorch_model.safetensors"}.get(kind, "model.safetensors")
-        return [f"{Shared(dataset).model(kind, name)}/{filename}"]
+    # Models and references, for the rules of a data set (named by wildcards) and of a preset (named there)
 
-    def model_source(self, name: str, kind: str, dataset: str) -> str:
-        """What the stages load the model from: our folder, a hub name or a file."""
-        if name.startswith("timm/"):
-            return name
-        entry = self.registry(self.preset).weights_of(name, kind)
-        return Shared(dataset).model(kind, name) if entry.source == "trained" else entry.place
+    def fetched(self, kind: str) -> Callable[..., list[str]]:
+        """The weights that a rule waits for."""
+        return lambda wildcards: self._assets(wildcards).inputs(*self._asset(wildcards, kind))
 
-    def latent_shards(self, wildcards) -> list[str]:
-        shards = self._preset_on(wildcards.dataset).latent_shards
-        return [Shared(wildcards.dataset).latent_shard(wildcards.vae, shard, shards) for shard in range(shards)]
+    def model(self, kind: str) -> Callable[..., str]:
+        """What its stage loads."""
+        return lambda wildcards: self._assets(wildcards).source(*self._asset(wildcards, kind))
+
+    def held(self, kind: str) -> Callable[..., list[str]]:
+        """The option that has a fetched file checked."""
+        return lambda wildcards: self._assets(wildcards).held(*self._asset(wildcards, kind)[:2])
+
+    def _assets(self, wildcards) -> Assets:
+        return Assets(self.root, self.registry(getattr(wildcards, "preset", self.preset)), self.user.paths.downloads)
+
+    def _asset(self, wildcards, kind: str) -> tuple[str, str, str]:
+        """Its name, kind and data set."""
+        named = getattr(wildcards, kind, None)
+        if named:
+            return named, kind, wildcards.dataset
+        preset = self.registry(wildcards.preset).preset
+        name = self.registry(wildcards.preset).spec(wildcards.run).encoder if kind == "encoder" else getattr(preset, kind)
+        return name, kind, preset.dataset
+
+    # Inputs of the extraction rules
+
+    def dtype(self, kind: str) -> Callable[..., str]:
+        """What latents or features are stored as."""
+        return lambda wildcards: getattr(self._preset_on(wildcards.dataset), f"{kind}_dtype")
+
+    def shards(self, kind: str) -> Callable[..., list[str]]:
+        """The parts of a store of latents, features or pixels."""
+
+        store = {
+            "latents": lambda wildcards: Shared(wildcards.dataset).latents(wildcards.vae),
+            "features": lambda wildcards: Shared(wildcards.dataset).features(wildcards.encoder),
+            "pixels": lambda wildcards: Shared(wildcards.dataset).pixels,
+        }[kind]
+
+        def parts(wildcards) -> list[str]:
+            of = self._preset_on(wildcards.dataset).data_shards
+            return [str(PurePosixPath(store(wildcards)).with_name(f"{kind}_{shard:03d}_of_{of:03d}.npy")) for shard in range(of)]
+
+        return parts
 
     def token_grid(self, wildcards) -> int:
         """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
@@ -142,10 +170,23 @@ class Plan:
         spec = self.registry(wildcards.preset).spec(wildcards.run)
         return Shared(spec.dataset).latents(spec.vae)
 
-    def features_of(self, wildcards) -> list[str]:
-        """The encoder features that the run aligns with; none unless its method is REPA."""
-        spec = self.registry(wildcards.preset).spec(wildcards.run)
-        return [Shared(spec.dataset).features(spec.encoder)] if spec.encoder else []
+    def targets_of(self, wildcards) -> dict[str, str | list[str]]:
+        """What REPA's targets are made from: stored features, or the images and the encoder; empty lists for the other methods."""
+        registry = self.registry(wildcards.preset)
+        spec, online = registry.spec(wildcards.run), registry.preset.encoder_features == "online"
+        needed = {"features": [], "pixels": [], "encoder": []}
+        if spec.encoder and online:
+            needed |= {"pixels": Shared(spec.dataset).pixels, "encoder": self.fetched("encoder")(wildcards)}
+        elif spec.encoder:
+            needed["features"] = Shared(spec.dataset).features(spec.encoder)
+        return needed
+
+    def target_options(self, wildcards) -> list[str]:
+        """The same for the command line."""
+        needed = self.targets_of(wildcards)
+        if needed["pixels"]:
+            return ["--pixels", needed["pixels"], "--encoder", self.model("encoder")(wildcards)]
+        return ["--features", needed["features"]] if needed["features"] else []
 
     def previous_state(self, wildcards) -> list[str]:
         before = point_before(self.registry(wildcards.preset), wildcards.run, wildcards.point)
@@ -185,32 +226,46 @@ class Plan:
     def sample_count(self, wildcards) -> int:
         return self.registry(wildcards.preset).sample_count(int(wildcards.paper_count))
 
-    def sampling_batch(self, wildcards) -> int:
-        return self.registry(wildcards.preset).preset.sampling_batch
-
-    def vae_weights(self, wildcards) -> list[str]:
+    def sampling_options(self, wildcards) -> list[str]:
         preset = self.registry(wildcards.preset).preset
-        return self.model_weights(preset.vae, "vae", preset.dataset)
-
-    def vae_source(self, wildcards) -> str:
-        preset = self.registry(wildcards.preset).preset
-        return self.model_source(preset.vae, "vae", preset.dataset)
-
-    def extractor_weights(self, wildcards) -> list[str]:
-        preset = self.registry(wildcards.preset).preset
-        return self.model_weights(preset.extractor, "extractor", preset.dataset)
-
-    def extractor_source(self, wildcards) -> str:
-        preset = self.registry(wildcards.preset).preset
-        return self.model_source(preset.extractor, "extractor", preset.dataset)
+        return ["--batch", str(preset.sampling_batch), "--precision", preset.sampling_precision]
 
     def reference_of(self, wildcards) -> str:
+        """ADM's file or another that the user fetched, else the one made here (its name is then that of its features: train_N)."""
+        made = self._made_reference(wildcards)
+        return made or self.model("reference")(wildcards)
+
+    def reference_input(self, wildcards) -> list[str]:
+        """The reference as a rule's input: a file not fetched yet is none, so that its stage can say what to fetch."""
+        made = self._made_reference(wildcards)
+        return [made] if made else self.fetched("reference")(wildcards)
+
+    def reference_features_of(self, wildcards) -> str:
         preset = self.registry(wildcards.preset).preset
-        return Shared(preset.dataset).reference(preset.extractor, preset.reference_images)
+        return Shared(preset.dataset).reference_features(preset.extractor, preset.reference or f"{MADE}{preset.reference_images}")
+
+    def held_for_scores(self, wildcards) -> list[str]:
+        """Options that have the extractor and the reference checked against weights.tsv, where the user fetched them."""
+        return self.held("extractor")(wildcards) + ([] if self._made_reference(wildcards) else self.held("reference")(wildcards))
+
+    def score_options(self, wildcards) -> list[str]:
+        """What is measured besides, and what is let pass."""
+        preset = self.registry(wildcards.preset).preset
+        return [*(word for metric in preset.secondary for word in ("--secondary", metric)), "--max-duplicates", str(preset.duplicates)]
+
+    def _made_reference(self, wildcards) -> str | None:
+        """The reference that a rule makes; None where the user fetches one."""
+        named = getattr(wildcards, "reference", None)
+        if named:
+            return Shared(wildcards.dataset).reference(wildcards.extractor, named.removeprefix(MADE)) if named.startswith(MADE) else None
+        preset = self.registry(wildcards.preset).preset
+        return None if preset.reference else Shared(preset.dataset).reference(preset.extractor, preset.reference_images)
 
     def sample_shards(self, wildcards) -> list[str]:
         registry = self.registry(wildcards.preset)
-        shards = math.ceil(registry.sample_count(int(wildcards.paper_count)) / registry.preset.shard_samples)
+        seeding = registry.sampler(wildcards.sampler).official_seeding
+        count = registry.sample_count(int(wildcards.paper_count))
+        shards = seeding.processes if seeding else math.ceil(count / registry.preset.shard_samples)
         return [
             Results(wildcards.preset).sample_shard(wildcards.run, wildcards.milestone, wildcards.sampler, int(wildcards.paper_count), shard, shards)
             for shard in range(shards)

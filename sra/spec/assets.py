@@ -29,20 +29,21 @@ class DatasetEntry(Strict):
 
 
 class WeightsEntry(Strict):
-    """source: `trained` by the workflow on data set `place`, `hub` (a model hub's name), or a `file` to be fetched and named `place`.
+    """source: `trained` by the workflow on data set `place`, `hub` (a model hub's name; a folder of that name among the user's downloads
+    comes first), or a `file` to be fetched and named `place`. A reference is a file of real images and their statistics.
 
     A released checkpoint also says where it is fetched and what it holds: `model` at `resolution` after `step` training steps.
     """
 
     name: str
-    kind: Literal["vae", "encoder", "extractor", "checkpoint"]
+    kind: Literal["vae", "encoder", "extractor", "reference", "checkpoint"]
     source: Literal["trained", "hub", "file"]
     place: str
     licence: str
     note: str
     page: str | None = Field(None, pattern=r"^https://", description="where to download it")
     bytes: PositiveInt | None = Field(None, description="size of the file, where known")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="empty: recorded at first use in config/checksums")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$", description="or its first digits; empty: recorded at first use in config/checksums")
     family: Literal["dit", "sit", "repa", "sra"] | None = Field(None, description="whose layout and conventions the file follows")
     model: str | None = None
     resolution: PositiveInt | None = Field(None, description="pixels on a side")
@@ -53,6 +54,8 @@ class WeightsEntry(Strict):
         missing = [key for key in CHECKPOINT_KEYS if getattr(self, key) is None]
         if self.kind == "checkpoint" and missing:
             raise ValueError(f"a checkpoint needs {missing[0]}; fill that cell")
+        if self.source == "file" and self.page is None:
+            raise ValueError("a file needs page, where it can be fetched; fill that cell")
         return self
 
 
@@ -96,7 +99,7 @@ def check_file(entry: WeightsEntry, file: Path, root: Path) -> str:
     if entry.bytes is not None and size != entry.bytes:
         raise InputError(f"{file}: has {size} bytes, config/weights.tsv says {entry.bytes} for {entry.name}; download it again from {entry.page}")
     found = sha256_of_file(file)
-    if entry.sha256 is not None and found != entry.sha256:
+    if entry.sha256 is not None and not found.startswith(entry.sha256):
         raise InputError(
             f"{file}: its SHA-256 is {found[:12]}..., config/weights.tsv says {entry.sha256[:12]}... for {entry.name}; "
             f"download it again from {entry.page}"

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 
 from sra.spec.base import Strict
 
-Metric = Literal["fid", "sfid", "is", "precision", "recall", "label_agreement"]
+Metric = Literal["fid", "sfid", "is", "precision", "recall", "label_agreement", "kid", "fid_infinity", "fd_dinov2"]
 
 
 class ScoreOf(Strict):

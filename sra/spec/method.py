@@ -4,10 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
-from sra.spec.base import Strict
+from sra.spec.base import Share, Strict
 from sra.spec.scale import Carrier
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class FlowProcess(Strict):
@@ -276,6 +274,16 @@ class Guidance(Strict):
     channels: Literal["all", "first_three"] = "all"
 
 
+class OfficialSeeding(Strict):
+    """Random numbers in the order of the released generate.py and sample_ddp.py: one stream a process, images dealt out to the processes.
+
+    Repeats a published protocol draw for draw, on the device it was published from; which images come out then depends on both numbers.
+    """
+
+    processes: PositiveInt = Field(8, description="GPUs of the released command; as many shards are drawn")
+    batch: PositiveInt = Field(64, description="images at a time in one process, --per-proc-batch-size")
+
+
 class Sampler(Strict):
     """How samples are drawn (`config/samplers.yaml`).
 
@@ -290,6 +298,13 @@ class Sampler(Strict):
     labels: Literal["random", "balanced"] = "random"  # the papers draw classes uniformly at random
     uint8: Literal["floor", "round"] = "floor"  # SRA and REPA truncate 255 (x + 1) / 2; DiT and SiT round
     seed: int = 0
+    official_seeding: OfficialSeeding | None = None  # None: an image is a function of (seed, index), whatever the shards and batches
+
+    @model_validator(mode="after")
+    def _officially_drawn_labels_are_random(self):
+        if self.official_seeding and self.labels != "random":
+            raise ValueError("official_seeding draws random labels; leave out labels, or official_seeding")
+        return self
 
 
 class Samplers(Strict):

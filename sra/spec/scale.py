@@ -7,18 +7,25 @@ narrow models on short runs want a higher one, and the preset names one factor f
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from sra.core.errors import unknown
-from sra.spec.base import Strict
+from sra.spec.base import Share, Strict
 
 Size = Literal["S", "B", "L", "XL"]
 
-# Of the matrix products in training. tf32: fp32 with TF32 products on GPUs that have them. bf16 and fp16: autocast with fp32 weights, norms and
+# Of the matrix products. tf32: fp32 with TF32 products on GPUs that have them. bf16 and fp16: autocast with fp32 weights, norms and
 # losses, TF32 for what stays fp32 (section 4.1 and released train.py: fp16, TF32 on); fp16 scales its loss.
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+PRECISIONS = get_args(Precision)
+
+
+# Of what extraction leaves on disk; training reads both as fp32.
+StoredDtype = Literal["fp32", "fp16"]
+
+SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2"]
 
 
 class Width(Strict):
@@ -76,10 +83,19 @@ class Preset(Strict):
     precision: Precision = "fp32"
     samples: dict[PositiveInt, PositiveInt] = Field(description="images drawn where the paper draws so many")
     evaluations: dict[PositiveInt, PositiveInt] = Field({}, description="network evaluations where the paper uses so many")
-    reference_images: PositiveInt = Field(description="real images behind precision and recall")
+    reference: str | None = Field(None, description="reference of weights.tsv; None makes one of the train split")
+    reference_images: PositiveInt = Field(description="real images behind precision and recall, where the reference is made here")
+    secondary: list[SecondaryMetric] = Field([], description="scored beside the five; no table of the paper has them")
+    duplicates: Share = Field(0.0, description="largest share of byte-equal or blank images that a sample set may hold")
     shard_samples: PositiveInt = 50_000
     sampling_batch: PositiveInt = 64
-    latent_shards: PositiveInt = 1
+    sampling_precision: Precision = "fp32"
+    data_shards: PositiveInt = Field(1, description="jobs that share the extraction of latents, features or pixels")
+    latents_dtype: StoredDtype = "fp32"
+    features_dtype: StoredDtype = "fp32"
+    encoder_features: Literal["cached", "online"] = Field(
+        "cached", description="cached: every image's tokens on disk (0.2 MB an image and token grid of 16); online: computed in each step"
+    )
     needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
 
 

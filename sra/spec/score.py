@@ -1,4 +1,4 @@
-"""`ScoreRecord`: one score file, everything a number needs beside it. Scoring writes it, tables read it. No torch."""
+"""Score files: everything a number needs beside it. Scoring writes them, tables read `ScoreRecord`. No torch."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt
 
 from sra.core.files import read_json
-from sra.spec.base import Strict
+from sra.spec.base import Share, Strict
 from sra.spec.display import Metric
 from sra.spec.load import checked
-from sra.spec.method import Share
+from sra.spec.scale import Precision, SecondaryMetric
 
 Sha256 = str
 
@@ -30,6 +30,7 @@ class SampleFacts(BaseModel):
     label_policy: Literal["random", "balanced"]
     seed: int
     fingerprint: Sha256 = Field(description="of the RunSpec")
+    precision: Precision = Field(description="of the products while they were drawn")
     device: str = Field(description="where the samples were drawn")
 
 
@@ -41,13 +42,28 @@ class ScoredExtractor(Strict):
 
 class ScoredReference(Strict):
     sha256: Sha256
-    images: PositiveInt = Field(description="real images behind precision and recall")
+    images: NonNegativeInt = Field(description="real images behind precision and recall; 0 when the file has none")
     statistics_count: PositiveInt | None = Field(description="real images behind FID and sFID; None when the file does not say")
+    features_sha256: Sha256 | None = Field(None, description="of the file of features, when they were not computed for this score")
+
+
+class ScoredLabels(Strict):
+    """policy: as claimed, None when nothing was. per_class: samples of each class from 0, None when the samples have no labels."""
+
+    policy: Literal["random", "balanced"] | None
+    per_class: list[NonNegativeInt] | None
 
 
 class ScoredSamples(Strict):
-    sha256: Sha256
+    sha256: Sha256 = Field(description="of the npz, or of the names and contents of a folder's images")
+    name: str | None = Field(None, description="of the file or folder, without its path; None for a set made here, which has a receipt")
+    count: PositiveInt | None = None
     duplicates: NonNegativeInt
+    blank: NonNegativeInt = 0
+    copied: NonNegativeInt | None = Field(None, description="samples equal to real images; None when the reference has none")
+    max_duplicates: Share | None = Field(None, description="the share of duplicates and blanks that was declared")
+    labels: ScoredLabels | None = None
+    uint8: Literal["floor", "round"] | None = Field(None, description="how the sampler made bytes, as claimed")
 
 
 class ScoredWeights(Strict):
@@ -60,27 +76,114 @@ class ScoreSettings(Strict):
     is_chunk: PositiveInt
     dtype: Literal["float32"]
     tf32: Literal[False]
+    eps_fallback: Literal[False] = Field(False, description="whether 1e-6 was added to the covariances' diagonals, as the ADM suite may do")
+    skipped: list[Literal["sfid", "precision_recall"]] = []
     batch: PositiveInt
     device: str = Field(description="where the features were computed")
 
 
-class ScoreRecord(Strict, SampleFacts):
-    """The facts of the sample pack, the metrics, and what measured them. `metrics` leaves out what is not defined for the extractor."""
+class Measurement(Strict):
+    """The metrics and what measured them. `metrics` leaves out what is not defined for the extractor or was skipped.
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    names: of the metrics, with the number of samples.  about: what a metric depends on beside them (of FID and sFID: how much of it is
+    negative eigenvalues set to zero, which is rounding).
+    """
 
-    format: Literal[1] = Field(1, alias="schema")
     metrics: dict[Metric, float]
+    names: dict[Metric, str] = {}
+    about: dict[Metric, dict[str, JsonValue]] = {}
     extractor: ScoredExtractor
     reference: ScoredReference
     samples: ScoredSamples
-    weights: ScoredWeights
     settings: ScoreSettings
     versions: dict[str, str]
     warnings: list[str]
 
+
+class ScoreRecord(Measurement, SampleFacts):
+    """The facts of a sample pack made here, and its measurement."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    format: Literal[1] = Field(1, alias="schema")
+    weights: ScoredWeights
+
     def as_json(self) -> dict[str, JsonValue]:
         return self.model_dump(mode="json", by_alias=True)
+
+
+class ForeignScore(Measurement):
+    """The measurement of samples that came without a receipt."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: Literal[1] = Field(1, alias="schema")
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Spread(Strict):
+    """One metric over several sample sets. sd: with n - 1."""
+
+    name: str
+    mean: float
+    sd: float
+
+
+class SeedScores(Strict):
+    """Several sample sets of one model, drawn with several seeds: each score, and the spread between them (never of a bootstrap)."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: Literal[1] = Field(1, alias="schema")
+    sets: list[ScoreRecord | ForeignScore] = Field(min_length=2)
+    spread: dict[Metric, Spread]
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class ScoreOptions(Strict):
+    """What `sra score` was asked for. Options that are None are taken from the samples' receipt where they have one.
+
+    allow_count: score whatever number there is, under a name that says it.  encoder: of fd_dinov2, a timm name or a folder.
+    """
+
+    extractor: Path | None = None
+    extractor_name: str | None = Field(None, description="row of config/weights.tsv that the extractor's file must match")
+    reference_name: str | None = Field(None, description="row of config/weights.tsv that the reference must match")
+    reference_features: Path | None = None
+    count: PositiveInt | None = None
+    allow_count: bool = False
+    allow_jpeg: bool = False
+    labels: Literal["random", "balanced"] | None = None
+    uint8: Literal["floor", "round"] | None = None
+    max_duplicates: Share = 0.0
+    skip: tuple[Literal["sfid", "precision_recall"], ...] = ()
+    precision_recall: Literal["fp32", "adm_fp16"] = "fp32"
+    secondary: tuple[SecondaryMetric, ...] = ()
+    encoder: str = "vit_large_patch14_dinov2.lvd142m"
+    batch: PositiveInt = 256
+    device: str = "cpu"
+
+
+METRIC_TITLES: dict[Metric, str] = {
+    "fid": "FID",
+    "sfid": "sFID",
+    "is": "IS",
+    "precision": "Precision",
+    "recall": "Recall",
+    "label_agreement": "LabelAgreement",
+    "kid": "KID",
+    "fid_infinity": "FID-infinity",
+    "fd_dinov2": "FD-DINOv2",
+}
+
+
+def metric_name(metric: Metric, count: int) -> str:
+    """A metric's name with its number of samples, without which the value means little: `FID@50000`."""
+    return f"{METRIC_TITLES[metric]}@{count}"
 
 
 def read_score(path: Path) -> ScoreRecord:

@@ -7,6 +7,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 import torch
@@ -15,12 +16,14 @@ from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import receipt_path
 from sra.data.store import ArrayStore
+from sra.encoders.vision import EncoderSize, size_of
 from sra.models.blocks import Block
 from sra.models.initial import initial_weights
-from sra.plan.cost import block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
+from sra.plan.cost import FP32, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
 from sra.spec.machine import Machine
+from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry
 from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
@@ -51,8 +54,11 @@ class Speed:
     source: str
 
 
-def describe_training(config: Path, root: Path, machine: Machine = Machine(), latents: Path | None = None) -> None:
-    """Print it. `root` holds config and results; `latents` gives the exact number of images, else the data set's in config/datasets.tsv."""
+def describe_training(config: Path, root: Path, machine: Machine = Machine(), latents: Path | None = None, encoder: str | None = None) -> None:
+    """Print it. `root` holds config and results; `latents` gives the exact number of images, else the data set's in config/datasets.tsv.
+
+    encoder: the one that makes REPA's targets in each step, where they are not stored.
+    """
     run = read_run(config)
     if run.weights:
         raise InputError(f"run {run.run}: starts from {run.weights.file} and is not trained; use sra import-weights")
@@ -60,14 +66,16 @@ def describe_training(config: Path, root: Path, machine: Machine = Machine(), la
     check_processes(run, machine.processes, device)
     machine = machine.model_copy(update={"device": device.type})
     registry = Registry(root, run.preset)
-    encoder_width, assumed = _encoder_width(run, root)
+    online = size_of(encoder, isqrt(run.model.tokens)) if encoder and run.encoder else None
+    encoder_width, assumed = (online.width, []) if online else _encoder_width(run, root)
     points, why_not = _points(registry, run)
-    step_flops = run.training.batch * training_flops(run, encoder_width, machine.activation_checkpointing).total
+    flops = training_flops(run, encoder_width, machine.activation_checkpointing).total + _encoder_flops(run, online)
+    step_flops = run.training.batch * flops
     sections = [
         _heading(run, machine, device, _images(registry, run, latents)),
         _parameters(run, encoder_width),
-        _flops(run, machine, encoder_width),
-        _memory(run, machine, device, encoder_width),
+        _flops(run, machine, encoder_width, online),
+        _memory(run, machine, device, encoder_width, online),
     ]
     # After the memory, which a measurement would add to.
     speed = speed_of_finished(root, run, machine, points, step_flops) or speed_of_one_block(run, machine, device)
@@ -105,20 +113,27 @@ def _parameters(run: RunSpec, encoder_width: int | None) -> str:
     return _table("parameters", ("", ""), rows)
 
 
-def _flops(run: RunSpec, machine: Machine, encoder_width: int | None) -> str:
-    flops = training_flops(run, encoder_width, machine.activation_checkpointing)
+def _encoder_flops(run: RunSpec, online: EncoderSize | None) -> int:
+    """Of one image; none where nothing reads the targets."""
+    return online.flops if online and any(part.weight for part in run.alignment.parts if isinstance(part, RepaOptions)) else 0
+
+
+def _flops(run: RunSpec, machine: Machine, encoder_width: int | None, online: EncoderSize | None) -> str:
+    flops, encoder = training_flops(run, encoder_width, machine.activation_checkpointing), _encoder_flops(run, online)
+    surcharge = flops.surcharge + encoder / (flops.student + flops.recomputed)
     parts = [
         ("student", flops.student, "forward and backward"),
         ("teacher", flops.teacher, "forward to its block, no backward"),
         ("heads", flops.heads, "forward and backward"),
+        ("encoder", encoder, "forward, frozen"),
         ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
-        ("total", flops.total, f"alignment adds {100 * flops.surcharge:.1f} %" if run.alignment.parts else ""),
+        ("total", flops.total + encoder, f"alignment adds {100 * surcharge:.1f} %" if run.alignment.parts else ""),
     ]
     rows = [(name, _decimal(count), _decimal(count * run.training.batch), note) for name, count, note in parts if count]
     return _table("FLOPs", ("an image", "a step", ""), rows)
 
 
-def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None) -> str:
+def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None, online: EncoderSize | None) -> str:
     """Beside what the device has now. On a GPU the estimate is of one process, which has the GPU to itself."""
     memory = training_memory(run, machine, encoder_width)
     here = machine.processes if device.type == "cpu" else 1
@@ -127,6 +142,7 @@ def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width:
         ("gradients", memory.gradients, ""),
         ("moments", memory.moments, ""),
         ("teacher", memory.teacher, ""),
+        ("encoder", FP32 * online.parameters if online else 0, "frozen"),
         ("copies", memory.copies, f"weights in {run.training.precision}"),
         ("activations", memory.activations, f"of {_several(images_at_once(run, machine), 'image')}"),
         ("program", _resident() if device.type == "cpu" else 0, "Python and torch"),

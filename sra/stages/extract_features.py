@@ -1,42 +1,76 @@
-"""Stage: every training image through a vision encoder once. Nothing augments the images, so REPA's targets are constants."""
+"""Stage: every training image through a vision encoder once. Nothing augments the images, so REPA's targets are constants.
+
+Tokens are computed in float32 and stored in `dtype`. The released training computes them anew at each step, under fp16 autocast.
+"""
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt, recorded_sha256
 from sra.data.images import ImageSplit
-from sra.data.store import shard_path, shard_rows, write_manifest, write_shard
-from sra.encoders.vision import WEIGHTS, VisionEncoder
+from sra.data.store import shard_rows, write_manifest, write_shard
+from sra.encoders.vision import VisionEncoder, encoder_files, encoder_hashes
+from sra.spec.scale import StoredDtype
 
 BATCH = 64  # fixed: it is part of what the bytes depend on
-ROWS_IN_A_SHARD = 50_000  # 20 GB of DINOv2-B tokens
+STORED = {"fp32": np.float32, "fp16": np.float16}
 
 
-def extract_features(index: Path, encoder: str, output: Path, grid: int | None = None, device: str = "cpu") -> None:
-    """Write the store whose manifest is `output`: patch tokens (N, tokens, width) of the train split.
+def extract_features(
+    index: Path,
+    encoder: str,
+    number: int,
+    of: int,
+    output: Path,
+    grid: int | None = None,
+    dtype: StoredDtype = "fp32",
+    workers: int = 1,
+    device: str = "cpu",
+) -> None:
+    """Write shard `number` (from 0) of `of`: patch tokens (rows, tokens, width) of its part of the train split.
 
-    encoder: folder of a saved model, or a name of timm's hub.  grid: tokens on a side, those of the diffusion model (16 at 256 pixels);
-    None keeps the encoder's own.
+    encoder: folder or file of a saved model, or a name of timm's or the hub's.  grid: tokens on a side, those of the diffusion model (16
+    at 256 pixels); None keeps the encoder's own.
     """
     read_receipt(index, "index")
     images = ImageSplit(index, "train")
+    rows = shard_rows(len(images), number, of)
     network = VisionEncoder.load(encoder, grid, device)
-    inputs = {"index": Path(index)}
-    if Path(encoder).is_dir():
-        inputs |= {"encoder": Path(encoder) / WEIGHTS, "encoder_config": Path(encoder) / "config.json"}
-    sha256 = recorded_sha256(inputs["encoder"]) if "encoder" in inputs else network.sha256()
-    of = -(-len(images) // ROWS_IN_A_SHARD)
-    shards = [shard_path(Path(output).parent, "features", number, of) for number in range(of)]
-    with Progress("features", len(images), "images") as progress:
+    with Progress(f"features {number + 1} of {of}", len(rows), "images") as progress:
 
-        def blocks(rows: range):
-            for batch in images.batches(rows, BATCH):
-                yield network.tokens(torch.from_numpy(batch)).cpu().numpy()
+        def blocks():
+            for batch in images.batches(rows, BATCH, workers=workers):
+                yield _stored(network.tokens(torch.from_numpy(batch)).cpu().numpy(), dtype, encoder)
                 progress.advance(len(batch))
 
-        for number, shard in enumerate(shards):
-            rows = shard_rows(len(images), number, of)
-            write_shard(shard, "features", rows, blocks(rows), inputs, encoder_sha256=sha256)
-    write_manifest(output, "features", shards, images.labels, inputs, encoder=str(encoder), encoder_sha256=sha256)
+        made_from = {"index": Path(index)}
+        hashes = encoder_hashes(encoder, network)
+        write_shard(output, "features", rows, blocks(), made_from, dtype=STORED[dtype], hashes=hashes, encoder=str(encoder))
+
+
+def finish_features(shards: list[Path], index: Path, encoder: str, output: Path) -> None:
+    """Join the shards into the store whose manifest is `output`, after checking that this index and this encoder made them."""
+    expected = {"index": Path(index), **encoder_files(encoder)}
+    for shard in shards:
+        receipt = read_receipt(shard, "features")
+        for role, path in expected.items():
+            if receipt["made_from"].get(role) != recorded_sha256(path):
+                raise InputError(f"{shard}: was made from another {role} than {path}; delete it and run again")
+        if receipt["facts"]["encoder"] != str(encoder):
+            raise InputError(f"{shard}: was made by encoder {receipt['facts']['encoder']}, not {encoder}; delete it and run again")
+    # A hub's encoder has no file here; the shards say its hash, and must all say the same.
+    hashes = {role: sha256 for role, sha256 in receipt["made_from"].items() if role != "index"}
+    labels = ImageSplit(index, "train").labels
+    write_manifest(output, "features", shards, labels, {"index": Path(index)}, hashes=hashes, encoder=str(encoder), encoder_sha256=hashes["encoder"])
+
+
+def _stored(tokens: np.ndarray, dtype: StoredDtype, encoder: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = tokens.astype(STORED[dtype])
+    if not np.isfinite(stored).all() and np.isfinite(tokens).all():
+        raise InputError(f"encoder {encoder}: its tokens reach {np.abs(tokens).max():.3g}, which {dtype} cannot hold; give --dtype fp32")
+    return stored

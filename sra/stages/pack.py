@@ -1,5 +1,6 @@
 """Join the shards of a sample set in index order: one uncompressed npz that the ADM evaluator reads as it is. Needs no torch."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from sra.core.npz import Blocks, read_npz, write_npz
 from sra.core.receipts import verify_contents, write_receipt
 
 KIND = "samples"
-SAME_IN_ALL = ("run", "fingerprint", "step", "preset", "sampler", "count", "shards", "vae_scaling_factor", "device")
+BLOCK = 256  # images in memory at a time
+SAME_IN_ALL = ("run", "fingerprint", "step", "preset", "sampler", "count", "shards", "vae_scaling_factor", "precision", "device")
 
 
 def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: str, paper_count: int, output: Path) -> None:
@@ -17,24 +19,29 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
     receipts = [verify_contents(shard, "sample shard") for shard in shards]
     ordered = sorted(zip(shards, receipts, strict=True), key=lambda pair: pair[1]["facts"]["first"])
     first = ordered[0][1]
-    next_index = 0
     for path, receipt in ordered:
         differs = [name for name in SAME_IN_ALL if receipt["facts"][name] != first["facts"][name]]
         if differs or receipt["made_from"] != first["made_from"]:
             raise InputError(f"{path}: differs from {ordered[0][0].name} in {(differs or ['weights'])[0]}; delete the shards and sample again")
-        if receipt["facts"]["first"] != next_index:
-            raise InputError(f"{path}: starts at image {receipt['facts']['first']}, expected {next_index}; give every shard once")
-        next_index += receipt["facts"]["rows"]
-    if next_index != count or first["facts"]["count"] != count:
-        raise InputError(f"{output}: the shards hold {next_index} images, expected {count}; too few samples cannot be scored")
+    if first["facts"]["count"] != count:
+        raise InputError(
+            f"{ordered[0][0]}: belongs to a set of {first['facts']['count']} images, expected {count}; delete the shards and sample again"
+        )
+    shard_of, row_of = _places(ordered, count)
     members = [read_npz(path) for path, _ in ordered]
     shape = (count, *members[0]["arr_0"].shape[1:])
+
+    def gathered(name: str) -> Iterator[np.ndarray]:
+        for start in range(0, count, BLOCK):
+            shards, rows = shard_of[start : start + BLOCK], row_of[start : start + BLOCK]
+            block = np.empty((len(rows), *members[0][name].shape[1:]), members[0][name].dtype)
+            for number in np.unique(shards):
+                block[shards == number] = members[number][name][rows[shards == number]]
+            yield block
+
     write_npz(
         output,
-        {
-            "arr_0": Blocks(shape, np.dtype(np.uint8), (member["arr_0"] for member in members)),
-            "labels": np.concatenate([member["labels"] for member in members]),
-        },
+        {"arr_0": Blocks(shape, np.dtype(np.uint8), gathered("arr_0")), "labels": Blocks((count,), np.dtype(np.int64), gathered("labels"))},
     )
     facts = {name: first["facts"][name] for name in SAME_IN_ALL if name != "shards"}
     write_receipt(
@@ -48,3 +55,18 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
         label_policy=facts["sampler"]["labels"],
         seed=facts["sampler"]["seed"],
     )
+
+
+def _places(ordered: list[tuple[Path, dict]], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each image of the set lies, (count,) each: the number of its shard, and its row there."""
+    shard_of, row_of = np.full(count, -1), np.empty(count, dtype=np.int64)
+    for number, (path, receipt) in enumerate(ordered):
+        rows = receipt["facts"]["rows"]
+        first, stride = receipt["facts"]["first"], receipt["facts"]["stride"]
+        indices = first + stride * np.arange(rows)
+        if (indices >= count).any() or (shard_of[indices] >= 0).any():
+            raise InputError(f"{path}: holds images that another shard holds or the set of {count} does not have; give every shard once")
+        shard_of[indices], row_of[indices] = number, np.arange(rows)
+    if (shard_of < 0).any():
+        raise InputError(f"{ordered[0][0]}: no shard holds image {(shard_of < 0).argmax()} of {count}; give every shard once")
+    return shard_of, row_of

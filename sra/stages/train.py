@@ -1,6 +1,7 @@
 """Train one run to a step, from its start, a previous state, or whatever an interruption left behind."""
 
 import shutil
+from math import isqrt
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from sra.core.errors import InputError, StageError
 from sra.core.files import write_text
 from sra.data.store import ArrayStore
+from sra.encoders.vision import VisionEncoder, encoder_hashes, find_encoder
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
@@ -16,6 +18,7 @@ from sra.training.distributed import World, launched, lost_another, run_in_proce
 from sra.training.loop import Trainer
 from sra.training.precision import set_float32_products
 from sra.training.rolling import RollingStates, curve_lines
+from sra.training.targets import OnlineTargets
 
 
 def train(
@@ -28,24 +31,34 @@ def train(
     previous: Path | None = None,
     rolling_minutes: float = 10.0,
     machine: Machine = Machine(),
+    pixels: Path | None = None,
+    encoder: str | None = None,
 ) -> None:
-    """Train to step `until` and write the state and the curve. The same command after an interruption continues."""
+    """Train to step `until` and write the state and the curve. The same command after an interruption continues.
+
+    For REPA alone: features, a store of encoder tokens; or pixels, a store of images, and the encoder that makes their tokens in each step.
+    """
     spec = read_run(config)
     if spec.weights:
         raise InputError(f"run {spec.run}: starts from {spec.weights.file} and is not trained; use sra import-weights")
+    _refuse_half_given(spec, features, pixels, encoder)
     stores = ArrayStore.open(latents, "latents"), ArrayStore.open(features, "features") if features else None
+    images = ArrayStore.open(pixels, "pixels") if pixels else None
     # Refused once, by the process that the user started.
-    check_inputs(spec, *stores)
+    check_inputs(spec, *stores, images)
     device = choose_device(machine.device)
     if machine.processes > 1 and not launched():
         check_processes(spec, machine.processes, device)
+        if encoder:
+            find_encoder(encoder)
         run_in_processes(machine.processes)
     set_float32_products(spec.training.precision)
     world = World.join()
     try:
         check_share(spec, world.size)
         machine = machine.model_copy(update={"device": device.type, "processes": world.size})
-        trainer = Trainer(spec, *stores, device, machine, world)
+        online = online_targets(images, encoder, spec, device) if images else None
+        trainer = Trainer(spec, *stores, device, machine, world, online)
         if previous:
             trainer.state.restore(previous)
         if trainer.state.step >= until:
@@ -57,6 +70,21 @@ def train(
         raise StageError(f"process {world.rank} of {world.size}: another process of this training ended, and its message says why") from None
     finally:
         world.leave()
+
+
+def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device: torch.device) -> OnlineTargets:
+    """Of the images by an encoder that gives as many tokens as the run's model has."""
+    encoder = VisionEncoder.load(source, isqrt(spec.model.tokens), device)
+    return OnlineTargets(pixels, encoder.tokens, encoder.width, encoder_hashes(source, encoder))
+
+
+def _refuse_half_given(spec: RunSpec, features: Path | None, pixels: Path | None, encoder: str | None) -> None:
+    if (pixels is None) != (encoder is None):
+        raise InputError("sra train: --pixels and --encoder go together; give both, or --features")
+    if pixels and features:
+        raise InputError("sra train: --features and --pixels are two ways to the same targets; give one")
+    if pixels and not spec.encoder:
+        raise InputError(f"run {spec.run}: aligns with no encoder; leave out --pixels and --encoder")
 
 
 def check_share(spec: RunSpec, processes: int) -> None:

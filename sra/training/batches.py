@@ -20,27 +20,46 @@ from sra.training.draws import draw_step
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """What a step trains on. draw: (B,) uniform in [0, 1) for the alignments.  targets: (B, N, E) encoder tokens, or None."""
+    """What a step trains on. draw: (B,) uniform in [0, 1) for the alignments.
+
+    targets: (B, N, E) encoder tokens, or None.  images: (B, S, S, 3) uint8 that targets are still to be made from, or None.
+    """
 
     noisy: NoisyBatch
     draw: Tensor
     targets: Tensor | None
+    images: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.draw)
 
     def part(self, rows: slice) -> "TrainingBatch":
-        return TrainingBatch(self.noisy.part(rows), self.draw[rows], None if self.targets is None else self.targets[rows])
+        targets, images = (None if tensor is None else tensor[rows] for tensor in (self.targets, self.images))
+        return TrainingBatch(self.noisy.part(rows), self.draw[rows], targets, images)
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "TrainingBatch":
-        return TrainingBatch(self.noisy.moved(move), move(self.draw), None if self.targets is None else move(self.targets))
+        targets, images = (None if tensor is None else move(tensor) for tensor in (self.targets, self.images))
+        return TrainingBatch(self.noisy.moved(move), move(self.draw), targets, images)
 
 
 class Batches:
-    """Batches by step on the CPU. latents: store of posterior moments; features: store of encoder tokens, for REPA alone."""
+    """Batches by step on the CPU. latents: store of posterior moments; for REPA alone, features: store of encoder tokens, or pixels: of images.
 
-    def __init__(self, spec: RunSpec, latents: ArrayStore, features: ArrayStore | None, process: Process, world: World):
-        self.spec, self.latents, self.features, self.process = spec, latents, features, process
+    reads_targets: whether a step (from 0) reads targets; what it does not read is not fetched either.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        latents: ArrayStore,
+        features: ArrayStore | None,
+        process: Process,
+        world: World,
+        pixels: ArrayStore | None = None,
+        reads_targets: Callable[[int], bool] = lambda step: True,
+    ):
+        self.spec, self.latents, self.process = spec, latents, process
+        self.features, self.pixels, self.reads_targets = features, pixels, reads_targets
         share = spec.training.batch // world.size  # the stage refuses what does not divide
         self.share = slice(world.rank * share, (world.rank + 1) * share)
 
@@ -60,12 +79,12 @@ class Batches:
             labels=torch.where(draws.dropout < training.label_dropout, self.spec.model.classes, labels),
             process=self.process,
         )
-        targets = torch.from_numpy(self.features.rows(rows)) if self.features else None
-        return TrainingBatch(noisy, draws.interval, targets)
+        stores = (self.features, self.pixels) if self.reads_targets(step) else (None, None)
+        return TrainingBatch(noisy, draws.interval, *(torch.from_numpy(store.rows(rows)) if store else None for store in stores))
 
 
-def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None) -> None:
-    """Raises InputError when the stores are not those that the run needs."""
+def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None, pixels: ArrayStore | None = None) -> None:
+    """Raises InputError when the stores are not those that the run needs. features, pixels: one of them where the run has an encoder."""
     latent = spec.model.latent
     expected = (2 * latent.channels, latent.size, latent.size)
     if latents.row_shape != expected:
@@ -74,13 +93,25 @@ def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None
         )
     if len(latents.labels) and int(latents.labels.max()) >= spec.model.classes:
         raise InputError(f"{latents.manifest}: holds class {int(latents.labels.max())}, the model has {spec.model.classes}")
-    if spec.encoder and features is None:
-        raise InputError(f"run {spec.run}: needs the features of encoder {spec.encoder}; give --features STORE.json")
+    if spec.encoder and features is None and pixels is None:
+        raise InputError(
+            f"run {spec.run}: needs the features of encoder {spec.encoder}; give --features STORE.json, or --pixels STORE.json and --encoder"
+        )
     if features and (len(features) != len(latents) or features.row_shape[0] != spec.model.tokens):
         raise InputError(
             f"{features.manifest}: {len(features)} images of {features.row_shape[0]} tokens, run {spec.run} "
             f"needs {len(latents)} of {spec.model.tokens}; extract features of the same images"
         )
+    side = spec.image_size
+    if pixels and (len(pixels) != len(latents) or pixels.row_shape != (side, side, 3)):
+        raise InputError(
+            f"{pixels.manifest}: {len(pixels)} images of shape {pixels.row_shape}, run {spec.run} needs {len(latents)} of {(side, side, 3)}; "
+            f"pack the images of the same index"
+        )
+    for store in filter(None, (features, pixels)):
+        mine, theirs = (part.facts.get("made_from", {}).get("index") for part in (store, latents))
+        if mine and theirs and mine != theirs:
+            raise InputError(f"{store.manifest}: was made from another index of images than {latents.manifest}; extract both from one index")
 
 
 class Prefetched:

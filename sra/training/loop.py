@@ -1,6 +1,7 @@
 """The training loop: one step is a function of (run, state, step number), for every family and method."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -21,13 +22,14 @@ from sra.training.objective import Objective
 from sra.training.precision import autocast, clip_gradients
 from sra.training.rolling import RollingStates
 from sra.training.state import TrainingState
+from sra.training.targets import OnlineTargets
 
 STEPS_BETWEEN_ENTRIES = 10
 NEVER = 2**62
 
 
 class Trainer:
-    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone."""
+    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone, or online instead."""
 
     def __init__(
         self,
@@ -37,21 +39,23 @@ class Trainer:
         device: torch.device,
         machine: Machine = Machine(),
         world: World = World(),
+        online: OnlineTargets | None = None,
     ):
-        check_inputs(spec, latents, features)
-        self.spec, self.device, self.machine, self.world = spec, device, machine, world
+        check_inputs(spec, latents, features, online.pixels if online else None)
+        self.spec, self.device, self.machine, self.world, self.online = spec, device, machine, world, online
         process = build_process(spec.process)
         model = self._built(spec)
         teacher = self._built(spec).requires_grad_(False).eval()
-        alignments = build_alignments(spec, features.row_shape[-1] if features else None, spec.training.seed).to(device)
+        encoder_width = online.width if online else features.row_shape[-1] if features else None
+        alignments = build_alignments(spec, encoder_width, spec.training.seed).to(device)
         # Moved before the state is built: the optimiser's moments are made where the weights are.
-        stores = {"latents": latents} | ({"features": features} if features else {})
-        data = {role: store.sha256 for role, store in stores.items()}
+        stores = {"latents": latents} | ({"features": features} if features else {}) | ({"pixels": online.pixels} if online else {})
+        data = {role: store.sha256 for role, store in stores.items()} | (online.hashes if online else {})
         self.state = TrainingState(spec, data, model, alignments, teacher)
         self._average = list(teacher.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]
 
-        batches = Batches(spec, latents, features, process, world)
+        batches = Batches(spec, latents, features, process, world, online.pixels if online else None, self._reads_targets)
         self.batches = Prefetched(batches, pin=True) if device.type == "cuda" else batches
         self.objective = Objective(process, model, alignments)
         if world.size > 1:
@@ -124,7 +128,7 @@ class Trainer:
         starts = range(0, len(batch), size)
         sums: dict[str, Tensor] = {}
         for start in starts:
-            part = batch.part(slice(start, start + size))
+            part = self._with_targets(batch.part(slice(start, start + size)))
             share = len(part) / len(batch)
             with self._collecting(last=start == starts[-1]):
                 with autocast(self.spec.training.precision, self.device):
@@ -134,6 +138,17 @@ class Trainer:
             for name, value in {**losses, "total": total.detach()}.items():
                 sums[name] = sums.get(name, 0.0) + value * share
         return sums
+
+    def _reads_targets(self, step: int) -> bool:
+        """Whether an alignment that compares with an encoder weighs anything at a step."""
+        return any(alignment.reads_targets and alignment.weight(step) for alignment in self.state.alignments.values())
+
+    def _with_targets(self, part: TrainingBatch) -> TrainingBatch:
+        """The same with the targets that its images give. The encoder runs under the run's autocast, as in REPA's train.py."""
+        if part.images is None:
+            return part
+        products = autocast(self.spec.training.precision, self.device)
+        return replace(part, images=None, targets=self.online.tokens(part.images, products))
 
     def _collecting(self, last: bool) -> AbstractContextManager:
         """Processes exchange gradients once a step, with its last part."""

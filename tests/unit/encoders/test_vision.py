@@ -7,7 +7,8 @@ from timm.models import save_for_hf
 from torch.nn import functional as F
 
 from sra.core.errors import InputError
-from sra.encoders.vision import WEIGHTS, EncoderTraining, VisionEncoder, accuracy, train_encoder
+from sra.encoders.vision import WEIGHTS, VisionEncoder
+from sra.encoders.vision_training import EncoderTraining, accuracy, train_encoder
 
 MEAN, STD = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
 
@@ -70,7 +71,7 @@ def test_nothing_in_it_trains(folder, images):
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
-    with pytest.raises(InputError, match=r"no such folder; fetch config\.json and model\.safetensors of a timm model"):
+    with pytest.raises(InputError, match=r"no such folder or file; fetch config\.json and model\.safetensors of a timm model"):
         VisionEncoder.load(tmp_path / "none")
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     torch.save({}, tmp_path / "pytorch_model.bin")

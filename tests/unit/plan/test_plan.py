@@ -1,6 +1,7 @@
 """The plan: which scores a table needs, where training stops on the way, and what each rule is told."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,10 +85,17 @@ def test_rules_are_told_what_the_preset_says():
     run = SimpleNamespace(preset="digits", run="sit_xl2_repa_dinov2b", point="m400k", milestone="m400k", sampler="sde250", paper_count="50000")
     assert plan.step(run) == DIGITS.preset.milestones["m400k"]
     assert plan.previous_state(run) == []
-    assert plan.features_of(run) == ["results/shared/digits/features/digits_vit/store.json"]
-    assert plan.features_of(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
+    assert plan.targets_of(run) == {"features": "results/shared/digits/features/digits_vit/store.json", "pixels": [], "encoder": []}
+    assert plan.target_options(run) == ["--features", "results/shared/digits/features/digits_vit/store.json"]
+    assert plan.target_options(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
     assert plan.sample_count(run) == DIGITS.preset.samples[50000]
-    assert plan.vae_source(run) == "results/shared/digits/vae/digits_vae"
+    assert plan.model("vae")(run) == "results/shared/digits/vae/digits_vae"
+    assert plan.fetched("vae")(run) == ["results/shared/digits/vae/digits_vae/diffusion_pytorch_model.safetensors"]
+    assert plan.held_for_scores(run) == []
+    assert plan.reference_of(run) == "results/shared/digits/reference/digits_cnn/train_1437.npz"
+    assert plan.reference_features_of(run) == "results/shared/digits/reference/digits_cnn/train_1437.features.npz"
+    named = SimpleNamespace(dataset="digits", extractor="digits_cnn", reference="train_1437")
+    assert plan.reference_of(named) == plan.reference_of(run)
 
 
 def test_a_released_checkpoint_is_found_in_the_users_folder(tmp_path):
@@ -142,8 +150,10 @@ def test_a_training_job_takes_one_gpu_a_process():
 def test_models_that_the_user_fetches_are_no_inputs():
     plan = Plan(ROOT, {"preset": "paper"})
     run = SimpleNamespace(preset="paper")
-    assert plan.vae_weights(run) == []
-    assert plan.vae_source(run) == "stabilityai/sd-vae-ft-ema"
+    assert plan.fetched("vae")(run) == plan.fetched("extractor")(run) == plan.reference_input(run) == []
+    assert plan.model("vae")(run) == "stabilityai/sd-vae-ft-ema"
+    assert plan.reference_of(run) == "downloads/VIRTUAL_imagenet256_labeled.npz"
+    assert plan.held_for_scores(run) == ["--extractor-name", "inception_2015", "--reference-name", "adm_imagenet256"]
     assert plan.source_images(SimpleNamespace(dataset="imagenet256")) == []
     assert Plan(ROOT, {"preset": "paper", "paths": {"imagenet": "/data/train.zip"}}).source_images(SimpleNamespace(dataset="imagenet256")) == [
         "/data/train.zip"
@@ -184,3 +194,36 @@ def test_a_subset_of_imagenet_has_its_own_number_of_images():
     assert whole.expected_images(imagenet) == "--expected-images 1281167 --expected-classes 1000"
     assert subset.expected_images(imagenet) == "--expected-images 5000"
     assert subset.expected_images(digits) == "--expected-images 1797 --expected-classes 10"
+
+
+def test_what_the_user_fetched_is_used_and_waited_for(tmp_path):
+    plan, run = Plan(ROOT, {"preset": "paper", "paths": {"downloads": str(tmp_path)}}), SimpleNamespace(preset="paper")
+    (tmp_path / "sd-vae-ft-ema").mkdir()
+    (tmp_path / "weights-inception-2015-12-05-6726825d.pth").touch()
+    (tmp_path / "vit_small_patch16_224.dino").mkdir()
+    assert plan.model("vae")(run) == str(tmp_path / "sd-vae-ft-ema")
+    assert plan.fetched("vae")(run) == [str(tmp_path / "sd-vae-ft-ema" / "diffusion_pytorch_model.safetensors")]
+    assert plan.fetched("extractor")(run) == [str(tmp_path / "weights-inception-2015-12-05-6726825d.pth")]
+    by_name = SimpleNamespace(dataset="imagenet256", encoder="timm/vit_small_patch16_224.dino")
+    assert plan.model("encoder")(by_name) == str(tmp_path / "vit_small_patch16_224.dino")
+    assert plan.model("encoder")(SimpleNamespace(dataset="imagenet256", encoder="timm/resnet50")) == "timm/resnet50"
+
+
+def test_encoders_run_beside_the_training_where_the_preset_says_so():
+    plan = Plan(ROOT, {"preset": "paper"})
+    run = SimpleNamespace(preset="paper", run="sit_xl2_repa_dinov2b")
+    assert plan.targets_of(run) == {"features": [], "pixels": "results/shared/imagenet256/pixels/store.json", "encoder": []}
+    assert plan.target_options(run) == [
+        "--pixels", "results/shared/imagenet256/pixels/store.json", "--encoder", "timm/vit_base_patch14_dinov2.lvd142m"
+    ]  # fmt: skip
+
+
+def test_official_seeding_draws_one_shard_a_process(tmp_path):
+    for name in ("config", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    samplers = tmp_path / "config/samplers.yaml"
+    samplers.write_text(samplers.read_text() + "  published: {kind: sde, evaluations: 250, official_seeding: {processes: 8, batch: 64}}\n")
+    run = SimpleNamespace(preset="paper", run="sit_b2", milestone="m400k", sampler="published", paper_count="50000")
+    shards = Plan(tmp_path, {"preset": "paper"}).sample_shards(run)
+    assert len(shards) == 8
+    assert shards[7].endswith("published/n50000/shard_007_of_008.npz")

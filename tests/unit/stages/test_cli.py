@@ -149,8 +149,18 @@ def shard(folder: Path, number: int, rows: int, **changes) -> Path:
     path = folder / f"shard_{number}.npz"
     images = np.full((rows, 4, 4, 3), number, np.uint8) + np.arange(rows, dtype=np.uint8)[:, None, None, None]
     write_npz(path, {"arr_0": images, "labels": np.arange(rows)})
-    facts = {"run": "r", "fingerprint": "f", "step": 1, "preset": "p", "count": 5, "shards": 2, "vae_scaling_factor": 1.0, "device": "cpu"}
-    facts |= {"sampler": {"labels": "random", "seed": 0}, "first": 3 * number, "rows": rows, "shard": number}
+    facts = {
+        "run": "r",
+        "fingerprint": "f",
+        "step": 1,
+        "preset": "p",
+        "count": 5,
+        "shards": 2,
+        "vae_scaling_factor": 1.0,
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    facts |= {"sampler": {"labels": "random", "seed": 0}, "first": 3 * number, "stride": 1, "rows": rows, "shard": number}
     write_receipt(path, "sample shard", hashes={"weights": "w"}, **{**facts, **changes})
     return path
 
@@ -171,9 +181,9 @@ def test_shards_are_packed_in_index_order_whatever_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("shards", "message"),
     [
-        (lambda folder: [shard(folder, 0, 3)], "hold 3 images, expected 5; too few samples"),
+        (lambda folder: [shard(folder, 0, 3)], r"no shard holds image 3 of 5; give every shard once"),
         (lambda folder: [shard(folder, 0, 3), shard(folder, 1, 2, fingerprint="other")], "differs from shard_0.npz in fingerprint"),
-        (lambda folder: [shard(folder, 0, 2), shard(folder, 1, 2)], "starts at image 3, expected 2"),
+        (lambda folder: [shard(folder, 0, 2), shard(folder, 1, 2)], "no shard holds image 2 of 5"),
     ],
     ids=["too few", "of another run", "a gap"],
 )

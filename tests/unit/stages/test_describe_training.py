@@ -30,10 +30,10 @@ def described(checkout, tmp_path, monkeypatch, capsys):
     """`described(run)`: the text printed in a checkout without results, with the block's rate known. The run may be given by its id."""
     monkeypatch.setattr(stage, "block_rate", lambda run, device, at_most: RATE)
 
-    def describe(run, machine=CPU, latents=None):
+    def describe(run, machine=CPU, latents=None, encoder=None):
         run = DIGITS.spec(run) if isinstance(run, str) else run
         write_run(tmp_path / "config.json", run)
-        stage.describe_training(tmp_path / "config.json", checkout.folder, machine, latents)
+        stage.describe_training(tmp_path / "config.json", checkout.folder, machine, latents, encoder)
         return capsys.readouterr().out
 
     return describe
@@ -75,6 +75,23 @@ def test_both_methods_are_told_one_a_line(described):
     assert "SRA: blocks 2 → 5" in text
     assert line_of(text, "REPA head").startswith(f"{head_parameters(both.repa, run.model.width, 768):,}".replace(",", " "))
     assert "assumed: features of width 768 from encoder none_such, until results/shared/digits/features/none_such/store.json exists" in text
+
+
+def test_an_encoder_in_the_loop_is_counted(described):
+    """DINOv2-B's forward pass on 256 patches and a class token, in closed form: 24 n d^2 + 4 n^2 d a block, and the patch embedding."""
+    run = DIGITS.spec("sit_xl2_repa_dinov2b")
+    n, d, patches = run.model.tokens + 1, 768, run.model.tokens
+    forward = 12 * (24 * n * d**2 + 4 * n**2 * d) + 2 * patches * d * 3 * 14**2
+    stored, online = described(run), described(run, encoder="timm/vit_base_patch14_dinov2.lvd142m")
+    assert "encoder" not in stored.split("memory")[0].split("FLOPs")[1]
+    assert line_of(online, "encoder").startswith(f"{forward / 1e9:.2f} G")
+    assert "assumed" not in online
+    weightless = run.model_copy(update={"alignment": run.alignment.model_copy(update={"weight": 0.0})})
+    unread = described(weightless, encoder="timm/vit_base_patch14_dinov2.lvd142m")
+    assert "encoder" not in unread.split("memory")[0].split("FLOPs")[1]
+    lengths = [seconds_of(text[text.index("1000 steps in") :].splitlines()[0]) for text in (stored, online)]
+    flops = training_flops(run, 768).total
+    assert lengths[1] / lengths[0] == pytest.approx((flops + forward) / flops, rel=0.1)
 
 
 def test_the_encoders_width_is_that_of_its_features(described, checkout):

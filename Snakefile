@@ -29,6 +29,7 @@ wildcard_constraints:
     encoder=r"(timm/)?[A-Za-z0-9_.]+",
     extractor="[a-z0-9_]+",
     images=r"\d+",
+    reference="[a-z0-9_]+",
     table=r"table_s?\d+[a-z]?",
     figure=r"figure_s?\d+[a-z]?",
 
@@ -39,6 +40,7 @@ rule all:
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/extract.smk"
 include: "workflow/rules/standins.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"

@@ -1,16 +1,15 @@
 """`sra <stage> ...`: one subcommand for each stage of the workflow. The rules call nothing else, and nothing here computes."""
 
-import gc
-import os
 import signal
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sra import cli_score
+from sra.cli_stage import device_type as _device
+from sra.cli_stage import stage as _stage
 from sra.core.errors import InputError, Interrupted, StageError, unknown
 
 app = typer.Typer(
@@ -28,6 +27,7 @@ Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cud
 Config = Annotated[Path, typer.Argument(help="the run's config.json")]
 Preset = Annotated[str, typer.Option(help="a file in config/presets")]
 Weights = Annotated[str, typer.Option(help="trained, or released: only runs from released checkpoints are shown")]
+Encoder = Annotated[str, typer.Option(help="folder, ARCHITECTURE.TAG.safetensors or timm name of the encoder")]
 Extractor = Annotated[Path, typer.Option(help="folder of the feature extractor")]
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
@@ -49,27 +49,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped; nothing half-written was kept, and the same command starts this stage again", file=sys.stderr)
         sys.exit(130)
-
-
-def _leave(number: int, frame) -> None:
-    """Ctrl-C among imports, where nothing is being written: some libraries turn the exception of Ctrl-C into another."""
-    print("stopped before it began; the same command starts it again", file=sys.stderr, flush=True)
-    os._exit(128 + number)
-
-
-def _stage(module: str, function: str) -> Callable:
-    """The stage's function, imported only now: `sra --help` needs no torch.
-
-    Importing torch and diffusers allocates millions of objects that live on; without collections in between it takes a quarter less.
-    """
-    gc.disable()
-    before = signal.signal(signal.SIGINT, _leave)
-    try:
-        return getattr(import_module(f"sra.stages.{module}"), function)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        gc.freeze()
-        gc.enable()
 
 
 @app.command()
@@ -125,10 +104,18 @@ def extract_latents(
     shard: Annotated[int, typer.Option(help="from 0")],
     shards: Annotated[int, typer.Option()],
     output: Output,
+    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images that are encoded at a time")] = 64,
     device: Device = "auto",
 ) -> None:
-    """Encode one shard of the training images to posterior moments."""
-    _stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, _device(device))
+    """Encode one shard of the training images to posterior moments.
+
+    Example: sra extract-latents --index index.json --vae stabilityai/sd-vae-ft-ema --shard 0 --shards 64 --workers 8 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    _stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, dtype, workers, batch, _device(device))
 
 
 @app.command()
@@ -138,23 +125,61 @@ def finish_latents(index: Index, vae: Annotated[str, typer.Option()], output: Ou
 
 
 @app.command()
-def extract_features(
+def pack_images(
     index: Index,
-    encoder: Annotated[str, typer.Option(help="folder or timm name of the encoder")],
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
     output: Output,
-    grid: Annotated[int | None, typer.Option(help="tokens on a side; by default the encoder's own")] = None,
-    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
 ) -> None:
-    """Patch tokens of the training images by an external encoder."""
-    _stage("extract_features", "extract_features")(index, encoder, output, grid, _device(device))
+    """Decode and crop one shard of the training images to bytes, for encoders that run while a model trains."""
+    _stage("pack_images", "pack_images")(index, shard, shards, output, workers)
 
 
 @app.command()
-def make_reference(
-    index: Index, extractor: Extractor, images: Annotated[int, typer.Option(help="kept images")], output: Output, device: Device = "auto"
+def finish_pixels(index: Index, output: Output, shards: list[Path]) -> None:
+    """Join shards of packed images under one manifest with labels and checksums."""
+    _stage("pack_images", "finish_pixels")(shards, index, output)
+
+
+@app.command()
+def extract_features(
+    index: Index,
+    encoder: Encoder,
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    output: Output,
+    grid: Annotated[int | None, typer.Option(min=1, help="tokens on a side; by default the encoder's own")] = None,
+    dtype: Annotated[str, typer.Option(help="what tokens are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
+    device: Device = "auto",
 ) -> None:
-    """Statistics of the training images, and some of the images, in the layout of ADM's reference batches."""
-    _stage("make_reference", "make_reference")(index, extractor, images, output, device=_device(device))
+    """Patch tokens of one shard of the training images by an external encoder.
+
+    Example: sra extract-features --index index.json --encoder timm/vit_base_patch14_dinov2.lvd142m --grid 16 --shard 0 --shards 8 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    _stage("extract_features", "extract_features")(index, encoder, shard, shards, output, grid, dtype, workers, _device(device))
+
+
+@app.command()
+def finish_features(index: Index, encoder: Encoder, output: Output, shards: list[Path]) -> None:
+    """Join feature shards under one manifest with labels and checksums."""
+    _stage("extract_features", "finish_features")(shards, index, encoder, output)
+
+
+@app.command()
+def convert_encoder(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint as downloaded")],
+    family: Annotated[str, typer.Option("--from", help="mocov3 or ijepa")],
+    output: Annotated[Path, typer.Option("--out", help="ARCHITECTURE.TAG.safetensors to write")],
+) -> None:
+    """Write an encoder that timm does not have as a file for --encoder. Nothing in the checkpoint is executed.
+
+    Example: sra convert-encoder vit-b-300ep.pth.tar --from mocov3 --out vit_base_patch16_224.mocov3.safetensors
+    """
+    _stage("convert_encoder", "convert_encoder")(checkpoint, family, output)
 
 
 @app.command()
@@ -174,6 +199,8 @@ def train(
     state: Annotated[Path | None, typer.Option(help="state to write")] = None,
     curve: Annotated[Path | None, typer.Option(help="jsonl curve to write")] = None,
     features: Annotated[Path | None, typer.Option(help="store.json of encoder features, for REPA")] = None,
+    pixels: Annotated[Path | None, typer.Option(help="store.json of the images, for REPA with the encoder in the loop")] = None,
+    encoder: Annotated[str | None, typer.Option(help="folder, file or timm name of that encoder; with --pixels")] = None,
     previous: Annotated[Path | None, typer.Option(help="state to continue from")] = None,
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
     device: Device = "auto",
@@ -195,12 +222,12 @@ def train(
     given = {"device": device, "processes": processes, "micro_batch": micro_batch, "compile": compile}
     machine = checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, "sra train")
     if dry_run:
-        _stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents)
+        _stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder)
         return
     for name, value in {"latents": latents, "until": until, "state": state, "curve": curve}.items():
         if value is None:
             raise InputError(f"sra train: --{name} is missing; only --dry-run needs nothing but the config")
-    _stage("train", "train")(config, latents, until, state, curve, features, previous, rolling_minutes, machine)
+    _stage("train", "train")(config, latents, until, state, curve, features, previous, rolling_minutes, machine, pixels, encoder)
     # All is written: a stop in the last moments would only make Snakemake delete it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -252,6 +279,7 @@ def sample(
     shards: Annotated[int, typer.Option()],
     batch: Annotated[int, typer.Option()],
     output: Output,
+    precision: Annotated[str, typer.Option(help="of the network's products: fp32, tf32, bf16 or fp16")] = "fp32",
     device: Device = "auto",
 ) -> None:
     """Draw and decode one shard of a sample set."""
@@ -259,9 +287,12 @@ def sample(
 
     from sra.spec.load import checked
     from sra.spec.method import Sampler
+    from sra.spec.scale import PRECISIONS
 
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
     resolved = checked(json.loads(sampler), Sampler, "--sampler")
-    _stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device)
+    _stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device, precision)
 
 
 @app.command()
@@ -277,16 +308,7 @@ def pack(
     _stage("pack", "pack_samples")(shards, count, milestone, sampler_name, paper_count, output)
 
 
-@app.command()
-def score(
-    samples: Annotated[Path, typer.Argument(help="packed samples")],
-    reference: Annotated[Path, typer.Option(help="reference statistics")],
-    extractor: Extractor,
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """FID, sFID, inception score, precision and recall of a sample set by the ADM definitions."""
-    _stage("score_samples", "score_samples")(samples, reference, extractor, output, device=_device(device))
+app.add_typer(cli_score.commands)
 
 
 @app.command()
@@ -322,7 +344,3 @@ def _registry(preset: str, weights: str):
     if weights not in ("trained", "released"):
         raise unknown("weights", weights, ("trained", "released"))
     return Registry(Path.cwd(), preset, released=weights == "released")
-
-
-def _device(name: str) -> str:
-    return _stage("device", "choose_device")(name).type

@@ -1,11 +1,13 @@
-"""Uncompressed npz files that are written in a stream, have the same bytes for the same arrays, and are read by memory map.
+"""Uncompressed npz files that are written in a stream, have the same bytes for the same arrays, and are read by memory map or by rows.
 
-`numpy.savez` stamps the time of day into the archive and needs every array whole; 50,000 images of 256 px are 9.8 GB.
+`numpy.savez` stamps the time of day into the archive and needs every array whole; 50,000 images of 256 px are 9.8 GB. Pages of a
+memory map count as memory of the process that touched them, so what reads a whole set of images takes its rows instead.
 """
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from sra.core.files import written_whole
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
 LOCAL_HEADER_BYTES = 30
+READ_BYTES = 1 << 22  # at a time; the zip reader holds a copy of it
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,22 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Every byte is compared with the archive's checksums first. Raises InputError for a file that is missing, truncated, damaged or
     holds Python objects.
     """
+    with _whole_npz(path), zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        if damaged:
+            raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
+
+
+@contextmanager
+def _whole_npz(path: Path) -> Iterator[None]:
+    """Whatever shows that the file is no whole npz becomes one line."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
-                raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
-            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
-            return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a whole npz file ({reason}); delete the file and build it again") from None
 
@@ -89,3 +98,80 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np
         local = raw.read(LOCAL_HEADER_BYTES)
     start = member.header_offset + LOCAL_HEADER_BYTES + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
     return np.memmap(path, dtype, mode="r", offset=start + header, shape=shape, order="F" if fortran_order else "C")
+
+
+class Rows:
+    """One array of an npz file, read from the file as its rows are asked for; memory holds only what was asked.
+
+    `rows[a:b]` is a fresh array of its rows a to b - 1. Reading forward from row 0 to the last also compares the member's checksum:
+    a damaged file raises InputError at the end of the first pass. Reading forward is fast, going back starts from the beginning.
+    """
+
+    def __init__(self, path: Path, member: zipfile.ZipInfo):
+        self.path, self.member = Path(path), member
+        with _whole_npz(self.path), zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            # Versions 2 and 3 differ in the encoding of field names, which an array of plain numbers has none of.
+            read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, self.fortran_order, self.dtype = read_header(file)
+            self._header_bytes = file.tell()
+            if self.dtype.hasobject:
+                raise ValueError(f"{member.filename} holds Python objects")
+            if self._header_bytes + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize != member.file_size:
+                raise ValueError(f"{member.filename} announces shape {self.shape} but has {member.file_size} bytes")
+        self._stream, self._next = None, 0
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, last, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError("rows are read one after the other; take a slice without a step")
+        if self.fortran_order and self.ndim > 1:
+            raise InputError(f"{self.path}: {self.member.filename} is stored column by column; save it with numpy.ascontiguousarray")
+        found = np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
+        with _whole_npz(self.path):
+            self._read_into(found, first)
+        return found
+
+    def whole(self) -> np.ndarray:
+        """The array in memory, its checksum compared."""
+        with _whole_npz(self.path), zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    def _read_into(self, found: np.ndarray, first: int) -> None:
+        if self._stream is None or first < self._next:
+            self.close()
+            self._stream = zipfile.ZipFile(self.path).open(self.member)  # noqa: SIM115 - the stream holds the file open, and `close` ends both
+            self._stream.read(self._header_bytes)
+            self._next = 0
+        row_bytes = found.nbytes // max(len(found), 1)
+        if first > self._next:
+            self._stream.seek(self._header_bytes + first * row_bytes)
+        into, at = memoryview(found.reshape(-1).view(np.uint8)), 0
+        while at < len(into):
+            read = self._stream.readinto(into[at : at + READ_BYTES])
+            if not read:
+                raise EOFError(f"{self.member.filename} ends early")
+            at += read
+        self._next = first + len(found)
+        if self._next == len(self):
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the file; the next slice opens it again."""
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+
+
+def open_npz(path: Path) -> dict[str, Rows]:
+    """The arrays by name, none read yet. Raises InputError for a file that is missing, truncated or holds Python objects."""
+    with _whole_npz(path), zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+    return {member.filename.removesuffix(".npy"): Rows(path, member) for member in members}

@@ -13,10 +13,13 @@ import io
 import os
 import sys
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -25,8 +28,11 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.core.progress import tracked
 from sra.core.receipts import read_receipt, receipt_path, recorded_sha256
-from sra.data.archives import Images, TarImages, open_archive, places_of
+from sra.data.archives import Images, TarImages, ZipImages, open_archive, places_of
 from sra.data.crops import RGB_FROM, adm_center_crop, to_rgb
+
+# PIL warns of odd metadata that does not touch the pixels. Said once for all: putting filters back after each image is not safe among threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LISTED = 10  # names in an error
 INDEX_KEYS = {"archive", "classes", "image_size", "images", "splits"}
@@ -121,18 +127,42 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def batches(self, rows: range, batch: int) -> Iterator[np.ndarray]:
-        """Images of consecutive rows, cropped: (b, S, S, 3) uint8, b = `batch` except in the last."""
-        with open_archive(self.archive, self.spans) as source:
-            for first in range(rows.start, rows.stop, batch):
-                names = self.paths[first : min(first + batch, rows.stop)]
-                yield np.stack([np.asarray(adm_center_crop(self._image(source, name), self.image_size)) for name in names])
+    def batches(self, rows: range, batch: int, workers: int = 1) -> Iterator[np.ndarray]:
+        """Images of consecutive rows, cropped: (b, S, S, 3) uint8, b = `batch` except in the last.
 
-    def _image(self, source: Images, name: str) -> Image.Image:
-        content = source.read(name)
+        workers: threads that decode, which PIL does without Python's lock. They stay a batch or two ahead of the reader, no more.
+        """
+        waiting: deque[tuple[np.ndarray, list[Future]]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="images")
+        with open_archive(self.archive, self.spans) as source:
+            # A zip counts its open members without a lock; tars and folders are read by position or by name, and need none.
+            alone = Lock() if isinstance(source, ZipImages) else nullcontext()
+            try:
+                for first in range(rows.start, rows.stop, batch):
+                    names = self.paths[first : min(first + batch, rows.stop)]
+                    images = np.empty((len(names), self.image_size, self.image_size, 3), np.uint8)
+                    waiting.append((images, [pool.submit(self._crop, source, alone, name, place) for name, place in zip(names, images, strict=True)]))
+                    if sum(len(images) for images, _ in waiting) > batch + 2 * workers:
+                        yield _finished(*waiting.popleft())
+                while waiting:
+                    yield _finished(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)  # or an error would wait for images that nobody wants
+
+    def _crop(self, source: Images, alone: AbstractContextManager, name: str, place: np.ndarray) -> None:
+        """One image into its `place` (S, S, 3) in a batch."""
+        with alone:
+            content = source.read(name)
         if name in self.hashes and hashlib.sha256(content).hexdigest() != self.hashes[name]:
             raise InputError(f"{self.archive}: is not the archive that {self.index} describes ({name!r} differs); index it again")
-        return decoded(source, name, content)
+        place[:] = np.asarray(adm_center_crop(decoded(source, name, content), self.image_size))
+
+
+def _finished(images: np.ndarray, cropped: list[Future]) -> np.ndarray:
+    """The batch, once all of it is there. Raises the error of its first image that has one, whichever failed first."""
+    for one in cropped:
+        one.result()
+    return images
 
 
 def load_split(index: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -149,10 +179,8 @@ def decoded(source: Images, name: str, content: bytes) -> Image.Image:
     Refused by name with InputError: damaged or truncated images, and 16 bits a channel in grey PNGs, which `convert` would clip to white.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PIL warns of odd metadata that does not touch the pixels
-            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-            image.load()
+        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{source.path}: member {name!r} is not a whole image ({_short(error)}); replace or remove it") from None
     if image.mode not in RGB_FROM:

@@ -1,20 +1,23 @@
-"""Rows of equal shape in memory-mapped shards: latents' moments and encoder features alike.
+"""Rows of equal shape in memory-mapped shards: latents' moments, encoder features and pixels alike.
 
 A store is a folder:
     store.json                  the manifest: kind, row shape, dtype, count, shards, labels, facts
     <kind>_000_of_004.npy ...   rows in order, (rows, *row_shape)
     labels.npy                  (count,) int64
-One large array beats one file an image: SRA's B model at full speed would open thousands of files a second.
+One large array beats one file an image: SRA's B model at full speed would open thousands of files a second. Processes that read one store
+share its pages in the kernel's cache, since all map it read-only.
 """
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, write_json, written_whole
@@ -22,6 +25,11 @@ from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
 
 LABELS = "labels.npy"
 REBUILD = "delete it and run again"
+DTYPES = ("float16", "float32", "uint8")
+STORED = {"fp32": np.float32, "fp16": np.float16}  # as presets and options name them
+PROBED = 8  # rows of a request whose presence in the cache stands for that of all
+ONE_THREAD = 32_768  # values; torch would share more among threads, and wait for them where the cores are busy
+CAN_READ_AHEAD = hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")  # Linux
 
 
 @dataclass(frozen=True)
@@ -47,29 +55,49 @@ def shard_rows(count: int, number: int, of: int) -> range:
     return range(count * number // of, count * (number + 1) // of)
 
 
-def write_shard(path: Path, kind: str, rows: range, blocks: Iterable[np.ndarray], inputs: dict[str, Path], **facts: Any) -> None:
-    """Write one shard and its receipt. `blocks`: (b, *row_shape) float32 each, together the rows of `rows`, streamed to disk."""
-    written = 0
+def write_shard(
+    path: Path,
+    kind: str,
+    rows: range,
+    blocks: Iterable[np.ndarray],
+    inputs: dict[str, Path],
+    dtype: DTypeLike = np.float32,
+    hashes: dict[str, str] | None = None,
+    **facts: Any,
+) -> None:
+    """Write one shard and its receipt. `blocks`: (b, *row_shape) of `dtype` each, together the rows of `rows`, streamed to disk.
+
+    inputs, hashes: what it was made from, as files or by SHA-256 alone, by role.
+    """
+    written, dtype = 0, _known(dtype)
     with written_whole(path) as temporary:
         array = None
         for block in blocks:
             if array is None:
-                array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(rows), *block.shape[1:]))
-            if written + len(block) > len(rows) or block.dtype != np.float32:
-                raise ValueError(f"expected {len(rows)} rows of float32, got at least {written + len(block)} of {block.dtype}")
+                array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(len(rows), *block.shape[1:]))
+            if written + len(block) > len(rows) or block.dtype != dtype:
+                raise ValueError(f"expected {len(rows)} rows of {dtype}, got at least {written + len(block)} of {block.dtype}")
             array[written : written + len(block)] = block
             written += len(block)
         if written != len(rows):
             raise ValueError(f"expected {len(rows)} rows, got {written}")
         array.flush()
         row_shape = list(array.shape[1:])
-    write_receipt(path, kind, inputs, first_row=rows.start, rows=len(rows), row_shape=row_shape, **facts)
+    write_receipt(path, kind, inputs, hashes, first_row=rows.start, rows=len(rows), row_shape=row_shape, dtype=dtype.name, **facts)
 
 
-def write_manifest(manifest: Path, kind: str, shards: list[Path], labels: np.ndarray, inputs: dict[str, Path], **facts: Any) -> None:
+def write_manifest(
+    manifest: Path,
+    kind: str,
+    shards: list[Path],
+    labels: np.ndarray,
+    inputs: dict[str, Path],
+    hashes: dict[str, str] | None = None,
+    **facts: Any,
+) -> None:
     """Join finished shards, given in any order, into a store: writes labels, manifest and its receipt.
 
-    Raises InputError when a shard is missing, of another kind, leaves a gap, or was made from other inputs than its neighbours.
+    Raises InputError when a shard is missing, of another kind or type, leaves a gap, or was made from other inputs than its neighbours.
     """
     manifest = Path(manifest)
     receipts = {Path(shard): read_receipt(shard, kind) for shard in shards}
@@ -83,6 +111,8 @@ def write_manifest(manifest: Path, kind: str, shards: list[Path], labels: np.nda
             raise InputError(f"{shard}: starts at row {facts_of['first_row']}, expected {next_row}; give every shard of one extraction once")
         if (receipts[shard]["made_from"], facts_of["row_shape"]) != (first["made_from"], first["facts"]["row_shape"]):
             raise InputError(f"{shard}: was made from other inputs than {ordered[0].name}; {REBUILD}")
+        if facts_of["dtype"] != first["facts"]["dtype"]:
+            raise InputError(f"{shard}: holds {facts_of['dtype']}, {ordered[0].name} {first['facts']['dtype']}; make all shards with one --dtype")
         next_row += facts_of["rows"]
     if next_row != len(labels):
         raise InputError(f"{manifest}: the shards hold {next_row} rows, expected {len(labels)}; give every shard of one extraction once")
@@ -92,7 +122,7 @@ def write_manifest(manifest: Path, kind: str, shards: list[Path], labels: np.nda
     content = {
         "kind": kind,
         "row_shape": first["facts"]["row_shape"],
-        "dtype": "float32",
+        "dtype": first["facts"]["dtype"],
         "count": next_row,
         "shards": [
             {
@@ -108,7 +138,8 @@ def write_manifest(manifest: Path, kind: str, shards: list[Path], labels: np.nda
         "facts": {**facts, "made_from": first["made_from"]},
     }
     write_json(manifest, content)
-    write_receipt(manifest, kind, inputs, count=next_row, row_shape=content["row_shape"], shards=len(ordered), **facts)
+    described = {"row_shape": content["row_shape"], "dtype": content["dtype"], "shards": len(ordered)}
+    write_receipt(manifest, kind, inputs, hashes, count=next_row, **described, **facts)
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,7 @@ class ArrayStore:
     manifest: Path
     kind: str
     row_shape: tuple[int, ...]
+    dtype: np.dtype  # of the files: float16, float32 or uint8
     shards: tuple[Shard, ...]
     labels: np.ndarray  # (N,) int64, read-only
     labels_sha256: str
@@ -135,12 +167,15 @@ class ArrayStore:
             found = content.get("kind", "no store") if isinstance(content, dict) else "no store"
             raise InputError(f"{manifest}: is {found}, expected a store of {kind}; give its store.json")
         folder, row_shape = manifest.parent, tuple(content["row_shape"])
+        if content.get("dtype") not in DTYPES:
+            raise InputError(f"{manifest}: dtype: is {content.get('dtype')!r}, expected {', '.join(DTYPES)}; {REBUILD}")
+        dtype = np.dtype(content["dtype"])
         shards = tuple(Shard(**shard) for shard in content["shards"])
         for shard in shards:
-            _mapped(folder, shard.file, shard.bytes, (shard.rows, *row_shape), np.float32)
+            _mapped(folder, shard.file, shard.bytes, (shard.rows, *row_shape), dtype)
         recorded = content["labels"]
         labels = _mapped(folder, recorded["file"], recorded["bytes"], (content["count"],), np.int64)
-        return cls(manifest, kind, row_shape, shards, labels, recorded["sha256"], content["facts"])
+        return cls(manifest, kind, row_shape, dtype, shards, labels, recorded["sha256"], content["facts"])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -151,17 +186,18 @@ class ArrayStore:
         return recorded_sha256(self.manifest)
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
-        """The rows of the given indices (n,), in their order, as a new float32 array (n, *row_shape)."""
+        """The rows of the given indices (n,), in their order, as a new array (n, *row_shape): bytes as uint8, else float32."""
         indices = np.asarray(indices, dtype=np.int64)
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
             raise IndexError(f"rows 0 to {len(self) - 1} exist, got {indices.min()} to {indices.max()}")
-        # One gather a shard, not one read a row.
-        found = np.empty((len(indices), *self.row_shape), dtype=np.float32)
-        shard_of = np.searchsorted([shard.first_row for shard in self.shards], indices, side="right") - 1
-        for number in np.unique(shard_of):
-            here = shard_of == number
-            found[here] = self._maps[number][indices[here] - self.shards[number].first_row]
-        return found
+        first_rows = np.array([shard.first_row for shard in self.shards])
+        shard_of = np.searchsorted(first_rows, indices, side="right") - 1
+        places = list(zip(shard_of.tolist(), (indices - first_rows[shard_of]).tolist(), strict=True))
+        self._read_ahead(places)
+        # Joined as bytes: a gather for each shard would copy twice, and numpy needs twice as long to begin each row.
+        found = bytearray().join([self._opened[shard].row(row) for shard, row in places])
+        rows = np.frombuffer(found, self.dtype).reshape(len(indices), *self.row_shape)
+        return _float32(rows) if self.dtype == np.float16 else rows
 
     def verify(self) -> None:
         """Compare every byte with the manifest's hashes. Raises InputError naming the first file that differs."""
@@ -169,13 +205,68 @@ class ArrayStore:
             if sha256_of_file(self.manifest.parent / file) != sha256:
                 raise InputError(f"{self.manifest.parent / file}: its contents differ from {self.manifest.name}; {REBUILD}")
 
+    def _read_ahead(self, places: list[tuple[int, int]]) -> None:
+        """Ask for all rows (shard, row in it) at once when some are not in the kernel's cache: page faults would wait for one after the other.
+
+        Asking costs half as much as copying what is there, so a few are looked at first.
+        """
+        if CAN_READ_AHEAD and not all(self._opened[shard].is_cached(row) for shard, row in places[:: -(-len(places) // PROBED) or 1]):
+            for shard, row in sorted(places):
+                self._opened[shard].ask_for(row)
+
     @cached_property
-    def _maps(self) -> list[np.ndarray]:
-        folder = self.manifest.parent
-        return [_mapped(folder, shard.file, shard.bytes, (shard.rows, *self.row_shape), np.float32) for shard in self.shards]
+    def _opened(self) -> "list[OpenShard]":
+        return [OpenShard.of(self.manifest.parent, shard, self.row_shape, self.dtype) for shard in self.shards]
 
 
-def _mapped(folder: Path, file: str, size: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+@dataclass(frozen=True)
+class OpenShard:
+    """A shard's map, and the same file for what a map cannot say: whether a row is in the cache, and that it soon should be."""
+
+    rows: memoryview  # all of them, as read-only bytes
+    row_bytes: int
+    file: BinaryIO
+    offset: int  # bytes before the first row
+
+    @classmethod
+    def of(cls, folder: Path, shard: Shard, row_shape: tuple[int, ...], dtype: np.dtype) -> "OpenShard":
+        mapped = _mapped(folder, shard.file, shard.bytes, (shard.rows, *row_shape), dtype)
+        rows = memoryview(mapped.reshape(-1).view(np.uint8))
+        return cls(rows, math.prod(row_shape) * dtype.itemsize, path_inside(folder, shard.file).open("rb"), mapped.offset)
+
+    def row(self, row: int) -> memoryview:
+        return self.rows[row * self.row_bytes : (row + 1) * self.row_bytes]
+
+    def is_cached(self, row: int) -> bool:
+        """Whether the row's first byte can be read without waiting; no where the file system cannot tell."""
+        try:
+            os.preadv(self.file.fileno(), [bytearray(1)], self.offset + row * self.row_bytes, os.RWF_NOWAIT)
+        except OSError:
+            return False
+        return True
+
+    def ask_for(self, row: int) -> None:
+        """Let the kernel read the row; does not wait for it."""
+        os.posix_fadvise(self.file.fileno(), self.offset + row * self.row_bytes, self.row_bytes, os.POSIX_FADV_WILLNEED)
+
+
+def _float32(rows: np.ndarray) -> np.ndarray:
+    import torch  # not needed for the rest; its conversion takes a tenth of numpy's time
+
+    found = np.empty(rows.shape, np.float32)
+    pairs = (torch.from_numpy(array).view(-1).split(ONE_THREAD) for array in (found, rows))
+    for target, source in zip(*pairs, strict=True):
+        target.copy_(source)
+    return found
+
+
+def _known(dtype: DTypeLike) -> np.dtype:
+    if np.dtype(dtype).name not in DTYPES:
+        raise ValueError(f"stores hold {', '.join(DTYPES)}, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
+
+
+def _mapped(folder: Path, file: str, size: int, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
     """A memory map of `file`, after checking that it is the array the manifest says."""
     path = path_inside(folder, file)
     if not path.exists():

@@ -1,12 +1,14 @@
-"""Folders of a saved model (a config and its weights) that appear whole, and training that gives the same bytes everywhere."""
+"""Folders of a saved model (a config and its weights) that appear whole, what names a model without one, and repeatable training."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from sra.core.files import written_whole
 from sra.core.receipts import receipt_path
@@ -28,6 +30,14 @@ def saved_whole(folder: Path, weights: str) -> Iterator[Path]:
         for file in sorted(temporary.iterdir(), key=lambda file: file.name == weights):
             with written_whole(folder / file.name) as whole:
                 shutil.copyfile(file, whole)
+
+
+def sha256_of_weights(network: nn.Module) -> str:
+    """Hash of every weight by name: what stands in a receipt for a model that came from a hub, not from a file of ours."""
+    total = sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
 
 
 @contextmanager

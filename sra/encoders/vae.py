@@ -14,7 +14,7 @@ from torch import Tensor
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
-from sra.encoders.folders import reproducible_training, saved_whole
+from sra.encoders.folders import reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Vae:
 
     def __init__(self, network: "AutoencoderKL"):
         self.network = network.eval().requires_grad_(False)
+        if self.network.device.type == "cuda":
+            self.network.to(memory_format=torch.channels_last)  # the layout of the GPU's convolutions; images come in it
         self.scaling_factor: float = network.config.scaling_factor  # 0.18215 for Stable Diffusion's
 
     @classmethod
@@ -47,13 +49,18 @@ class Vae:
             reason = str(error).splitlines()[0]
             raise InputError(f"{source}: the autoencoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
 
-    @torch.no_grad()
+    def sha256(self) -> str:
+        return sha256_of_weights(self.network)
+
+    @torch.inference_mode()
     def encode_moments(self, images: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 -> (B, 2C, h, w) float32: means, then standard deviations, of the unscaled latent's posterior.
 
-        These are stored, and a latent is drawn from them anew at every step (SRA and REPA, preprocessing/encoders.py).
+        These are stored, and a latent is drawn from them anew at every step (SRA and REPA, preprocessing/encoders.py). Computed in full
+        float32: by default NVIDIA cards round convolutions to 10 bits (TF32).
         """
-        posterior = self.network.encode(from_uint8(images).to(self.network.device)).latent_dist
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            posterior = self.network.encode(from_uint8(images.to(self.network.device))).latent_dist
         return torch.cat([posterior.mean, posterior.std], dim=1).float()
 
     @torch.no_grad()

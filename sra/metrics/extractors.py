@@ -4,6 +4,7 @@ An extractor is frozen, sees uint8 images and hands out three taps of one forwar
 features (FID, precision, recall), seven channels of an inner map (sFID) and class logits (inception score).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sra.core.errors import InputError, unknown
-from sra.core.files import read_json, write_json, written_whole
+from sra.core.files import read_json, sha256_of_file, write_json, written_whole
 from sra.metrics.exact import full_float32
 
 SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
@@ -126,11 +127,35 @@ def network_input(images: np.ndarray, device: torch.device) -> Tensor:
 EXTRACTORS: dict[str, type] = {DigitsExtractor.name: DigitsExtractor}
 
 
-def load_extractor(folder: Path, device: str = "cpu") -> Extractor:
-    """The extractor that was saved in `folder`, frozen, on `device`."""
-    config = read_json(folder / CONFIG_FILE)
+def load_extractor(source: Path, device: str = "cpu", sha256: str | None = None) -> Extractor:
+    """The extractor of a folder (trained here) or of torch-fidelity's weight file, frozen, on `device`.
+
+    sha256: first 8 digits or more of the hash of its weights; by default a file must be the published one, and a folder may be any.
+    """
+    if not source.is_dir():
+        from sra.metrics.inception import KNOWN_SHA256, InceptionExtractor  # that module imports this one
+
+        return InceptionExtractor.load(source, device, sha256 or KNOWN_SHA256)
+    config = read_json(source / CONFIG_FILE)
     if not isinstance(config, dict) or "extractor" not in config:
-        raise InputError(f"{folder / CONFIG_FILE}: the key 'extractor' is missing; delete the folder and train it again")
+        raise InputError(f"{source / CONFIG_FILE}: the key 'extractor' is missing; delete the folder and train it again")
     if config["extractor"] not in EXTRACTORS:
-        raise unknown("extractor", str(config["extractor"]), EXTRACTORS, where=str(folder / CONFIG_FILE))
-    return EXTRACTORS[config["extractor"]].load(folder, config, device)
+        raise unknown("extractor", str(config["extractor"]), EXTRACTORS, where=str(source / CONFIG_FILE))
+    extractor = EXTRACTORS[config["extractor"]].load(source, config, device)
+    if sha256 is not None:
+        require_sha256(weights_of(source), sha256)
+    return extractor
+
+
+def weights_of(source: Path) -> Path:
+    """The file whose hash stands for the extractor that `load_extractor` reads from `source`."""
+    return source / WEIGHTS_FILE if source.is_dir() else source
+
+
+def require_sha256(path: Path, expected: str) -> None:
+    """Refuse a file whose SHA-256 does not begin with the expected hexadecimal digits, at least 8 of them."""
+    if not re.fullmatch(r"[0-9a-f]{8,64}", expected):
+        raise InputError(f"{path}: the expected SHA-256 is {expected!r}; give its first 8 to 64 digits, lower case")
+    found = sha256_of_file(path)
+    if not found.startswith(expected):
+        raise InputError(f"{path}: its SHA-256 is {found}, expected {expected}; the file is damaged or another one, fetch it again")

@@ -18,13 +18,13 @@ def inception_score(logits: Tensor, chunk: int = CHUNK) -> float:
     """
     if not len(logits):
         raise ValueError("an inception score needs at least one image")
+    return sum(_chunk_score(part) for part in logits.split(chunk)) / math.ceil(len(logits) / chunk)
+
+
+def _chunk_score(logits: Tensor) -> float:
+    """exp of the mean divergence of the (n, K) answers from their average."""
     # Logarithms throughout, in float64: a probability that underflows contributes 0 and not NaN.
     log_probability = torch.log_softmax(logits.double(), dim=1)
-    return sum(_chunk_score(part) for part in log_probability.split(chunk)) / math.ceil(len(logits) / chunk)
-
-
-def _chunk_score(log_probability: Tensor) -> float:
-    """exp of the mean divergence of (n, K) log probabilities from their average."""
     log_average = log_probability.logsumexp(0) - math.log(len(log_probability))
     divergence = (log_probability.exp() * (log_probability - log_average)).sum(1)
     return math.exp(divergence.mean())

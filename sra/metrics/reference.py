@@ -2,30 +2,42 @@
 
 mu, sigma: statistics of the pooled features; mu_s, sigma_s: of the spatial ones; both over the whole training set.
 arr_0: the images behind precision and recall, uint8 NHWC. Ours add statistics_count, the number of images behind the statistics.
+The statistics are not those of arr_0: they come from many more images.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from sra.core.errors import InputError
-from sra.core.npz import read_npz, write_npz
+from sra.core.npz import Rows, open_npz, write_npz
 from sra.core.seeds import derive_seed
 from sra.metrics.frechet import FeatureStatistics
+from sra.metrics.samples import Images
 
 ASYMMETRY = 1e-8  # largest difference of a covariance from its transpose, as a share of its largest entry
 NEGATIVE = 1e-6  # lowest eigenvalue of a covariance, as a share of its trace
 
 
+# A metric that a reference may lack the numbers for, and the keys it needs.
+Skippable = Literal["sfid", "precision_recall"]
+NEEDED: dict[Skippable, tuple[str, ...]] = {"sfid": ("mu_s", "sigma_s"), "precision_recall": ("arr_0",)}
+
+
 @dataclass(frozen=True)
 class Reference:
-    """images: (n, H, W, 3) uint8, possibly mapped from a file."""
+    """images: (n, H, W, 3) uint8, read from the file slice by slice.
+
+    spatial, images: None in a file that lacks them.
+    """
 
     pooled: FeatureStatistics
-    spatial: FeatureStatistics
-    images: np.ndarray
+    spatial: FeatureStatistics | None
+    images: Images | None
 
     def write(self, path: Path) -> None:
         """Equal references give equal bytes."""
@@ -48,26 +60,33 @@ def chosen_images(available: int, wanted: int, seed: int) -> np.ndarray:
     return np.sort(order[:wanted].numpy())
 
 
-def read_reference(path: Path) -> Reference:
-    """The reference in `path`, checked. Raises InputError naming the key that is missing or wrong."""
-    arrays = read_npz(path)
-    for key in ("mu", "sigma", "mu_s", "sigma_s", "arr_0"):
-        if key not in arrays:
-            raise InputError(f"{path}: the key {key} is missing; a reference holds mu, sigma, mu_s, sigma_s and arr_0")
-    count = int(arrays["statistics_count"]) if "statistics_count" in arrays else None
-    images = arrays["arr_0"]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+def read_reference(path: Path, skip: Collection[Skippable] = ()) -> Reference:
+    """The reference in `path`, its statistics checked. Raises InputError naming the key that is missing or wrong.
+
+    skip: metrics that will not be computed; the keys that only they need may be missing.
+    """
+    arrays = open_npz(path)
+    for metric, keys in {"fid": ("mu", "sigma"), **NEEDED}.items():
+        for key in keys:
+            if key not in arrays and metric not in skip:
+                without = f"; give --skip {metric} to score without it" if metric in NEEDED else ""
+                raise InputError(f"{path}: the key {key} is missing; a reference holds mu, sigma, mu_s, sigma_s and arr_0{without}")
+    images = arrays.get("arr_0")
+    if images is not None and (images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3):
         raise InputError(f"{path}: arr_0 is {images.dtype} {images.shape}; expected uint8 (N, H, W, 3)")
-    pooled, spatial = (_statistics(path, arrays, mean, covariance, count) for mean, covariance in (("mu", "sigma"), ("mu_s", "sigma_s")))
+    count = int(arrays["statistics_count"].whole()) if "statistics_count" in arrays else None
+    pooled = _statistics(path, arrays, "mu", "sigma", count)
+    spatial = _statistics(path, arrays, "mu_s", "sigma_s", count) if {"mu_s", "sigma_s"} <= arrays.keys() else None
     return Reference(pooled, spatial, images)
 
 
-def _statistics(path: Path, arrays: dict[str, np.ndarray], mean_key: str, covariance_key: str, count: int | None) -> FeatureStatistics:
+def _statistics(path: Path, arrays: dict[str, Rows], mean_key: str, covariance_key: str, count: int | None) -> FeatureStatistics:
     """Mean and covariance under two keys, cast to float64, if they can be a mean and a covariance."""
-    for key in (mean_key, covariance_key):
-        if not np.issubdtype(arrays[key].dtype, np.floating) or not np.isfinite(arrays[key]).all():
-            raise InputError(f"{path}: {key} is {arrays[key].dtype} or not finite; expected finite floats")
-    mean, covariance = (torch.from_numpy(np.array(arrays[key], dtype=np.float64)) for key in (mean_key, covariance_key))
+    values = {key: arrays[key].whole() for key in (mean_key, covariance_key)}
+    for key, value in values.items():
+        if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
+            raise InputError(f"{path}: {key} is {value.dtype} or not finite; expected finite floats")
+    mean, covariance = (torch.from_numpy(value.astype(np.float64)) for value in values.values())
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise InputError(f"{path}: {mean_key} is {tuple(mean.shape)} and {covariance_key} {tuple(covariance.shape)}; expected (d,) and (d, d)")
     asymmetry = (covariance - covariance.T).abs().max() / covariance.abs().max().clamp(min=torch.finfo(torch.float64).tiny)

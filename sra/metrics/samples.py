@@ -1,85 +1,176 @@
-"""A pack of generated images and what makes one unfit to be scored."""
+"""A set of generated images, and what makes one unfit to be scored."""
 
+import math
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.npz import read_npz
+from sra.core.npz import open_npz
+from sra.core.progress import Progress
+from sra.metrics.folders import open_folder
 from sra.metrics.precision_recall import NEIGHBOURS
 
-MAX_DUPLICATE_SHARE = 0.01
+LabelPolicy = Literal["random", "balanced"]
+
+DIGEST_BYTES = 16
+NEAR_CONSTANT = 4  # levels of 255 that each channel of an image may span and still show nothing
+BYTES_AT_A_TIME = 1 << 26
+NEVER_BY_CHANCE = 1e-6
+
+
+class Images(Protocol):
+    """N images as an array of (N, H, W, 3) that may lie on disk: slices of it are read when they are asked for."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
-class SamplePack:
-    """images: (N, H, W, 3) uint8, mapped from the file.  labels: (N,) int64, the class each image was asked to show."""
+class SampleSet:
+    """images: (N, H, W, 3) uint8.  labels: (N,) integers, the class each image was asked to show; None where the file has none.
 
-    images: np.ndarray
-    labels: np.ndarray
+    notes: what a reader of its scores should know.
+    """
+
+    images: Images
+    labels: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """duplicates: samples whose bytes equal an earlier sample's.  copied: samples whose bytes equal a reference image's."""
+    """duplicates: samples whose bytes equal an earlier sample's.  blank: further samples that show nothing.
+
+    copied: samples whose bytes equal a reference image's; None when the reference has no images.
+    """
 
     duplicates: int
-    copied: int
+    blank: int
+    copied: int | None
 
 
-def read_samples(path: Path) -> SamplePack:
-    """The pack in `path`. Its statistics, if it carries any, are never used in place of its images."""
-    arrays = read_npz(path)
+@dataclass(frozen=True)
+class Digests:
+    """values: (N, 16) uint8, equal for images of equal bytes.  blank: (N,) bool, whether every channel is nearly constant."""
+
+    values: np.ndarray
+    blank: np.ndarray
+
+
+def read_samples(path: Path, allow_jpeg: bool = False) -> SampleSet:
+    """The samples in an npz or a folder of PNGs; no image is read yet. Statistics in the file are never used in place of its images."""
+    if Path(path).is_dir():
+        images = open_folder(path, allow_jpeg)
+        return SampleSet(images, None, images.notes)
+    arrays = open_npz(path)
     if "mu" in arrays or "sigma" in arrays:
-        raise InputError(f"{path}: a sample pack carries mu or sigma; it is a reference file, or its scores would not come from its images")
-    for key in ("arr_0", "labels"):
-        if key not in arrays:
-            raise InputError(f"{path}: the key {key} is missing; a sample pack holds arr_0 and labels")
-    return SamplePack(arrays["arr_0"], arrays["labels"])
+        raise InputError(f"{path}: a sample file carries mu or sigma; it is a reference file, or its scores would not come from its images")
+    name = "arr_0" if "arr_0" in arrays else next((name for name, array in arrays.items() if array.dtype == np.uint8), None)
+    if name is None:
+        raise InputError(f"{path}: holds neither arr_0 nor another array of uint8; a sample file holds its images as arr_0 (N, H, W, 3)")
+    # Ours name their labels; numpy.savez(file, images, labels), which the ADM scripts call, numbers them.
+    labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays and key != name), None)
+    return SampleSet(arrays[name], None if labels is None else labels.whole())
 
 
-def check_samples(pack: SamplePack, image_shape: tuple[int, ...], count: int, balanced: bool) -> None:
-    """Raise InputError unless the pack holds `count` uint8 images of (H, W, 3) = `image_shape`, each with a label.
+def check_samples(samples: SampleSet, image_shape: tuple[int, ...] | None, count: int, policy: LabelPolicy | None) -> None:
+    """Raise InputError unless the set holds `count` uint8 images of (H, W, 3) = `image_shape`, and labels of the claimed `policy`.
 
-    balanced: the labels were declared to ask for every class from 0 to the highest equally often, give or take one.
+    image_shape: None when the reference has no images to compare with.  policy: None when nothing is claimed; any labels are then fine.
     """
-    images, labels = pack.images, pack.labels
+    images = samples.images
     if images.dtype != np.uint8:
         raise InputError(f"samples: images are {images.dtype}; expected uint8 in 0 ... 255, quantised by the sampler")
-    if images.ndim != 4 or images.shape[-1] != 3:
+    if len(images.shape) != 4 or images.shape[-1] != 3:
         raise InputError(f"samples: images are {images.shape}; expected (N, H, W, 3), colour last, without alpha")
-    if images.shape[1:] != image_shape:
+    if image_shape is not None and images.shape[1:] != image_shape:
         raise InputError(f"samples: images are {images.shape[1:3]} pixels, the reference's {image_shape[:2]}; score them against their own size")
     if len(images) != count:
-        raise InputError(f"samples: {len(images)} images, {count} were declared; a score belongs to its count, so draw them all again")
+        raise InputError(
+            f"samples: {len(images)} images, {count} were declared; a score belongs to its count: complete or trim the set, "
+            "or declare its count (--count), or give --allow-count for a score named by its count"
+        )
     if count <= NEIGHBOURS:
         raise InputError(f"samples: {count} images; the scores need at least {NEIGHBOURS + 1}")
+    if samples.labels is not None:
+        _check_labels(samples.labels, count)
+    if policy is not None:
+        _check_policy(samples.labels, policy)
+
+
+def _check_labels(labels: np.ndarray, count: int) -> None:
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"samples: labels are {labels.dtype} {labels.shape}; expected one integer for each of the {count} images")
     if labels.min() < 0:
         raise InputError(f"samples: label {labels.min()} at index {labels.argmin()}; classes count from 0")
+
+
+def _check_policy(labels: np.ndarray | None, policy: LabelPolicy) -> None:
+    """Whether labels can have been chosen as claimed: every class from 0 to the highest equally often give or take one, or by chance."""
+    if labels is None:
+        raise InputError(f"samples: labels were declared {policy}, yet there are none; leave out --labels, or add them to the npz as labels")
     per_class = np.bincount(labels)
-    if balanced and per_class.max() - per_class.min() > 1:
+    if policy == "balanced" and np.ptp(per_class) > 1:
         raise InputError(
             f"samples: labels were declared balanced, yet class {per_class.argmax()} has {per_class.max()} images and class {per_class.argmin()} "
             f"{per_class.min()}; declare them random or draw them again"
         )
-
-
-def find_repeats(images: np.ndarray, reference_images: np.ndarray) -> Repeats:
-    """Compare every image's bytes with the other samples' and the reference's; refuse more duplicates than chance explains."""
-    digests = [_digest(image) for image in images]
-    duplicates = len(digests) - len(set(digests))
-    if duplicates > MAX_DUPLICATE_SHARE * len(images):
+    if policy == "random" and np.ptp(per_class) <= 1 and _chance_of_balance(per_class) < NEVER_BY_CHANCE:
         raise InputError(
-            f"samples: {duplicates} of {len(images)} images repeat an earlier one byte for byte, more than {MAX_DUPLICATE_SHARE:.0%}; "
-            "the sampler failed (blank images?) or drew some seeds twice"
+            f"samples: labels were declared random, yet all {len(per_class)} classes have {per_class.min()} images, give or take one; "
+            "chance does not do that: declare them balanced"
         )
-    real = {_digest(image) for image in reference_images}
-    return Repeats(duplicates, sum(digest in real for digest in digests))
 
 
-def _digest(image: np.ndarray) -> bytes:
-    return blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+def _chance_of_balance(per_class: np.ndarray) -> float:
+    """Probability that labels drawn uniformly at random give every class these almost equal counts, in any order of the classes."""
+    total, classes, larger = int(per_class.sum()), len(per_class), int((per_class > per_class.min()).sum())
+    orders = math.lgamma(classes + 1) - math.lgamma(larger + 1) - math.lgamma(classes - larger + 1)
+    draws = math.lgamma(total + 1) - sum(math.lgamma(int(count) + 1) for count in per_class)
+    return math.exp(orders + draws - total * math.log(classes))
+
+
+def digests_of(images: Images, what: str) -> Digests:
+    """One pass over the images, which also reads every byte: a damaged file is found before any feature is computed."""
+    batch = max(1, BYTES_AT_A_TIME // max(1, math.prod(images.shape[1:])))
+    values, blank = np.empty((len(images), DIGEST_BYTES), np.uint8), np.empty(len(images), bool)
+    with Progress(f"compare the bytes of {what}", len(images), "images") as progress:
+        for start in range(0, len(images), batch):
+            part = np.ascontiguousarray(images[start : start + batch])
+            for row, image in enumerate(part, start):
+                values[row] = np.frombuffer(blake2b(image, digest_size=DIGEST_BYTES).digest(), np.uint8)
+                blank[row] = _is_blank(image)
+            progress.advance(len(part))
+    return Digests(values, blank)
+
+
+def _is_blank(image: np.ndarray) -> bool:
+    """Whether each channel of (H, W, 3) uint8 spans at most NEAR_CONSTANT levels."""
+    # A few pixels settle almost every image.
+    return all((np.ptp(pixels.reshape(-1, 3), axis=0) <= NEAR_CONSTANT).all() for pixels in (image[::16, ::16], image))
+
+
+def find_repeats(samples: Digests, reference: np.ndarray | None, max_share: float) -> Repeats:
+    """Compare every sample with the other samples and with the reference's digests (n, 16); refuse more repeats and blanks than declared."""
+    keys = [value.tobytes() for value in samples.values]
+    first = {}
+    for row, key in enumerate(keys):
+        first.setdefault(key, row)
+    repeated = np.array([first[key] != row for row, key in enumerate(keys)])
+    duplicates, blank = int(repeated.sum()), int((samples.blank & ~repeated).sum())
+    if duplicates + blank > max_share * len(keys):
+        unfit = repeated | samples.blank
+        raise InputError(
+            f"samples: {duplicates} of {len(keys)} images repeat an earlier one byte for byte and {blank} more are blank, more than "
+            f"{max_share:.0%} (first: index {unfit.argmax()}); the sampler failed or drew some seeds twice, or declare the share by --max-duplicates"
+        )
+    real = None if reference is None else {value.tobytes() for value in reference}
+    return Repeats(duplicates, blank, None if real is None else sum(key in real for key in keys))

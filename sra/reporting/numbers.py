@@ -20,6 +20,9 @@ METRIC_NAMES = {
     "precision": "Precision",
     "recall": "Recall",
     "label_agreement": "Label agreement",
+    "kid": "KID",
+    "fid_infinity": "FID∞",
+    "fd_dinov2": "FD-DINOv2",
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
 

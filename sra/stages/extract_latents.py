@@ -1,47 +1,86 @@
 """Stage: every training image through the autoencoder once. Posterior moments are stored; training draws latents from them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt, recorded_sha256
 from sra.data.images import ImageSplit
-from sra.data.store import shard_rows, write_manifest, write_shard
+from sra.data.store import STORED, shard_rows, write_manifest, write_shard
 from sra.encoders.vae import WEIGHTS, Vae
+from sra.spec.scale import StoredDtype
 
-BATCH = 64  # fixed: it is part of what the bytes depend on
+BATCH = 64  # part of what the bytes depend on: kernels sum in another order for another size
 
 
-def extract_latents(index: Path, vae: Path, number: int, of: int, output: Path, device: str = "cpu") -> None:
-    """Write shard `number` (from 0) of `of`: the moments (rows, 2C, h, w) of its part of the train split."""
+def extract_latents(
+    index: Path,
+    vae: Path | str,
+    number: int,
+    of: int,
+    output: Path,
+    dtype: StoredDtype = "fp32",
+    workers: int = 1,
+    batch: int = BATCH,
+    device: str = "cpu",
+) -> None:
+    """Write shard `number` (from 0) of `of`: the moments (rows, 2C, h, w) of its part of the train split.
+
+    vae: folder of a saved autoencoder, or its name on the hub.  workers: threads that read, decode and crop images ahead of the network.
+    """
     read_receipt(index, "index")
     images = ImageSplit(index, "train")
     rows = shard_rows(len(images), number, of)
-    network = Vae.load(Path(vae), device)
+    network = Vae.load(vae, device)
+    files = _files(vae)
+    named = {} if files else {"vae": str(vae)}
+    hashes = {} if files else {"vae": network.sha256()}
+    facts = {"scaling_factor": network.scaling_factor, "precision": "float32", "batch": batch, **named}
     with Progress(f"latents {number + 1} of {of}", len(rows), "images") as progress:
 
-        def blocks():
-            for batch in images.batches(rows, BATCH):
-                yield network.encode_moments(torch.from_numpy(batch)).cpu().numpy()
-                progress.advance(len(batch))
+        def blocks() -> Iterator[np.ndarray]:
+            for cropped in images.batches(rows, batch, workers):
+                moments = network.encode_moments(torch.from_numpy(cropped)).cpu().numpy()
+                yield _stored(moments, dtype, images, rows.start + progress.done, vae)
+                progress.advance(len(cropped))
 
-        write_shard(output, "latents", rows, blocks(), _inputs(index, vae), scaling_factor=network.scaling_factor)
+        write_shard(output, "latents", rows, blocks(), {"index": Path(index), **files}, dtype=STORED[dtype], hashes=hashes, **facts)
 
 
-def finish_latents(shards: list[Path], index: Path, vae: Path, output: Path) -> None:
+def finish_latents(shards: list[Path], index: Path, vae: Path | str, output: Path) -> None:
     """Join the shards into the store whose manifest is `output`, after checking that this index and this autoencoder made them."""
-    made_from = {role: recorded_sha256(path) for role, path in _inputs(index, vae).items()}
+    inputs = {"index": Path(index), **_files(vae)}
     receipts = [read_receipt(shard, "latents") for shard in shards]
     for shard, receipt in zip(shards, receipts, strict=True):
-        for role, sha256 in made_from.items():
-            if receipt["made_from"].get(role) != sha256:
-                raise InputError(f"{shard}: was made from another {role} than {_inputs(index, vae)[role]}; delete it and run again")
-    factor = receipts[0]["facts"]["scaling_factor"]
+        for role, path in inputs.items():
+            if receipt["made_from"].get(role) != recorded_sha256(path):
+                raise InputError(f"{shard}: was made from another {role} than {path}; delete it and run again")
+        if receipt["facts"].get("vae") != (None if "vae" in inputs else str(vae)):
+            raise InputError(f"{shard}: was made by the autoencoder {receipt['facts'].get('vae', 'of a folder')}, not {vae}; delete it and run again")
+    # The hub's weights have no file here: the shards say their hash, and must all say the same.
+    made_from, facts = receipts[0]["made_from"], receipts[0]["facts"]
+    hashes = {} if "vae" in inputs else {"vae": made_from["vae"]}
     labels = ImageSplit(index, "train").labels
-    write_manifest(output, "latents", shards, labels, _inputs(index, vae), scaling_factor=factor, vae_sha256=made_from["vae"])
+    kept = {key: facts[key] for key in ("scaling_factor", "precision", "vae") if key in facts}
+    write_manifest(output, "latents", shards, labels, inputs, hashes=hashes, **kept, vae_sha256=made_from["vae"])
 
 
-def _inputs(index: Path, vae: Path) -> dict[str, Path]:
-    return {"index": Path(index), "vae": Path(vae) / WEIGHTS, "vae_config": Path(vae) / "config.json"}
+def _files(vae: Path | str) -> dict[str, Path]:
+    """The files of an autoencoder by their role in a receipt; none of one that is on the hub."""
+    return {"vae": Path(vae) / WEIGHTS, "vae_config": Path(vae) / "config.json"} if Path(vae).is_dir() else {}
+
+
+def _stored(moments: np.ndarray, dtype: StoredDtype, images: ImageSplit, first_row: int, vae: Path | str) -> np.ndarray:
+    """Moments (b, 2C, h, w) float32 as they are stored. Raises InputError naming the first image whose moments cannot be."""
+    with np.errstate(over="ignore"):
+        stored = moments.astype(STORED[dtype])
+    for row in np.flatnonzero(~np.isfinite(stored).all(axis=(1, 2, 3))):
+        where, largest = f"{images.archive}: {images.paths[first_row + row]!r}", np.abs(moments[row]).max()
+        if np.isfinite(largest):
+            raise InputError(f"{where}: its latent reaches {largest:.3g}, which {dtype} cannot hold; give --dtype fp32")
+        raise InputError(f"{where}: its latent is not finite, expected numbers; check the weights of {vae}")
+    return stored

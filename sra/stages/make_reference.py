@@ -1,26 +1,45 @@
 """Stage: the statistics and images of real data that every sample set of a preset is compared with."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from sra.core.errors import InputError
-from sra.core.receipts import verify_contents, write_receipt
-from sra.data.images import load_split
-from sra.metrics.extractors import WEIGHTS_FILE, load_extractor
+from sra.core.receipts import write_receipt
+from sra.data.images import ImageSplit
+from sra.metrics.extractors import weights_of
 from sra.metrics.reference import Reference, chosen_images
-from sra.metrics.suite import extract
+from sra.metrics.suite import extract_batches
+from sra.stages.score_inputs import open_extractor
 
 
 def make_reference(
-    index: Path, extractor_folder: Path, reference_images: int, output: Path, seed: int = 0, batch: int = 256, device: str = "cpu"
+    index: Path,
+    extractor: Path,
+    reference_images: int,
+    output: Path,
+    seed: int = 0,
+    batch: int = 256,
+    device: str = "cpu",
+    extractor_name: str | None = None,
 ) -> None:
     """Write the reference npz: statistics over the whole train split of `index`, `reference_images` of its images."""
-    weights = extractor_folder / WEIGHTS_FILE
-    name = verify_contents(weights, "extractor")["facts"]["name"]
-    images, _ = load_split(index, "train")
-    if len(images) < 2:
-        raise InputError(f"{index}: the train split has {len(images)} images; a covariance needs at least 2")
-    chosen = chosen_images(len(images), reference_images, seed)
-    features = extract(images, load_extractor(extractor_folder, device), batch, what="train split")
-    Reference(features.pooled_statistics, features.spatial_statistics, images[chosen]).write(output)
-    facts = {"extractor": name, "images": len(chosen), "statistics_count": len(images), "seed": seed, "batch": batch, "device": device}
-    write_receipt(output, "reference", {"index": index, "extractor": weights}, **facts)
+    network = open_extractor(extractor, device, extractor_name).extractor
+    split = ImageSplit(index, "train")
+    if len(split) < 2:
+        raise InputError(f"{index}: the train split has {len(split)} images; a covariance needs at least 2")
+    chosen = chosen_images(len(split), reference_images, seed)
+    kept: list[np.ndarray] = []
+
+    def batches() -> Iterator[np.ndarray]:
+        start = 0
+        for images in split.batches(range(len(split)), batch):
+            kept.append(images[chosen[(chosen >= start) & (chosen < start + len(images))] - start])
+            start += len(images)
+            yield images
+
+    features = extract_batches(batches(), len(split), network, what="train split")
+    Reference(features.pooled_statistics, features.spatial_statistics, np.concatenate(kept)).write(output)
+    facts = {"extractor": network.name, "images": len(chosen), "statistics_count": len(split), "seed": seed, "batch": batch, "device": device}
+    write_receipt(output, "reference", {"index": index, "extractor": weights_of(extractor)}, **facts)

@@ -1,52 +1,221 @@
-"""Stage: score one sample pack against a reference and write the numbers with everything they depend on."""
+"""Stage: score sample sets against a reference and write the numbers with everything they depend on."""
 
+import statistics
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sra.core.errors import InputError
-from sra.core.files import write_json
-from sra.core.receipts import verify_contents, versions
-from sra.metrics.extractors import WEIGHTS_FILE, load_extractor
+from sra.core.files import sha256_of_file, write_json
+from sra.core.receipts import receipt_path, verify_contents, versions
+from sra.encoders.global_features import GlobalFeatures
+from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
-from sra.metrics.precision_recall import NEIGHBOURS, Mode
-from sra.metrics.reference import read_reference
-from sra.metrics.samples import read_samples
-from sra.metrics.suite import score
+from sra.metrics.precision_recall import NEIGHBOURS
+from sra.metrics.reference import Reference
+from sra.metrics.samples import SampleSet, read_samples
+from sra.metrics.secondary import GlobalJudge, global_statistics
+from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, real_features, score
 from sra.spec.load import checked
-from sra.spec.score import SampleFacts, ScoredExtractor, ScoredReference, ScoredSamples, ScoredWeights, ScoreRecord, ScoreSettings
+from sra.spec.score import (
+    ForeignScore,
+    SampleFacts,
+    ScoredExtractor,
+    ScoredLabels,
+    ScoredReference,
+    ScoredSamples,
+    ScoredWeights,
+    ScoreOptions,
+    ScoreRecord,
+    ScoreSettings,
+    SeedScores,
+    Spread,
+    metric_name,
+)
+from sra.stages.score_inputs import OpenedExtractor, OpenedReference, open_extractor, open_reference, read_real_features
+
+PAPER_COUNT = 50_000  # of the ADM suite and of every paper that quotes it; refused otherwise unless it is declared
 
 
-def score_samples(
-    samples: Path, reference: Path, extractor_folder: Path, output: Path, precision_recall: Mode = "fp32", batch: int = 256, device: str = "cpu"
-) -> ScoreRecord:
-    """Write and return the score of the sample pack (npz of arr_0 and labels); the same inputs give the same bytes."""
-    # Every byte of the inputs is compared with its receipt, so that the hashes in the record are those of what was scored.
-    samples_receipt = verify_contents(samples, "samples")
-    reference_receipt = verify_contents(reference, "reference")
-    extractor_receipt = verify_contents(extractor_folder / WEIGHTS_FILE, "extractor")
-    facts = checked(samples_receipt["facts"], SampleFacts, f"{samples}: its receipt")
-    if "weights" not in samples_receipt["made_from"]:
-        raise InputError(f"{samples}: its receipt does not say which weights drew it; draw the samples again")
-    if reference_receipt["made_from"].get("extractor", extractor_receipt["sha256"]) != extractor_receipt["sha256"]:
-        raise InputError(f"{reference}: was made with another extractor than {extractor_folder}; build the reference again")
+@dataclass(frozen=True)
+class OpenedSamples:
+    """facts, weights: of the receipt of a set made here, None for another."""
 
-    pack, real = read_samples(samples), read_reference(reference)
-    extractor = load_extractor(extractor_folder, device)
-    scores = score(pack, facts.count, real, extractor, facts.label_policy == "balanced", precision_recall, batch)
+    path: Path
+    samples: SampleSet
+    sha256: str
+    facts: SampleFacts | None
+    weights: str | None
 
-    record = ScoreRecord(
-        **facts.model_dump(),
-        metrics=scores.metrics(),
-        extractor=ScoredExtractor(
-            name=extractor.name, sha256=extractor_receipt["sha256"], held_out_accuracy=extractor_receipt["facts"].get("held_out_accuracy")
-        ),
-        reference=ScoredReference(sha256=reference_receipt["sha256"], images=len(real.images), statistics_count=real.pooled.count),
-        samples=ScoredSamples(sha256=samples_receipt["sha256"], duplicates=scores.repeats.duplicates),
-        weights=ScoredWeights(sha256=samples_receipt["made_from"]["weights"]),
-        settings=ScoreSettings(
-            precision_recall=precision_recall, neighbours=NEIGHBOURS, is_chunk=CHUNK, dtype="float32", tf32=False, batch=batch, device=device
-        ),
-        versions=versions(),
-        warnings=list(scores.warnings),
+
+def score_samples(paths: list[Path], reference: Path, output: Path, options: ScoreOptions) -> ScoreRecord | ForeignScore | SeedScores:
+    """Write and return the score of one sample set, or of several and their spread; the same inputs give the same bytes."""
+    extractor = open_extractor(options.extractor, options.device, options.extractor_name)
+    real = open_reference(reference, extractor, options.skip, options.reference_name)
+    opened = [_open_samples(path, options) for path in paths]
+    _refuse_unlike(opened)
+    settings = [_settings(samples, options) for samples in opened]
+    counts = sorted({wanted.count for wanted in settings})
+    if len(counts) > 1:
+        raise InputError(f"samples: sets of {' and '.join(map(str, counts))} images have no spread together; give sets of one count")
+    for samples, wanted in zip(opened, settings, strict=True):
+        check_request(samples.samples, real.reference, extractor.extractor, wanted)
+
+    features = _real_features(real, extractor, options)
+    judge = _judge(real.reference, options) if "fd_dinov2" in options.secondary else None
+    records = []
+    for samples, wanted in zip(opened, settings, strict=True):
+        scores = score(samples.samples, real.reference, extractor.extractor, wanted, features, judge)
+        for warning in scores.warnings:
+            print(f"WARNING: {samples.path}: {warning}", file=sys.stderr, flush=True)
+        records.append(_record(samples, scores, wanted, extractor, real, options))
+    result = records[0] if len(records) == 1 else _with_spread(records)
+    write_json(output, result.as_json())
+    print(_report(paths, reference, records, result, output))
+    return result
+
+
+def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
+    """The samples and their receipt, every byte compared with it, so that the hashes in the record are those of what was scored."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; give an npz of samples or a folder of PNGs")
+    if path.is_dir() or not receipt_path(path).exists():
+        samples = read_samples(path, options.allow_jpeg)
+        sha256 = samples.images.sha256() if isinstance(samples.images, FolderImages) else sha256_of_file(path)
+        return OpenedSamples(path, samples, sha256, None, None)
+    receipt = verify_contents(path, "samples")
+    facts = checked(receipt["facts"], SampleFacts, f"{path}: its receipt")
+    if "weights" not in receipt["made_from"]:
+        raise InputError(f"{path}: its receipt does not say which weights drew it; draw the samples again")
+    claims = {"count": facts.count, "labels": facts.label_policy, "uint8": facts.sampler.get("uint8")}
+    for name, said in claims.items():
+        asked = getattr(options, name)
+        if asked is not None and said is not None and asked != said:
+            raise InputError(f"{path}: --{name} {asked}, its receipt says {said}; leave out --{name}")
+    samples = read_samples(path)
+    if samples.labels is None:
+        raise InputError(f"{path}: the key labels is missing; a sample pack made here holds arr_0 and labels")
+    return OpenedSamples(path, samples, receipt["sha256"], facts, receipt["made_from"]["weights"])
+
+
+def _refuse_unlike(opened: list[OpenedSamples]) -> None:
+    """Several sets must be of one model by one sampler and differ in the seed alone, as far as their receipts tell."""
+    first, *others = opened
+    for other in others:
+        if other.sha256 in {before.sha256 for before in opened[: opened.index(other)]}:
+            raise InputError(f"{other.path}: is the same set as another one given; a spread needs sets drawn with different seeds")
+        if first.facts and other.facts:
+            mine, theirs = (_without_seed(samples) for samples in (first, other))
+            differs = [key for key in mine if mine[key] != theirs[key]]
+            if differs:
+                raise InputError(f"{other.path}: differs from {first.path} in {differs[0]}; sets scored together differ in the seed alone")
+
+
+def _without_seed(samples: OpenedSamples) -> dict:
+    facts = samples.facts.model_dump(exclude={"seed"})
+    facts["sampler"] = {key: value for key, value in facts["sampler"].items() if key != "seed"}
+    return {"weights": samples.weights, **facts}
+
+
+def _settings(samples: OpenedSamples, options: ScoreOptions) -> Settings:
+    """What the samples' receipt declares, or the options where there is none."""
+    facts = samples.facts
+    if facts:
+        count, labels = facts.count, facts.label_policy
+    else:
+        count = options.count or (len(samples.samples.images) if options.allow_count else PAPER_COUNT)
+        labels = options.labels
+    return Settings(
+        count=count,
+        few=options.allow_count or facts is not None,
+        labels=labels,
+        max_duplicates=options.max_duplicates,
+        precision_recall=options.precision_recall,
+        skip=options.skip,
+        secondary=options.secondary,
+        batch=options.batch,
     )
-    write_json(output, record.as_json())
-    return record
+
+
+def _real_features(real: OpenedReference, extractor: OpenedExtractor, options: ScoreOptions) -> RealFeatures | None:
+    if options.reference_features:
+        return read_real_features(options.reference_features, real, extractor)
+    if real.reference.images is None or ("precision_recall" in options.skip and "kid" not in options.secondary):
+        return None
+    return real_features(real.reference.images, extractor.extractor, options.batch)
+
+
+def _judge(reference: Reference, options: ScoreOptions) -> GlobalJudge:
+    network = GlobalFeatures.load(options.encoder, options.device)
+    real = global_statistics(reference.images, network.features, options.batch, "the reference")
+    name = Path(options.encoder).name if Path(options.encoder).exists() else options.encoder  # a record holds no path
+    return GlobalJudge(name, network.sha256, network.features, real)
+
+
+def _record(
+    samples: OpenedSamples, scores: Scores, settings: Settings, extractor: OpenedExtractor, real: OpenedReference, options: ScoreOptions
+) -> ScoreRecord | ForeignScore:
+    facts, images, labels = samples.facts, real.reference.images, samples.samples.labels
+    metrics = scores.metrics()
+    measured = {
+        "metrics": metrics,
+        "names": {metric: metric_name(metric, settings.count) for metric in metrics},
+        "about": {name: {"clipped": clipped} for name, clipped in scores.clipped.items()}
+        | {name: found.about for name, found in scores.secondary.items()},
+        "extractor": ScoredExtractor(name=extractor.extractor.name, sha256=extractor.sha256, held_out_accuracy=extractor.held_out_accuracy),
+        "reference": ScoredReference(
+            sha256=real.sha256,
+            images=0 if images is None else len(images),
+            statistics_count=real.reference.pooled.count,
+            features_sha256=options.reference_features and sha256_of_file(options.reference_features),
+        ),
+        "samples": ScoredSamples(
+            sha256=samples.sha256,
+            name=None if facts else samples.path.resolve().name,
+            count=settings.count,
+            duplicates=scores.repeats.duplicates,
+            blank=scores.repeats.blank,
+            copied=scores.repeats.copied,
+            max_duplicates=settings.max_duplicates,
+            labels=ScoredLabels(policy=settings.labels, per_class=None if labels is None else np.bincount(labels).tolist()),
+            uint8=facts.sampler.get("uint8") if facts else options.uint8,
+        ),
+        "settings": ScoreSettings(
+            precision_recall=settings.precision_recall,
+            neighbours=NEIGHBOURS,
+            is_chunk=CHUNK,
+            dtype="float32",
+            tf32=False,
+            skipped=list(settings.skip),
+            batch=settings.batch,
+            device=options.device,
+        ),
+        "versions": versions(),
+        "warnings": list(scores.warnings),
+    }
+    return ScoreRecord(**facts.model_dump(), **measured, weights=ScoredWeights(sha256=samples.weights)) if facts else ForeignScore(**measured)
+
+
+def _with_spread(records: list[ScoreRecord | ForeignScore]) -> SeedScores:
+    spread = {}
+    for metric in records[0].metrics:
+        values = [record.metrics[metric] for record in records if metric in record.metrics]
+        if len(values) == len(records):
+            spread[metric] = Spread(name=records[0].names[metric], mean=statistics.fmean(values), sd=statistics.stdev(values))
+    return SeedScores(sets=records, spread=spread)
+
+
+def _report(
+    paths: list[Path], reference: Path, records: list[ScoreRecord | ForeignScore], result: ScoreRecord | ForeignScore | SeedScores, output: Path
+) -> str:
+    first = records[0]
+    lines = [f"against {reference.name}, features by {first.extractor.name}, precision and recall in {first.settings.precision_recall}"]
+    for path, record in zip(paths, records, strict=True):
+        lines.append(f"{path}")
+        lines += [f"  {record.names[metric]:<24}{value:>14.5f}" for metric, value in record.metrics.items()]
+    if isinstance(result, SeedScores):
+        lines.append(f"mean ± sd of {len(records)} sets")
+        lines += [f"  {found.name:<24}{found.mean:>14.5f} ± {found.sd:.5f}" for found in result.spread.values()]
+    return "\n".join([*lines, f"written {output}"])

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import torch
 from formula import CLASSES, ENCODER_WIDTH, PROJECTOR_WIDTH, Size, fill
 from registry import REPOSITORIES
@@ -105,10 +107,10 @@ class Official:
         return module
 
     def function(self, path: str, name: str) -> Callable:
-        """One function of a script that cannot be imported without its training libraries."""
+        """One function of a script that cannot be imported without its training libraries, be it inside another."""
         tree = ast.parse((self.folder / path).read_text(encoding="utf-8"))
-        found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-        scope = {"torch": torch, "OrderedDict": OrderedDict, "argparse": argparse}
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
+        scope = {"torch": torch, "OrderedDict": OrderedDict, "argparse": argparse, "np": np, "PIL": PIL, "Image": PIL.Image}
         exec(compile(ast.Module(found, []), path, "exec"), scope)
         return scope[name]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,10 @@ LABEL_DROPOUT = 0.1
 POSTERIOR_SCALE = 0.18215
 SAMPLER_STEPS = 250
 SAMPLED_IMAGES = 3
+CROPPED_TO = (256, 512)
+# Width and height of what is cropped: wide, tall, smaller than both sizes, long, untouched at 256, one short of 512, halved evenly and
+# with odd sides, more than four times 512.
+IMAGES = ((500, 375), (375, 500), (131, 97), (301, 1499), (256, 256), (640, 511), (1024, 1024), (1031, 1027), (2303, 2065))
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,18 @@ def starting_noise(size: Size = TINY) -> tuple[Tensor, Tensor]:
     """Noise (3, 4, side, side) and labels (3,) of the sampled images."""
     shape = (SAMPLED_IMAGES, *size.shape[1:])
     return wave(shape, "starting noise"), torch.tensor([0, 7, 999])
+
+
+def image(width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: slopes, so that no two places are alike, under noise that saturates here and there."""
+    slope = torch.linspace(0, 120, height)[:, None, None] + torch.linspace(60, 0, width)[None, :, None] + torch.tensor([0, 20, 40])
+    return (slope + wave((height, width, 3), f"image {width} x {height}", 60.0) + 20).clamp(0, 255).byte().numpy()
+
+
+def picked(pixels: np.ndarray) -> Tensor:
+    """(61,) uint8: pixels at even distances of an image (S, S, 3), to say by how much two differ where their hashes only say that they do."""
+    flat = pixels.reshape(-1)
+    return torch.from_numpy(flat[np.linspace(0, len(flat) - 1, 61).astype(np.int64)])
 
 
 class StepNoise:

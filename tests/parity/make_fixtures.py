@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy
+import PIL
 import timm
 import torch
 from checkouts import Official
+from official_crops import crop_arrays
 from official_losses import loss_arrays
 from official_models import count_arrays, guidance_arrays, model_arrays
 from official_samplers import sampler_arrays
@@ -28,6 +30,7 @@ MAKERS = {
     "losses": loss_arrays,
     "samplers": sampler_arrays,
     "steps": step_arrays,
+    "crops": crop_arrays,
 }
 
 
@@ -45,7 +48,7 @@ def main() -> None:
         path = FIXTURES / f"{name}.npz"
         write_npz(path, {key: as_array(tensor) for key, tensor in MAKERS[name](official).items()})
         print(f"{path}: {path.stat().st_size:,} bytes")
-    print(f"made with torch {torch.__version__}, timm {timm.__version__}, numpy {numpy.__version__}")
+    print(f"made with torch {torch.__version__}, timm {timm.__version__}, numpy {numpy.__version__}, pillow {PIL.__version__}")
 
 
 def as_array(tensor: Tensor) -> numpy.ndarray:

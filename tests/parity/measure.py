@@ -2,6 +2,7 @@
 
 import math
 
+import ours_crops
 import ours_losses
 import ours_models
 import ours_samplers
@@ -9,7 +10,8 @@ import ours_step
 import torch
 from registry import Comparison
 
-COMPARISONS: list[Comparison] = [*ours_models.COMPARISONS, *ours_losses.COMPARISONS, *ours_step.COMPARISONS, *ours_samplers.COMPARISONS]
+PARTS = (ours_crops, ours_models, ours_losses, ours_step, ours_samplers)
+COMPARISONS: list[Comparison] = [comparison for part in PARTS for comparison in part.COMPARISONS]
 HEADER = ("component", "official code", "compared", "largest relative difference", "fails above")
 
 

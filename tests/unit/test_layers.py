@@ -23,10 +23,12 @@ ALLOWED = {
     "alignment": {"core", "spec", "models", "diffusion"},
     "training": {"core", "spec", "data", "models", "diffusion", "alignment"},
     "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "training"},
-    "cli": {"core", "spec", "stages"},
+    "cli_stage": {"core", "stages"},
+    "cli_score": {"core", "spec", "stages", "cli_stage"},
+    "cli": {"core", "spec", "stages", "cli_stage", "cli_score"},
     "__main__": {"cli"},
 }
-LIGHT = {"core", "spec", "plan", "reporting", "cli"}
+LIGHT = {"core", "spec", "plan", "reporting", "cli_stage", "cli_score", "cli"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
 
 

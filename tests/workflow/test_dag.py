@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}
+DATA |= {"reference_features": 1}
 
 
 def per_score(count: int) -> dict[str, int]:
@@ -48,7 +49,7 @@ def test_the_paper_preset_plans_without_its_data(checkout):
 
 def test_released_weights_need_no_training(checkout):
     jobs = checkout.planned("table_3", "--config", "preset=paper", "weights=released")
-    scores = {"index_images": 1, "make_reference": 1, "sample_shard": 40, "pack_samples": 4, "score_samples": 4}
+    scores = {"reference_features": 1, "sample_shard": 40, "pack_samples": 4, "score_samples": 4}
     assert jobs == scores | {"resolve_run": 4, "import_weights": 4, "render_table": 1, "table_3": 1}
 
 

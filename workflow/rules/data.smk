@@ -1,4 +1,4 @@
-# Images, latents and encoder features: everything that all runs on a data set share.
+# Images: the archive, its index, and the cropped images packed for encoders that see them again and again.
 
 
 data_needs = plan.needs("data")
@@ -50,79 +50,47 @@ rule index_images:
         "sra index --images {params.images:q} --image-size {params.size} {params.expected} --output {output.index} 2> {log}"
 
 
-rule extract_latents:
-    """Encode one shard of the training images to posterior moments."""
+rule pack_images:
+    """Crop one shard of the training images once, for encoders that run while a model trains."""
     input:
         index="results/shared/{dataset}/index.json",
-        vae=lambda wildcards: plan.model_weights(wildcards.vae, "vae", wildcards.dataset),
     output:
-        shard="results/shared/{dataset}/latents/{vae}/latents_{shard}_of_{shards}.npy",
+        shard="results/shared/{dataset}/pixels/pixels_{shard}_of_{shards}.npy",
     log:
-        "results/shared/{dataset}/logs/extract_latents/{vae}/{shard}_of_{shards}.log",
+        "results/shared/{dataset}/logs/pack_images/{shard}_of_{shards}.log",
     benchmark:
-        "results/shared/{dataset}/benchmarks/extract_latents/{vae}/{shard}_of_{shards}.tsv"
+        "results/shared/{dataset}/benchmarks/pack_images/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
-        gpu=data_needs.gpu,
         mem_mb=data_needs.mem_mb,
         runtime=data_needs.runtime,
-    params:
-        vae=lambda wildcards: plan.model_source(wildcards.vae, "vae", wildcards.dataset),
     message:
-        "extract latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
+        "pack the images of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
-        "sra extract-latents --index {input.index} --vae {params.vae:q} "
-        "--shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard} 2> {log}"
+        "sra pack-images --index {input.index} --workers {threads} --shard {wildcards.shard} --shards {wildcards.shards} "
+        "--output {output.shard} 2> {log}"
 
 
-rule finish_latents:
+rule finish_pixels:
     """Join the shards under one manifest with labels and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.latent_shards,
+        shards=plan.shards("pixels"),
     output:
-        store="results/shared/{dataset}/latents/{vae}/store.json",
+        store="results/shared/{dataset}/pixels/store.json",
     log:
-        "results/shared/{dataset}/logs/finish_latents/{vae}.log",
+        "results/shared/{dataset}/logs/finish_pixels.log",
     benchmark:
-        "results/shared/{dataset}/benchmarks/finish_latents/{vae}.tsv"
+        "results/shared/{dataset}/benchmarks/finish_pixels.tsv"
     conda:
         "../envs/stages.yaml"
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        vae=lambda wildcards: plan.model_source(wildcards.vae, "vae", wildcards.dataset),
+        mem_mb=2000,
+        runtime=60,
     message:
-        "write the manifest of the latents of {wildcards.dataset}"
+        "write the manifest of the images of {wildcards.dataset}"
     shell:
-        "sra finish-latents --index {input.index} --vae {params.vae:q} --output {output.store} {input.shards:q} 2> {log}"
-
-
-rule extract_features:
-    """Patch tokens of the training images by an external encoder, for REPA."""
-    input:
-        index="results/shared/{dataset}/index.json",
-        encoder=lambda wildcards: plan.model_weights(wildcards.encoder, "encoder", wildcards.dataset),
-    output:
-        store="results/shared/{dataset}/features/{encoder}/store.json",
-    log:
-        "results/shared/{dataset}/logs/extract_features/{encoder}.log",
-    benchmark:
-        "results/shared/{dataset}/benchmarks/extract_features/{encoder}.tsv"
-    conda:
-        "../envs/stages.yaml"
-    threads: data_needs.threads
-    resources:
-        gpu=data_needs.gpu,
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
-    params:
-        encoder=lambda wildcards: plan.model_source(wildcards.encoder, "encoder", wildcards.dataset),
-        grid=plan.token_grid,
-    message:
-        "extract features of {wildcards.dataset} by {wildcards.encoder}"
-    shell:
-        "sra extract-features --index {input.index} --encoder {params.encoder:q} --grid {params.grid} --output {output.store} 2> {log}"
+        "sra finish-pixels --index {input.index} --output {output.store} {input.shards:q} 2> {log}"

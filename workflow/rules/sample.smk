@@ -9,7 +9,7 @@ rule sample_shard:
     input:
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
-        vae=plan.vae_weights,
+        vae=plan.fetched("vae"),
     output:
         shard=temp("results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/shard_{shard}_of_{shards}.npz"),
     log:
@@ -26,13 +26,13 @@ rule sample_shard:
     params:
         sampler=plan.sampler,
         images=plan.sample_count,
-        batch=plan.sampling_batch,
-        vae=plan.vae_source,
+        options=plan.sampling_options,
+        vae=plan.model("vae"),
     message:
         "sample {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:
         "sra sample {input.config} --weights {input.weights} --vae {params.vae:q} --sampler {params.sampler:q} "
-        "--count {params.images} --shard {wildcards.shard} --shards {wildcards.shards} --batch {params.batch} "
+        "--count {params.images} --shard {wildcards.shard} --shards {wildcards.shards} {params.options:q} "
         "--output {output.shard} 2> {log}"
 
 

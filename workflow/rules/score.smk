@@ -8,13 +8,13 @@ rule make_reference:
     """Statistics and images of the training set, in the layout of ADM's reference batches."""
     input:
         index="results/shared/{dataset}/index.json",
-        extractor=lambda wildcards: plan.model_weights(wildcards.extractor, "extractor", wildcards.dataset),
+        extractor=plan.fetched("extractor"),
     output:
-        reference="results/shared/{dataset}/reference/{extractor}_{images}.npz",
+        reference="results/shared/{dataset}/reference/{extractor}/train_{images}.npz",
     log:
-        "results/shared/{dataset}/logs/make_reference/{extractor}_{images}.log",
+        "results/shared/{dataset}/logs/make_reference/{extractor}/{images}.log",
     benchmark:
-        "results/shared/{dataset}/benchmarks/make_reference/{extractor}_{images}.tsv"
+        "results/shared/{dataset}/benchmarks/make_reference/{extractor}/{images}.tsv"
     conda:
         "../envs/stages.yaml"
     threads: score_needs.threads
@@ -23,21 +23,54 @@ rule make_reference:
         mem_mb=score_needs.mem_mb,
         runtime=score_needs.runtime,
     params:
-        extractor=lambda wildcards: plan.model_source(wildcards.extractor, "extractor", wildcards.dataset),
+        extractor=plan.model("extractor"),
+        held=plan.held("extractor"),
         source=plan.source("metrics"),
     message:
         "make the reference statistics of {wildcards.dataset}"
     shell:
-        "sra make-reference --index {input.index} --extractor {params.extractor:q} "
+        "sra make-reference --index {input.index} --extractor {params.extractor:q} {params.held:q} "
         "--images {wildcards.images} --output {output.reference} 2> {log}"
+
+
+rule reference_features:
+    """Features of the reference's images, which every score of the data set compares with. Early, so that a file not fetched costs no work."""
+    input:
+        reference=plan.reference_input,
+        extractor=plan.fetched("extractor"),
+    output:
+        features="results/shared/{dataset}/reference/{extractor}/{reference}.features.npz",
+    log:
+        "results/shared/{dataset}/logs/reference_features/{extractor}/{reference}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/reference_features/{extractor}/{reference}.tsv"
+    priority: 100
+    conda:
+        "../envs/stages.yaml"
+    threads: score_needs.threads
+    resources:
+        gpu=score_needs.gpu,
+        mem_mb=score_needs.mem_mb,
+        runtime=score_needs.runtime,
+    params:
+        reference=plan.reference_of,
+        extractor=plan.model("extractor"),
+        held=plan.held_for_scores,
+        source=plan.source("metrics"),
+    message:
+        "compute the features of the reference images of {wildcards.dataset}"
+    shell:
+        "sra reference-features --reference {params.reference:q} --extractor {params.extractor:q} {params.held:q} "
+        "--output {output.features} 2> {log}"
 
 
 rule score_samples:
     """FID, sFID, inception score, precision and recall of one sample set: one JSON with everything the numbers depend on."""
     input:
         samples="results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/samples.npz",
-        reference=plan.reference_of,
-        extractor=plan.extractor_weights,
+        reference=plan.reference_input,
+        features=plan.reference_features_of,
+        extractor=plan.fetched("extractor"),
     output:
         score="results/{preset}/scores/{run}/{milestone}/{sampler}/n{paper_count}.json",
     log:
@@ -52,10 +85,13 @@ rule score_samples:
         mem_mb=score_needs.mem_mb,
         runtime=score_needs.runtime,
     params:
-        extractor=plan.extractor_source,
+        reference=plan.reference_of,
+        extractor=plan.model("extractor"),
+        held=plan.held_for_scores,
+        options=plan.score_options,
         source=plan.source("metrics"),
     message:
         "score {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:
-        "sra score {input.samples} --reference {input.reference} --extractor {params.extractor:q} "
-        "--output {output.score} 2> {log}"
+        "sra score {input.samples} --reference {params.reference:q} --reference-features {input.features} "
+        "--extractor {params.extractor:q} {params.held:q} {params.options:q} --output {output.score} > {log} 2>&1"

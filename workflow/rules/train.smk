@@ -29,9 +29,9 @@ rule resolve_run:
 rule train_segment:
     """Continue one run from its previous point to a milestone; resumable inside the segment."""
     input:
+        unpack(plan.targets_of),
         config="results/{preset}/runs/{run}/config.json",
         latents=plan.latents_of,
-        features=plan.features_of,
         previous=plan.previous_state,
     output:
         state="results/{preset}/runs/{run}/state/{point,m[0-9]+[km]}.safetensors",
@@ -50,12 +50,12 @@ rule train_segment:
     params:
         step=plan.step,
         minutes=plan.rolling_minutes,
-        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        targets=plan.target_options,
         previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
     message:
         "train {wildcards.run} to {wildcards.point}"
     shell:
-        "sra train {input.config} --latents {input.latents} {params.features} {params.previous} --until {params.step} "
+        "sra train {input.config} --latents {input.latents} {params.targets:q} {params.previous} --until {params.step} "
         "--rolling-minutes {params.minutes} --state {output.state} --curve {output.curve} 2> {log}"
 
 

@@ -1,13 +1,14 @@
 """Packs are read from any writer, and a damaged or foreign file is named in one line."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
 from sra.core.errors import InputError
-from sra.core.npz import Blocks, read_npz, write_npz
+from sra.core.npz import Blocks, open_npz, read_npz, write_npz
 
 ARRAYS = {"arr_0": np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3), "mu": np.linspace(0, 1, 7), "count": np.int64(5)}
 
@@ -109,3 +110,89 @@ def test_a_block_that_breaks_its_promise_leaves_no_file(tmp_path, block):
     with pytest.raises(ValueError, match="expected"):
         write_npz(tmp_path / "blocks.npz", {"arr_0": Blocks((5, 4, 4, 3), np.dtype(np.uint8), [block])})
     assert list(tmp_path.iterdir()) == []
+
+
+WRITERS = {
+    "ours": write_npz,
+    "numpy": lambda path, arrays: np.savez(path, **arrays),
+    "compressed": lambda path, arrays: np.savez_compressed(path, **arrays),
+    "version 3": lambda path, arrays: path.write_bytes(archive_of(**{name: version_3(array) for name, array in arrays.items()})),
+}
+
+
+def version_3(array):
+    member = io.BytesIO()
+    np.lib.format.write_array(member, np.asanyarray(array), version=(3, 0))
+    return member.getvalue()
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
+def test_rows_are_read_in_any_order_from_any_writer(tmp_path, write):
+    images = np.random.default_rng(0).integers(0, 256, (50, 9, 7, 3), dtype=np.uint8)
+    write(tmp_path / "pack.npz", {"other": ARRAYS["mu"], "arr_0": images, "count": np.int64(5)})
+    found = open_npz(tmp_path / "pack.npz")
+    rows = found["arr_0"]
+    assert (list(found), len(rows), rows.shape, rows.dtype) == (["other", "arr_0", "count"], 50, images.shape, images.dtype)
+    for first, last in ((0, 20), (20, 50), (7, 8), (40, 60), (0, 50), (30, 30), (3, 11), (11, 12)):
+        np.testing.assert_array_equal(rows[first:last], images[first:last], strict=True)
+    np.testing.assert_array_equal(rows[-5:], images[-5:])
+    np.testing.assert_array_equal(rows.whole(), images, strict=True)
+    assert found["count"].whole() == 5
+    rows[0:1][:] = 0  # a copy of the caller's own
+    np.testing.assert_array_equal(rows[0:1], images[0:1])
+
+
+def test_a_damaged_row_is_found_by_the_end_of_a_pass(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    write_npz(tmp_path / "pack.npz", {"arr_0": images})
+    whole = (tmp_path / "pack.npz").read_bytes()
+    for row in (0, 31, 63):
+        (tmp_path / "pack.npz").write_bytes(flipped(whole, images[row].tobytes()))
+        rows = open_npz(tmp_path / "pack.npz")["arr_0"]
+        for _ in range(2):  # the second pass as the first
+            with pytest.raises(InputError, match=r"pack\.npz: not a whole npz file \(Bad CRC-32"):
+                for start in range(0, 64, 16):
+                    rows[start : start + 16]
+        with pytest.raises(InputError, match="Bad CRC-32"):
+            rows.whole()
+
+
+def test_few_rows_are_in_memory_at_a_time(tmp_path):
+    write_npz(tmp_path / "pack.npz", {"arr_0": Blocks((4000, 64, 64, 3), np.dtype(np.uint8), (np.zeros((100, 64, 64, 3), np.uint8),) * 40)})
+    rows = open_npz(tmp_path / "pack.npz")["arr_0"]
+    tracemalloc.start()
+    try:
+        assert sum(int(rows[start : start + 100].sum()) for start in range(0, 4000, 100)) == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12e6  # of 49 MB
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "not a whole npz file"),
+        (lambda whole: archive_of(arr_0=np.array([{}], dtype=object)), "Python objects"),
+        (lambda whole: archive_of(arr_0=short_data()), "announces shape"),
+        (lambda whole: archive_of(arr_0=b"no array"), "not a whole npz file"),
+    ],
+    ids=["truncated", "pickled object", "short data", "no array"],
+)
+def test_what_cannot_be_read_by_rows_is_refused_at_once(tmp_path, content, message):
+    write_npz(tmp_path / "pack.npz", ARRAYS)
+    (tmp_path / "pack.npz").write_bytes(content((tmp_path / "pack.npz").read_bytes()))
+    with pytest.raises(InputError, match=message) as caught:
+        open_npz(tmp_path / "pack.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_columns_is_refused_by_rows(tmp_path):
+    np.savez(tmp_path / "fortran.npz", arr_0=np.asfortranarray(ARRAYS["arr_0"]))
+    with pytest.raises(InputError, match=r"fortran\.npz: arr_0\.npy is stored column by column"):
+        open_npz(tmp_path / "fortran.npz")["arr_0"][0:2]
+
+
+def test_a_missing_file_has_no_rows(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.npz: no such file"):
+        open_npz(tmp_path / "absent.npz")

@@ -34,6 +34,37 @@ def test_halving_repeats_until_the_short_side_is_below_twice_the_size():
     assert np.array_equal(np.asarray(adm_center_crop(image, 32)), np.asarray(resized)[:, 2:34])
 
 
+@pytest.mark.parametrize("size", [256, 512])
+def test_four_times_the_size_is_the_mean_of_the_means(size):
+    """Of 4 x 4 pixels, each a multiple of 16: neither halving rounds. The margins, 40 and 41 pixels of the reduced image, are cut away."""
+    pixels = np.asarray(noise(4 * size + 4 * 81, 4 * size)) // 16 * 16
+    means = pixels.reshape(size, 4, size + 81, 4, 3).mean((1, 3))
+    assert np.array_equal(np.asarray(adm_center_crop(Image.fromarray(pixels), size)), means[:, 40 : 40 + size])
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_a_slope_keeps_its_values_under_the_bicubic_part(size):
+    """From 1.5 times the size: bicubic interpolation of a straight line is that line, read at (y + 1/2) 1.5 - 1/2, away from the edges."""
+    height = size * 3 // 2
+    slope = np.arange(height) * 200 / height
+    pixels = np.broadcast_to(np.round(slope).astype(np.uint8)[:, None, None], (height, height, 3))
+    expected = ((np.arange(size) + 0.5) * 1.5 - 0.5) * 200 / height
+    cropped = np.asarray(adm_center_crop(Image.fromarray(np.ascontiguousarray(pixels)), size)).astype(float)
+    assert np.abs(cropped - expected[:, None, None])[8:-8].max() <= 1  # half a level for the input's rounding, half for the output's
+    assert (cropped == cropped[:, :1, :1]).all()
+
+
+@pytest.mark.parametrize("size", [256, 512])
+@pytest.mark.parametrize("extra", [0, 1, 2, 101])
+def test_the_long_side_is_cut_in_the_middle(size, extra):
+    """Of the right height nothing is scaled; of an odd rest the larger part goes on the right, or at the bottom."""
+    image = noise(size + extra, size)
+    start = extra // 2
+    assert np.array_equal(np.asarray(adm_center_crop(image, size)), np.asarray(image)[:, start : start + size])
+    turned = Image.fromarray(np.asarray(image).transpose(1, 0, 2).copy())
+    assert np.array_equal(np.asarray(adm_center_crop(turned, size)), np.asarray(turned)[start : start + size])
+
+
 @pytest.mark.parametrize("shape", [(500, 375), (375, 500), (33, 1000), (20, 10), (511, 513)])
 def test_every_shape_ends_square(shape):
     assert adm_center_crop(noise(*shape), 32).size == (32, 32)

@@ -1,24 +1,24 @@
-"""Images to stored moments and tokens through the stages, with small random networks: the stored rows are what the networks say."""
+"""Images to stored moments and pixels through the stages, with small random autoencoders: the stored rows are what the networks say."""
 
 import io
+import sys
 import zipfile
 
 import numpy as np
 import pytest
-import timm
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
-from timm.models import save_for_hf
 
+from sra import cli
 from sra.core.errors import InputError
-from sra.data.images import load_split
+from sra.core.receipts import read_receipt
+from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.vae import Vae
-from sra.encoders.vision import VisionEncoder
-from sra.stages.extract_features import extract_features
 from sra.stages.extract_latents import extract_latents, finish_latents
 from sra.stages.index_images import index_images
+from sra.stages.pack_images import finish_pixels, pack_images
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def vae(tmp_path_factory):
     return save_vae(tmp_path_factory.mktemp("vae"), 0)
 
 
-def extracted(index, vae, folder, of):
+def extracted(index, vae, folder, of, **options):
     shards = [shard_path(folder, "latents", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_latents(index, vae, number, of, shard)
+        extract_latents(index, vae, number, of, shard, **options)
     return shards
 
 
@@ -84,33 +84,152 @@ def test_an_index_without_receipt_is_refused_before_any_work(index, vae, tmp_pat
         extract_latents(tmp_path / "index.json", vae, 0, 1, tmp_path / "latents.npy")
 
 
-def test_the_features_are_the_encoders_tokens(index, tmp_path):
-    torch.manual_seed(0)
-    network = timm.create_model("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=12, depth=1, num_heads=2, num_classes=2)
-    save_for_hf(network, tmp_path / "vit", safe_serialization=True)
-    extract_features(index, tmp_path / "vit", tmp_path / "features" / "store.json")
-    store = ArrayStore.open(tmp_path / "features" / "store.json", "features")
-    images, labels = load_split(index, "train")
-    assert store.row_shape == (16, 12)
-    assert np.allclose(store.rows(np.arange(16)), VisionEncoder.load(tmp_path / "vit").tokens(torch.from_numpy(images)).numpy(), atol=1e-6)
+def test_half_precision_halves_the_files_and_rounds_the_moments(index, vae, tmp_path):
+    shards = extracted(index, vae, tmp_path, 2, dtype="fp16")
+    finish_latents(shards, index, vae, tmp_path / "store.json")
+    store = ArrayStore.open(tmp_path / "store.json", "latents")
+    images, _ = load_split(index, "train")
+    expected = Vae.load(vae).encode_moments(torch.from_numpy(images)).half().float().numpy()
+    assert store.dtype == np.load(shards[1]).dtype == np.float16
+    assert store.rows(np.arange(16)).dtype == np.float32
+    # One unit in the last place, where a value lies on the edge between two.
+    assert np.allclose(store.rows(np.arange(16)), expected, rtol=2**-10, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "message"),
+    [
+        (70_000.0, "fp16", r"its latent reaches 7e\+04, which fp16 cannot hold; give --dtype fp32"),
+        (float("nan"), "fp16", r"its latent is not finite, expected numbers; check the weights of .*vae"),
+        (float("nan"), "fp32", r"its latent is not finite"),
+        (float("-inf"), "fp32", r"its latent is not finite"),
+        (70_000.0, "fp32", None),
+        (65_504.0, "fp16", None),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_by_the_images_name(index, vae, tmp_path, monkeypatch, value, dtype, message):
+    images, encode = load_split(index, "train")[0], Vae.encode_moments
+
+    def spoiled(self, batch):
+        moments = encode(self, batch).clone()
+        moments[(batch == torch.from_numpy(images[13])).flatten(1).all(1), 1, 3, 3] = value
+        return moments
+
+    monkeypatch.setattr(Vae, "encode_moments", spoiled)
+    run = {"index": index, "vae": vae, "number": 1, "of": 2, "output": tmp_path / "latents.npy", "dtype": dtype, "batch": 3}
+    if message is None:
+        extract_latents(**run)
+        assert np.load(tmp_path / "latents.npy")[13 - 8, 1, 3, 3] == value
+        return
+    name = ImageSplit(index, "train").paths[13]
+    with pytest.raises(InputError, match=rf"images\.zip: '{name}': {message}"):
+        extract_latents(**run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_do_not_change_a_byte(index, vae, tmp_path):
+    for workers in (1, 3):
+        extract_latents(index, vae, 0, 1, tmp_path / f"{workers}.npy", workers=workers, batch=5)
+    assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "3.npy").read_bytes()
+    assert read_receipt(tmp_path / "1.npy", "latents") == read_receipt(tmp_path / "3.npy", "latents")
+
+
+def test_the_receipt_says_how_it_was_encoded(index, vae, tmp_path, monkeypatch):
+    encode, sizes = Vae.encode_moments, []
+    monkeypatch.setattr(Vae, "encode_moments", lambda self, images: (sizes.append(len(images)), encode(self, images))[1])
+    extract_latents(index, vae, 0, 2, tmp_path / "latents.npy", dtype="fp16", batch=5)
+    facts = read_receipt(tmp_path / "latents.npy", "latents")["facts"]
+    given = {"batch": 5, "dtype": "float16", "precision": "float32", "scaling_factor": 0.25}
+    assert facts == {**given, "first_row": 0, "rows": 8, "row_shape": [4, 16, 16]}
+    assert sizes == [5, 3]
+
+
+def test_shards_of_two_types_are_refused(index, vae, tmp_path):
+    shards = extracted(index, vae, tmp_path, 2)
+    extract_latents(index, vae, 1, 2, shards[1], dtype="fp16")
+    with pytest.raises(InputError, match=r"001_of_002\.npy: holds float16, latents_000_of_002\.npy float32; make all shards with one --dtype"):
+        finish_latents(shards, index, vae, tmp_path / "store.json")
+
+
+@pytest.fixture
+def hub(vae, monkeypatch):
+    """`hub("owner/name", folder)`: what the hub would answer from now on, without a network."""
+    original, answers = AutoencoderKL.from_pretrained, {}
+    monkeypatch.setattr(AutoencoderKL, "from_pretrained", lambda source, **options: original(answers.get(source, source), **options))
+    return answers.__setitem__
+
+
+def test_an_autoencoder_of_the_hub_is_known_by_its_name_and_the_hash_of_its_weights(index, vae, tmp_path, hub):
+    hub("owner/name", vae)
+    shards = extracted(index, "owner/name", tmp_path, 2)
+    finish_latents(shards, index, "owner/name", tmp_path / "store.json")
+    store, sha256 = ArrayStore.open(tmp_path / "store.json", "latents"), Vae.load(vae).sha256()
+    assert store.facts["vae"] == "owner/name"
+    assert store.facts["vae_sha256"] == store.facts["made_from"]["vae"] == sha256
+    assert read_receipt(tmp_path / "store.json", "latents")["made_from"]["vae"] == sha256
+    images, _ = load_split(index, "train")
+    assert np.allclose(store.rows(np.arange(16)), Vae.load(vae).encode_moments(torch.from_numpy(images)).numpy(), atol=1e-6)
+    for other in ("owner/other", vae):
+        with pytest.raises(InputError, match=r"latents_000_of_002\.npy: was made (by the autoencoder owner/name, not owner/other|from another vae)"):
+            finish_latents(shards, index, other, tmp_path / "store.json")
+
+
+def test_a_name_whose_weights_changed_between_shards_is_refused(index, vae, tmp_path, hub):
+    hub("owner/name", vae)
+    shards = extracted(index, "owner/name", tmp_path / "store", 2)
+    hub("owner/name", save_vae(tmp_path / "newer", 1))
+    extract_latents(index, "owner/name", 1, 2, shards[1])
+    with pytest.raises(InputError, match=r"001_of_002\.npy: was made from other inputs than latents_000_of_002\.npy"):
+        finish_latents(shards, index, "owner/name", tmp_path / "store" / "store.json")
+
+
+def test_shards_of_a_folder_are_not_those_of_a_name(index, vae, tmp_path):
+    shards = extracted(index, vae, tmp_path, 1)
+    with pytest.raises(InputError, match=r"was made by the autoencoder of a folder, not owner/name; delete it and run again"):
+        finish_latents(shards, index, "owner/name", tmp_path / "store.json")
+
+
+@pytest.mark.parametrize("of", [1, 3])
+def test_packed_images_are_the_cropped_ones(index, tmp_path, of):
+    shards = [shard_path(tmp_path, "pixels", number, of) for number in range(of)]
+    for number, shard in enumerate(shards):
+        pack_images(index, number, of, shard, workers=2)
+    finish_pixels(shards, index, tmp_path / "store.json")
+    store, (images, labels) = ArrayStore.open(tmp_path / "store.json", "pixels"), load_split(index, "train")
+    places = np.random.default_rng(0).integers(0, 16, 40)
+    assert store.dtype == store.rows(places).dtype == np.uint8
+    assert np.array_equal(store.rows(places), images[places])
     assert np.array_equal(store.labels, labels)
-    extract_features(index, tmp_path / "vit", tmp_path / "coarse" / "store.json", grid=2)
-    assert ArrayStore.open(tmp_path / "coarse" / "store.json", "features").row_shape == (4, 12)
+    store.verify()
 
 
-def test_any_timm_transformer_is_an_encoder_by_name(index, tmp_path, monkeypatch):
-    create, asked = timm.create_model, []
+def test_packed_images_of_another_index_are_refused(index, tmp_path):
+    pack_images(index, 0, 1, tmp_path / "pixels_000_of_001.npy")
+    index_images(index.parent / "images.zip", 8, tmp_path / "index.json")
+    with pytest.raises(InputError, match=r"pixels_000_of_001\.npy: was made from another index than .*; delete it and run again"):
+        finish_pixels([tmp_path / "pixels_000_of_001.npy"], tmp_path / "index.json", tmp_path / "store.json")
 
-    def from_hub(name, pretrained=False, **options):
-        """What the hub would answer, without a network: the named architecture with weights of its own."""
-        asked.append((name, pretrained))
-        torch.manual_seed(3)
-        return create("vit_tiny_patch16_224", embed_dim=12, depth=1, num_heads=2, patch_size=4, **{"img_size": 16, **options})
 
-    monkeypatch.setattr(timm, "create_model", from_hub)
-    extract_features(index, "timm/vit_tiny_patch16_224.augreg_in21k", tmp_path / "store.json", grid=4)
-    store = ArrayStore.open(tmp_path / "store.json", "features")
-    assert ("hf-hub:timm/vit_tiny_patch16_224.augreg_in21k", True) in asked
-    assert store.row_shape == (16, 12)
-    assert store.facts["encoder"] == "timm/vit_tiny_patch16_224.augreg_in21k"
-    assert len(store.facts["encoder_sha256"]) == 64
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["sra", *map(str, arguments)])
+    cli.main()
+
+
+def test_the_commands_make_both_stores(index, vae, tmp_path, monkeypatch):
+    part = ("--index", index, "--shard", 0, "--shards", 1, "--workers", 2)
+    store, shard = tmp_path / "latents" / "store.json", tmp_path / "latents" / "latents_000_of_001.npy"
+    packed, pixels = tmp_path / "pixels" / "store.json", tmp_path / "pixels" / "pixels_000_of_001.npy"
+    for arguments in (
+        ("extract-latents", *part, "--vae", vae, "--dtype", "fp16", "--batch", 4, "--output", shard, "--device", "cpu"),
+        ("finish-latents", "--index", index, "--vae", vae, "--output", store, shard),
+        ("pack-images", *part, "--output", pixels),
+        ("finish-pixels", "--index", index, "--output", packed, pixels),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            command(monkeypatch, *arguments)
+        assert stop.value.code == 0
+    assert ArrayStore.open(store, "latents").dtype == np.float16
+    assert ArrayStore.open(packed, "pixels").row_shape == (16, 16, 3)
+    with pytest.raises(SystemExit) as stop:
+        command(monkeypatch, "extract-latents", *part, "--vae", vae, "--dtype", "fp15", "--output", shard)
+    assert stop.value.code == 2

@@ -1,10 +1,10 @@
-"""A model's folder never holds the weights of one model beside the config of another."""
+"""A model's folder never holds the weights of one model beside the config of another; a hash names weights."""
 
 import pytest
 import torch
 
 from sra.core.receipts import receipt_path
-from sra.encoders.folders import reproducible_training, saved_whole
+from sra.encoders.folders import reproducible_training, saved_whole, sha256_of_weights
 
 
 def save(folder, config, weights, fail=False):
@@ -49,3 +49,17 @@ def test_training_settings_hold_inside_and_are_put_back():
     with reproducible_training(3) as generator:
         assert torch.equal(torch.randn(2), first[0])
         assert torch.equal(torch.randn(2, generator=generator), first[1])
+
+
+def test_a_hash_tells_weights_and_their_names_apart():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 2)
+    same, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    same.load_state_dict(layer.state_dict())
+    other.load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        other.bias[1] += 1e-6
+    assert sha256_of_weights(layer) == sha256_of_weights(same)
+    hashes = {sha256_of_weights(network) for network in (layer, other, torch.nn.Sequential(layer))}
+    assert len(hashes) == 3
+    assert all(len(sha256) == 64 for sha256 in hashes)

@@ -5,10 +5,13 @@ import json
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from random_vae import save_random_sd_vae
 
 from sra.core.errors import InputError
 from sra.encoders.pixels import from_uint8
 from sra.encoders.vae import WEIGHTS, Vae, VaeTraining, reconstruction_error, train_vae
+
+SD_PARAMETERS = 83_653_863  # of stabilityai/sd-vae-ft-ema
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,43 @@ def test_the_factor_makes_latents_of_unit_deviation(tmp_path):
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3))
     assert ((mean + std * noise) * vae.scaling_factor).std().item() == pytest.approx(1, abs=0.03)
     assert mean.shape == (32, 4, 8, 8)
+
+
+def test_encoding_is_in_full_float32_whatever_was_set(folder, images, monkeypatch):
+    vae, seen = Vae.load(folder), []
+    encode = vae.network.encode
+    monkeypatch.setattr(vae.network, "encode", lambda pixels: (seen.append(torch.backends.cudnn.allow_tf32), encode(pixels))[1])
+    for before in (True, False):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
+        assert vae.encode_moments(images).dtype == torch.float32
+        assert torch.backends.cudnn.allow_tf32 is before
+    assert seen == [False, False]
+
+
+def test_a_name_on_the_hub_is_asked_for_there(folder, monkeypatch):
+    asked = []
+
+    def from_hub(source, **options):
+        """What the hub would answer, without a network."""
+        asked.append((source, options["local_files_only"], options["use_safetensors"]))
+        if source == "owner/gone":
+            raise OSError("owner/gone is not a repository\nwith a second line")
+        return original(folder)
+
+    original = AutoencoderKL.from_pretrained
+    monkeypatch.setattr(AutoencoderKL, "from_pretrained", from_hub)
+    assert Vae.load("stabilityai/sd-vae-ft-ema").sha256() == Vae.load(str(folder)).sha256()
+    assert asked == [("stabilityai/sd-vae-ft-ema", False, True), (str(folder), True, True)]
+    with pytest.raises(InputError, match=r"^owner/gone: the autoencoder cannot be loaded \(owner/gone is not a repository\); fetch .*$"):
+        Vae.load("owner/gone")
+
+
+@pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["narrow", "full size"])
+def test_the_configuration_of_stable_diffusion_makes_8_channels_of_32(tmp_path, small):
+    vae = Vae.load(save_random_sd_vae(tmp_path, small))
+    image = torch.randint(256, (1, 256, 256, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
+    moments = vae.encode_moments(image)
+    assert moments.shape == (1, 8, 32, 32)
+    assert (moments[:, 4:] > 0).all()
+    assert vae.scaling_factor == 0.18215
+    assert (sum(parameter.numel() for parameter in vae.network.parameters()) == SD_PARAMETERS) is not small

@@ -1,11 +1,13 @@
 """Oracles: closed forms, independent implementations, and the properties a distance must have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 
-from sra.metrics.frechet import FeatureStatistics, RunningMoments, frechet_distance
+from sra.metrics.frechet import STRIP, CovarianceFactor, FeatureStatistics, RunningMoments, frechet, frechet_distance, trace_of_root_product
 
 
 def gaussian(mean, covariance, count=1000):
@@ -47,15 +49,89 @@ def test_agrees_with_scipy_sqrtm(n):
     assert frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-6 if n == 20 else 1e-10)
 
 
-@pytest.mark.parametrize(("n", "m"), [(30, 50), (50, 30), (30, 400), (400, 30)])
-def test_fewer_vectors_than_dimensions_agree_with_the_nuclear_norm(n, m):
+def by_nuclear_norm(x, y):
     """tr (S1 S2)^1/2 is the sum of singular values of A B^T for centred features A, B scaled by 1/sqrt(n - 1)."""
+    a, b = ((z - z.mean(0)) / (len(z) - 1) ** 0.5 for z in (x, y))
+    return ((x.mean(0) - y.mean(0)).square().sum() + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum()).item()
+
+
+@pytest.mark.parametrize("keep_root", [True, False], ids=["from the features", "from the covariance"])
+@pytest.mark.parametrize(("n", "m"), [(2, 400), (30, 50), (50, 30), (30, 400), (400, 30), (64, 64), (64, 65)])
+def test_fewer_vectors_than_dimensions_agree_with_the_nuclear_norm(n, m, keep_root):
     features = random_features(0, n, d=64), random_features(1, m, d=64)
+    a, b = (FeatureStatistics.of(x) if keep_root else replace(FeatureStatistics.of(x), root=None) for x in features)
+    assert (a.root is not None, b.root is not None) == (keep_root and n <= 64, keep_root and m <= 64)
+    assert frechet_distance(a, b) == pytest.approx(by_nuclear_norm(*features), rel=1e-9)
+
+
+def test_more_dimensions_than_a_strip_agree_with_the_nuclear_norm():
+    d = 2 * STRIP + 10  # two full strips and a short one
+    features = random_features(0, d + 50, d), random_features(1, d + 80, d)
+    assert frechet_distance(*(FeatureStatistics.of(x) for x in features)) == pytest.approx(by_nuclear_norm(*features), rel=1e-9)
+
+
+@pytest.mark.parametrize("splits", [[20], [1, 19], [7, 0, 13]])
+def test_few_features_stay_as_a_root_of_their_covariance(splits):
+    features = random_features(0, 20) + 1e4
+    moments = RunningMoments()
+    for batch in features.split(splits):
+        moments.update(batch)
+    few = moments.statistics()
+    assert few.root.shape == (19, 32)
+    torch.testing.assert_close(few.root.T @ few.root, few.covariance, rtol=1e-9, atol=1e-9)
+    assert np.array_equal(CovarianceFactor.of(few).matrix, few.root.T)  # no eigenvectors are needed
+    moments.update(random_features(1, 13))
+    assert moments.statistics().root is None
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 0.37], ids=["a constant feature", "a repeated feature", "a feature in proportion"])
+def test_a_singular_covariance_of_many_vectors_agrees_with_the_nuclear_norm(weight):
+    features = [random_features(seed, 300) for seed in (0, 1)]
+    for x in features:
+        x[:, 7] = weight * x[:, 3]
     a, b = (FeatureStatistics.of(x) for x in features)
-    centred = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in features]
-    nuclear = torch.linalg.svdvals(centred[0] @ centred[1].T).sum()
-    expected = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * nuclear
-    assert frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(by_nuclear_norm(*features), rel=1e-9)
+
+
+def test_a_matrix_that_is_singular_but_for_rounding_has_the_factor_of_its_range():
+    nearly = gaussian(torch.zeros(2), torch.tensor([[1.0, 1.0], [1.0, 1.0 + 2.3e-16]], dtype=torch.float64))
+    np.linalg.cholesky(nearly.covariance.numpy())  # does not fail
+    factor = CovarianceFactor.of(nearly).matrix
+    assert factor.shape == (2, 1)
+    np.testing.assert_allclose(factor @ factor.T, nearly.covariance, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [20, 200], ids=["rank deficient", "full rank"])
+@pytest.mark.parametrize("m", [25, 150], ids=["few", "many"])
+def test_a_factor_at_hand_changes_nothing(n, m):
+    x, y = random_features(0, n), random_features(1, m)
+    a, b = FeatureStatistics.of(x), replace(FeatureStatistics.of(y), count=None, root=None)
+    # The few vectors of a are their own, better factor: the other's would keep the root of the rounding of a zero eigenvalue.
+    exactness = 1e-11 if n == 20 else 1e-9
+    assert frechet(a, b, CovarianceFactor.of(b)).distance == pytest.approx(by_nuclear_norm(x, y), rel=exactness)
+
+
+def test_the_triangular_product_is_the_lower_half_of_the_full_one():
+    size = 2 * STRIP + 10  # two full strips and a short one
+    random = np.random.default_rng(0)
+    lower, covariance = np.tril(random.normal(size=(size, size))), np.cov(random.normal(size=(size, 2 * size)))
+    product = CovarianceFactor(lower, triangular=True).sandwich(covariance)
+    np.testing.assert_allclose(np.tril(product), np.tril(lower.T @ covariance @ lower), rtol=1e-10, atol=1e-9)
+
+
+def test_the_clipped_part_of_a_matrix_that_is_no_covariance_is_reported():
+    identity, broken = gaussian(torch.zeros(3), torch.eye(3), 10), gaussian(torch.zeros(3), torch.tensor([1.0, 4.0, -0.25]).diag(), 20)
+    # The root of -0.25, twice; were it positive, the distance would be smaller by that much.
+    assert frechet(identity, broken).clipped == pytest.approx(2 * 0.5)
+    assert frechet(identity, broken).distance == pytest.approx(3 + 4.75 - 2 * (1 + 2))
+    # Factored itself, the matrix loses the direction and its (negative) variance.
+    assert frechet(replace(broken, count=5), identity).clipped == pytest.approx(0.25)
+    assert frechet(random_statistics(0, 200), random_statistics(1, 200)).clipped == 0
+
+
+def test_the_trace_alone_has_a_closed_form():
+    a, b = torch.tensor([1.0, 4.0, 9.0]).double(), torch.tensor([4.0, 0.0, 1.0]).double()
+    assert trace_of_root_product(a.diag(), b.diag()).item() == pytest.approx(2 + 0 + 3)
 
 
 def test_rotating_both_changes_nothing_and_scaling_both_scales_the_square():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sra.metrics.precision_recall import half_squared_distances, neighbour_radii, precision_recall, squared_distances
+from sra.metrics.precision_recall import ARITHMETIC, STRIP, Cloud, half_squared_distances, neighbour_radii, precision_recall, squared_distances
 
 MODES = ["fp32", "adm_fp16"]
 
@@ -17,6 +17,10 @@ def line(*points):
     return torch.tensor(points, dtype=torch.float32)[:, None]
 
 
+def distances(function, u, v):
+    return function(Cloud.of(u), Cloud.of(v))
+
+
 def shares(*arguments, **options):
     found = precision_recall(*arguments, **options)
     return found.precision, found.recall
@@ -26,20 +30,20 @@ def brute_force(reference, samples):
     """From the definition, in float64 and without any expansion of squares."""
     reference, samples = reference.double().numpy(), samples.double().numpy()
 
-    def distances(u, v):
+    def apart(u, v):
         return ((u[:, None] - v[None]) ** 2).sum(2)
 
     def radii(u):
-        return np.sort(distances(u, u), axis=1)[:, 3]
+        return np.sort(apart(u, u), axis=1)[:, 3]
 
-    between = distances(reference, samples)
+    between = apart(reference, samples)
     return (between <= radii(reference)[:, None]).any(0).mean(), (between <= radii(samples)[None]).any(1).mean()
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_third_neighbour_on_a_line(mode):
-    distances = squared_distances if mode == "fp32" else half_squared_distances
-    assert neighbour_radii(line(0, 1, 2, 3, 10), distances, block=10).tolist() == [9, 4, 4, 9, 81]
+    for block in (1, 2, 3, 10):
+        assert neighbour_radii(Cloud.of(line(0, 1, 2, 3, 10)), ARITHMETIC[mode], block).tolist() == [9, 4, 4, 9, 81]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -100,6 +104,22 @@ def test_the_block_size_changes_nothing(mode, block):
     assert shares(reference, samples, mode, block) == shares(reference, samples, "fp32")
 
 
+@pytest.mark.parametrize("block", [3, 50, 97, None])
+def test_off_ties_the_block_size_changes_nothing_in_float32_either(block):
+    """Blocks of another shape may round the products otherwise; no share moves while no distance lies at a radius within that rounding."""
+    reference, samples = cloud(2, 250), cloud(3, 400) + 0.4
+    assert shares(reference, samples, "fp32", block) == pytest.approx(brute_force(reference, samples), abs=1e-12)
+
+
+def test_radii_agree_with_float64_to_rounding_whatever_the_block():
+    points = (cloud(0, 300, d=512, spread=0.3) + 0.4).relu()
+    expected = torch.cdist(points.double(), points.double()).square().sort(1).values[:, 3]
+    for block in (7, 128, 299, 300):
+        radii = neighbour_radii(Cloud.of(points), ARITHMETIC["fp32"], block)
+        # Rounding is that of the norms, from which the distance is a difference.
+        assert (radii - expected).abs().max() < 1e-6 * points.square().sum(1).max()
+
+
 def test_half_precision_lifts_both_where_it_makes_ties():
     # Squared norms of several hundred, as Inception's: there neighbouring float16 numbers are 0.25 to 0.5 apart.
     reference, samples = (cloud(4, 500, d=64, spread=0.3) + 2.3).relu(), (cloud(5, 900, d=64, spread=0.3) + 2.32).relu()
@@ -112,16 +132,46 @@ def test_half_precision_lifts_both_where_it_makes_ties():
 
 def test_half_distances_are_half_precision_numbers():
     u, v = cloud(6, 20), cloud(7, 30)
-    rounded = half_squared_distances(u, v)
+    rounded = distances(half_squared_distances, u, v)
     assert torch.equal(rounded, rounded.half().float())
-    assert torch.allclose(rounded, squared_distances(u, v), rtol=1e-2)
-    assert not torch.equal(rounded, squared_distances(u, v))
+    assert torch.allclose(rounded, distances(squared_distances, u, v), rtol=1e-2)
+    assert not torch.equal(rounded, distances(squared_distances, u, v))
 
 
-def test_a_block_that_overflows_half_precision_is_computed_in_float32():
-    u, v = cloud(8, 20) + 100, cloud(9, 30)
-    assert u.square().sum(1).min() > 65_504
-    assert torch.equal(half_squared_distances(u, v), squared_distances(u, v))
+@pytest.mark.parametrize("row", [0, 5, STRIP + 3], ids=["first row", "another row", "a later strip"])
+def test_a_block_that_overflows_half_precision_is_computed_in_float32_as_a_whole(row):
+    u, v = cloud(8, STRIP + 10), cloud(9, 30)
+    u[row] += 100
+    assert u[row].square().sum() > 65_504
+    assert torch.equal(distances(half_squared_distances, u, v), distances(squared_distances, u, v))
+
+
+def test_only_the_overflowing_block_falls_back(monkeypatch):
+    u, v = cloud(8, 40), cloud(9, 30)
+    u[35] += 100
+    fallen = []
+    monkeypatch.setattr("sra.metrics.precision_recall.squared_distances", lambda a, b: fallen.append(len(a)) or squared_distances(a, b))
+    precision_recall(u, v, "adm_fp16", block=30)
+    # Row 35 is in the second block: with the first, with the first as its column, with itself, and with the samples.
+    assert sorted(fallen) == [10, 10, 10, 30]
+
+
+def test_half_precision_keeps_the_suites_order_of_the_norms():
+    """(|u|^2 - 2 u v) + |v|^2 rounds otherwise than (|v|^2 - 2 u v) + |u|^2: no block may stand for its transpose."""
+    u = cloud(4, 200, d=64) * torch.linspace(1, 4, 200)[:, None]  # lengths whose float16 neighbours lie differently far apart
+    halves = u.numpy().astype(np.float16).astype(np.float32)
+    norms, products = np.square(halves).sum(1).astype(np.float16), (halves @ halves.T).astype(np.float16)
+    expected = np.maximum((norms[:, None] - np.float16(2) * products) + norms, np.float16(0)).astype(np.float32)
+    assert not np.array_equal(expected, expected.T)
+    found = distances(half_squared_distances, u, u).numpy()
+    # Sums in another order move a few products to the neighbouring float16; the other order of the norms would move far more.
+    assert (found != expected).mean() < 0.1 * (expected != expected.T).mean()
+    assert np.array_equal(neighbour_radii(Cloud.of(u), ARITHMETIC["adm_fp16"], 60), np.sort(found, axis=1)[:, 3])
+
+
+def test_distances_that_cancel_are_never_below_zero():
+    far = cloud(5, 100) + 1000
+    assert distances(squared_distances, far, far.clone()).min() == 0
 
 
 def test_refuses_sets_without_a_third_neighbour():

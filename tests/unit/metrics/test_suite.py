@@ -8,13 +8,20 @@ import torch
 
 from sra.core.errors import InputError
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
+from sra.metrics.frechet_infinity import frechet_at_infinity
 from sra.metrics.inception_score import inception_score
+from sra.metrics.kernel_distance import kernel_distance
 from sra.metrics.precision_recall import precision_recall
 from sra.metrics.reference import Reference
-from sra.metrics.samples import SamplePack
-from sra.metrics.suite import extract, score
+from sra.metrics.samples import SampleSet
+from sra.metrics.secondary import GlobalJudge, global_statistics
+from sra.metrics.suite import RealFeatures, Settings, extract, extract_batches, real_features, score
 
 LABELS = np.zeros(200, np.int64)
+
+
+def settings(count=200, **changes):
+    return Settings(count, **({"few": True} | changes))
 
 
 @pytest.fixture
@@ -27,11 +34,11 @@ def reference(make_images, patches):
 
 @pytest.fixture
 def pack(make_images):
-    return SamplePack(make_images(1, 200), LABELS)
+    return SampleSet(make_images(1, 200), LABELS)
 
 
 def test_every_score_is_that_of_its_own_metric(pack, reference, patches):
-    found = score(pack, 200, reference, patches)
+    found = score(pack, reference, patches, settings())
     generated, real = patches.features(pack.images), patches.features(reference.images)
     shares = precision_recall(real.pooled, generated.pooled)
     assert found.metrics() == pytest.approx(
@@ -51,21 +58,23 @@ def test_every_score_is_that_of_its_own_metric(pack, reference, patches):
 
 @pytest.mark.parametrize("batch", [1, 7, 200, 1000])
 def test_the_batch_changes_nothing(pack, reference, patches, batch):
-    assert score(pack, 200, reference, patches, batch=batch).metrics() == pytest.approx(score(pack, 200, reference, patches).metrics(), rel=1e-6)
+    assert score(pack, reference, patches, settings(batch=batch)).metrics() == pytest.approx(
+        score(pack, reference, patches, settings()).metrics(), rel=1e-6
+    )
 
 
 def test_worse_samples_get_worse_scores(pack, reference, patches):
     def spoiled(share):
         """Every image pulled towards middle grey: duller colours, less variety."""
         grey = pack.images + share * (128 - pack.images.astype(float))
-        return score(SamplePack(grey.astype(np.uint8), LABELS), 200, reference, patches)
+        return score(SampleSet(grey.astype(np.uint8), LABELS), reference, patches, settings())
 
     good, poor, bad = spoiled(0), spoiled(0.4), spoiled(0.8)
     assert good.fid < poor.fid < bad.fid
     assert good.sfid < poor.sfid < bad.sfid
     assert good.inception_score > poor.inception_score > bad.inception_score
     assert good.recall > poor.recall > bad.recall
-    dark = score(SamplePack(pack.images // 8, LABELS), 200, reference, patches)  # nowhere near the real images
+    dark = score(SampleSet(pack.images // 8, LABELS), reference, patches, settings())  # nowhere near the real images
     assert good.precision > 0.5 > 0.1 > dark.precision
 
 
@@ -74,20 +83,20 @@ def test_a_classifier_of_other_classes_gives_no_label_agreement(pack, reference,
         def features(self, images):
             return dataclasses.replace(super().features(images), predicted=None)
 
-    found = score(pack, 200, reference, Foreign())
+    found = score(pack, reference, Foreign(), settings())
     assert found.label_agreement is None
     assert "label_agreement" not in found.metrics()
 
 
 def test_few_samples_copies_and_duplicates_are_warned_of(pack, reference, patches):
-    few = score(SamplePack(pack.images[:12], LABELS[:12]), 12, reference, patches)
+    few = score(SampleSet(pack.images[:12], LABELS[:12]), reference, patches, settings(12))
     assert [warning.split(":")[0] for warning in few.warnings] == ["FID"]  # 12 pooled dimensions, 4 spatial ones
     assert "12 samples for 12 feature dimensions" in few.warnings[0]
 
     images = pack.images.copy()
     images[1] = images[0]
     images[2] = reference.images[5]
-    warnings = score(SamplePack(images, LABELS), 200, reference, patches).warnings
+    warnings = score(SampleSet(images, LABELS), reference, patches, settings(max_duplicates=0.01)).warnings
     assert [warning.split(";")[0] for warning in warnings] == [
         "1 of 200 samples repeat an earlier sample byte for byte",
         "1 of 200 samples are byte for byte images of the reference",
@@ -102,23 +111,142 @@ def test_features_that_are_not_finite_are_refused_by_index(pack, reference, patc
             return found
 
     with pytest.raises(InputError, match="samples: image 133 gives features that are not finite"):
-        score(pack, 200, reference, Broken(), batch=50)
+        score(pack, reference, Broken(), settings(batch=50))
 
 
 def test_a_reference_of_another_extractor_is_refused(pack, reference, patches):
     other = dataclasses.replace(reference, spatial=reference.pooled)
     with pytest.raises(InputError, match="mu_s has 12 dimensions, extractor patches gives 4"):
-        score(pack, 200, other, patches)
+        score(pack, other, patches, settings())
 
 
 def test_a_reference_with_too_few_images_is_refused(pack, reference, patches):
     with pytest.raises(InputError, match="3 images in arr_0"):
-        score(pack, 200, dataclasses.replace(reference, images=reference.images[:3]), patches)
+        score(pack, dataclasses.replace(reference, images=reference.images[:3]), patches, settings())
 
 
 def test_an_extractor_of_one_size_refuses_another(pack, reference, patches):
     patches.image_size = 32
     with pytest.raises(InputError, match=r"images are \(8, 8\) pixels; extractor patches takes 32 x 32"):
-        score(pack, 200, reference, patches)
+        score(pack, reference, patches, settings())
     with pytest.raises(InputError, match="takes 32 x 32"):
         extract(pack.images, patches, 64, "train split")
+
+
+def test_too_few_samples_for_a_covariance_are_refused_unless_meant(pack, reference, patches):
+    few = SampleSet(pack.images[:12], LABELS[:12])
+    with pytest.raises(InputError, match="12 images for 12 feature dimensions leave the covariance singular"):
+        score(few, reference, patches, settings(12, few=False))
+    assert score(SampleSet(pack.images[:13]), reference, patches, settings(13, few=False)).fid > 0
+
+
+def test_the_features_are_refused_before_the_long_pass(pack, reference, patches):
+    """Whatever one image shows is not found after fifty thousand."""
+    seen = []
+
+    class Counting(type(patches)):
+        def features(self, images):
+            seen.append(len(images))
+            return super().features(images)
+
+    with pytest.raises(InputError, match="mu_s has 12 dimensions"):
+        score(pack, dataclasses.replace(reference, spatial=reference.pooled), Counting(), settings())
+    with pytest.raises(InputError, match="covariance singular"):
+        score(SampleSet(pack.images[:12]), reference, Counting(), settings(12, few=False))
+    repeated = pack.images.copy()
+    repeated[10:] = repeated[0]
+    real = real_features(reference.images, patches, 256)
+    with pytest.raises(InputError, match="190 of 200 images repeat"):
+        score(SampleSet(repeated), reference, Counting(), settings(), real)
+    assert seen == [1, 1, 1]
+
+
+def test_skipped_metrics_are_left_out_and_the_others_stay(pack, reference, patches):
+    whole = score(pack, reference, patches, settings()).metrics()
+    without_spatial = score(pack, dataclasses.replace(reference, spatial=None), patches, settings(skip=("sfid",)))
+    assert without_spatial.metrics() == {name: value for name, value in whole.items() if name != "sfid"}
+    without_images = score(pack, dataclasses.replace(reference, images=None), patches, settings(skip=("precision_recall",)))
+    assert without_images.metrics() == {name: value for name, value in whole.items() if name not in ("precision", "recall")}
+    assert "the reference holds no images" in without_images.warnings[0]
+    assert without_images.repeats.copied is None
+
+
+def test_features_computed_before_give_the_same_scores(pack, reference, patches):
+    before = real_features(reference.images, patches, 256)
+    assert score(pack, reference, patches, settings(), before) == score(pack, reference, patches, settings())
+    # They are what is compared with, not the images.
+    shifted = RealFeatures(before.pooled + 10, before.digests)
+    assert score(pack, reference, patches, settings(), shifted).precision == 0
+
+
+def test_a_network_in_training_mode_or_under_autocast_is_refused(pack, reference, patches):
+    patches.network = torch.nn.Sequential(torch.nn.BatchNorm2d(3)).eval()
+    score(pack, reference, patches, settings())
+    with torch.autocast("cpu"), pytest.raises(InputError, match="autocast is on"):
+        score(pack, reference, patches, settings())
+    patches.network[0].train()
+    with pytest.raises(InputError, match="its network is in training mode"):
+        score(pack, reference, patches, settings())
+
+
+def test_features_are_computed_without_tf32(pack, patches):
+    seen = set()
+
+    class Watching(type(patches)):
+        def features(self, images):
+            seen.add((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            return super().features(images)
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        extract(pack.images, Watching(), 64, "samples")
+        assert torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    assert seen == {(False, False)}
+
+
+def test_images_may_come_as_a_stream(pack, patches):
+    whole = extract(pack.images, patches, 64, "samples")
+    streamed = extract_batches(iter(np.split(pack.images, [64, 128, 192])), 200, patches, "samples")
+    assert torch.equal(whole.pooled, streamed.pooled)
+    assert torch.equal(whole.pooled_statistics.covariance, streamed.pooled_statistics.covariance)
+    with pytest.raises(InputError, match="200 images came, 201 were announced"):
+        extract_batches(iter([pack.images]), 201, patches, "samples")
+
+
+def test_kernel_distance_and_the_judges_distance_are_those_of_their_parts(pack, reference, patches):
+    def judged(images):
+        return torch.from_numpy(images).float().mean((1, 2))
+
+    judge = GlobalJudge("mean colour", "0" * 64, judged, global_statistics(reference.images, judged, 64, "reference"))
+    found = score(pack, reference, patches, settings(secondary=("kid", "fd_dinov2"), batch=37), judge=judge)
+    real, generated = patches.features(reference.images).pooled, patches.features(pack.images).pooled
+    expected = kernel_distance(real, generated, 0, size=150)
+    assert found.secondary["kid"].value == pytest.approx(expected.mean)
+    assert found.secondary["kid"].about == {
+        **{"sd": pytest.approx(expected.sd), "real_images": 150, "subsets": 100, "subset_size": 150, "seed": 0},
+    }
+    distance = frechet_distance(FeatureStatistics.of(judged(pack.images)), FeatureStatistics.of(judged(reference.images)))
+    assert found.metrics()["fd_dinov2"] == pytest.approx(distance)
+    assert found.secondary["fd_dinov2"].about == {"real_images": 150, "encoder": "mean colour", "encoder_sha256": "0" * 64}
+
+
+def test_secondary_scores_that_cannot_be_had_are_refused_first(pack, reference, patches):
+    imageless = dataclasses.replace(reference, images=None)
+    for name in ("kid", "fd_dinov2"):
+        with pytest.raises(InputError, match=f"--secondary {name}: compares with the reference's images"):
+            score(pack, imageless, patches, settings(skip=("precision_recall",), secondary=(name,)))
+    for count in (200, 9_999):
+        samples = SampleSet(pack.images.repeat(50, 0)[:count])
+        with pytest.raises(InputError, match=f"fid_infinity: needs at least 10000 samples, there are {count}"):
+            score(samples, reference, patches, settings(count, secondary=("fid_infinity",)))
+
+
+def test_the_extrapolated_distance_is_that_of_its_metric(make_images, reference, patches):
+    samples = SampleSet(make_images(1, 10_000))
+    found = score(samples, dataclasses.replace(reference, images=reference.images[:20]), patches, settings(10_000, secondary=("fid_infinity",)))
+    pooled = patches.features(samples.images).pooled
+    assert found.metrics()["fid_infinity"] == pytest.approx(frechet_at_infinity(pooled, reference.pooled, seed=0), rel=1e-6)
+    assert found.secondary["fid_infinity"].about == {"real_images": 400, "points": 15, "smallest": 5000, "seed": 0}

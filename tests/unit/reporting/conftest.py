@@ -70,6 +70,7 @@ def write_score(tmp_path):
             "label_policy": "random",
             "seed": 0,
             "fingerprint": digest(run),
+            "precision": "fp32",
             "device": "cpu",
             "metrics": metrics,
             "extractor": {"name": "digits_cnn", "sha256": digest("extractor"), "held_out_accuracy": 0.975},

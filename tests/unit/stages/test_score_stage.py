@@ -12,7 +12,7 @@ from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
 from sra.metrics import extractor_training
 from sra.metrics.extractors import WEIGHTS_FILE
-from sra.spec.score import read_score
+from sra.spec.score import ScoreOptions, read_score
 from sra.stages import make_reference as make_reference_stage
 from sra.stages import train_extractor as train_extractor_stage
 from sra.stages.make_reference import make_reference
@@ -26,12 +26,13 @@ FACTS = {
     "milestone": "m400k",
     "step": 800,
     "sampler_name": "sde250",
-    "sampler": {"kind": "sde", "evaluations": 25, "guidance": {"scale": 1.0}},
+    "sampler": {"kind": "sde", "evaluations": 25, "guidance": {"scale": 1.0}, "uint8": "floor", "seed": 0},
     "count": COUNT,
     "paper_count": 50_000,
     "label_policy": "random",
     "seed": 0,
     "fingerprint": "f" * 64,
+    "precision": "fp32",
     "device": "cpu",
     "world_size": 2,  # a fact that no score needs
 }
@@ -45,6 +46,19 @@ def patterns(seed, count, noise=25.0):
     for image, label in zip(images, labels, strict=True):
         image[:, 4 + 10 * label : 9 + 10 * label] += 120
     return images.clip(0, 255).astype(np.uint8), labels
+
+
+class Split:
+    """Images in memory in place of an indexed archive."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def batches(self, rows, batch):
+        return (self.images[first : min(first + batch, rows.stop)] for first in range(rows.start, rows.stop, batch))
 
 
 def write_samples(path, images, labels, weights, arrays=None, **changes):
@@ -62,8 +76,8 @@ def house(tmp_path_factory):
     (folder / "weights.safetensors").write_bytes(b"weights that drew the samples")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extractor_training, "STEPS", 40)
-        for stage in (train_extractor_stage, make_reference_stage):
-            patch.setattr(stage, "load_split", lambda index, split: splits[split])
+        patch.setattr(train_extractor_stage, "load_split", lambda index, split: splits[split])
+        patch.setattr(make_reference_stage, "ImageSplit", lambda index, split: Split(splits[split][0]))
         train_extractor(folder / "index.json", folder / "extractor", seed=0)
         make_reference(folder / "index.json", folder / "extractor", 150, folder / "reference.npz")
         make_reference(folder / "index.json", folder / "extractor", 150, folder / "again" / "reference.npz")
@@ -71,8 +85,9 @@ def house(tmp_path_factory):
     return SimpleNamespace(folder=folder, train=splits["train"], samples=folder / "samples.npz", weights=folder / "weights.safetensors")
 
 
-def scored(house, output, samples=None, **options):
-    return score_samples(samples or house.samples, house.folder / "reference.npz", house.folder / "extractor", output, **options)
+def scored(house, output, *samples, reference=None, **options):
+    asked = ScoreOptions(**({"extractor": house.folder / "extractor"} | options))
+    return score_samples(list(samples) or [house.samples], reference or house.folder / "reference.npz", output, asked)
 
 
 def test_the_extractors_receipt_tells_its_accuracy(house):
@@ -101,8 +116,17 @@ def test_the_score_says_what_it_depends_on(house, tmp_path):
     written = json.loads((tmp_path / "score.json").read_text())
     assert written["schema"] == 1
     assert written["extractor"]["sha256"] == sha256_of_file(house.folder / "extractor" / WEIGHTS_FILE)
-    assert written["reference"] == {"sha256": sha256_of_file(house.folder / "reference.npz"), "images": 150, "statistics_count": 300}
-    assert written["samples"] == {"sha256": sha256_of_file(house.samples), "duplicates": 0}
+    assert written["reference"] == {
+        **{"sha256": sha256_of_file(house.folder / "reference.npz"), "images": 150, "statistics_count": 300, "features_sha256": None}
+    }
+    per_class = np.bincount(patterns(2, COUNT)[1]).tolist()
+    assert written["samples"] == {
+        **{"sha256": sha256_of_file(house.samples), "name": None, "count": COUNT, "duplicates": 0, "blank": 0, "copied": 0},
+        **{"max_duplicates": 0.0, "labels": {"policy": "random", "per_class": per_class}, "uint8": "floor"},
+    }
+    assert written["names"]["fid"] == f"FID@{COUNT}"
+    assert (written["settings"]["dtype"], written["settings"]["eps_fallback"]) == ("float32", False)
+    assert abs(written["about"]["fid"]["clipped"]) < 1e-6
     assert written["weights"] == {"sha256": sha256_of_file(house.weights)}
     assert {key: written[key] for key in FACTS if key != "world_size"} == {key: FACTS[key] for key in FACTS if key != "world_size"}
     assert "world_size" not in written
@@ -192,7 +216,7 @@ def test_a_reference_of_another_extractor_is_refused(house, tmp_path):
     receipt["made_from"]["extractor"] = "0" * 64
     write_json(receipt_path(tmp_path / "reference.npz"), receipt)
     with pytest.raises(InputError, match="was made with another extractor"):
-        score_samples(house.samples, tmp_path / "reference.npz", house.folder / "extractor", tmp_path / "score.json")
+        scored(house, tmp_path / "score.json", reference=tmp_path / "reference.npz")
 
 
 def test_a_score_file_that_was_edited_by_hand_is_refused_by_key(house, tmp_path):

@@ -1,0 +1,131 @@
+"""`sra make-reference`, `reference-features`, `score`, `conformance`: the commands around the metrics."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sra.cli_stage import device_type, stage
+from sra.core.errors import InputError
+
+commands = typer.Typer()
+
+Output = Annotated[Path, typer.Option(help="file to write")]
+Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cuda")]
+Batch = Annotated[int, typer.Option(min=1, help="images at a time")]
+Reference = Annotated[Path, typer.Option(help="npz of real images and their statistics, ADM's or one made here")]
+FoundExtractor = Annotated[
+    Path | None, typer.Option(help="folder or file of the feature extractor; by default the FID Inception file in ./downloads or torch's hub cache")
+]
+ExtractorName = Annotated[str | None, typer.Option(help="its row in config/weights.tsv, whose size and hash it must have")]
+ReferenceName = Annotated[str | None, typer.Option(help="the reference's row in config/weights.tsv")]
+
+
+@commands.command()
+def make_reference(
+    index: Annotated[Path, typer.Option(help="index.json of the images")],
+    extractor: Annotated[Path, typer.Option(help="folder or file of the feature extractor")],
+    images: Annotated[int, typer.Option(help="kept images")],
+    output: Output,
+    extractor_name: ExtractorName = None,
+    device: Device = "auto",
+) -> None:
+    """Statistics of the training images, and some of the images, in the layout of ADM's reference batches."""
+    run = stage("make_reference", "make_reference")
+    run(index, extractor, images, output, device=device_type(device), extractor_name=extractor_name)
+
+
+@commands.command()
+def reference_features(
+    reference: Reference,
+    output: Output,
+    extractor: FoundExtractor = None,
+    extractor_name: ExtractorName = None,
+    reference_name: ReferenceName = None,
+    batch: Batch = 256,
+    device: Device = "auto",
+) -> None:
+    """Features of a reference's images, once for all the scores that compare with it.
+
+    Example: sra reference-features --reference VIRTUAL_imagenet256_labeled.npz --output features.npz
+    """
+    run = stage("reference_features", "reference_features")
+    run(reference, extractor, output, extractor_name, reference_name, batch, device_type(device))
+
+
+@commands.command()
+def score(
+    samples: Annotated[list[Path], typer.Argument(help="npz or folder of PNGs; several are sets drawn with several seeds")],
+    reference: Reference,
+    output: Annotated[Path | None, typer.Option(help="JSON to write; by default SAMPLES.score.json")] = None,
+    extractor: FoundExtractor = None,
+    extractor_name: ExtractorName = None,
+    reference_name: ReferenceName = None,
+    reference_features: Annotated[Path | None, typer.Option(help="what sra reference-features wrote; by default computed again")] = None,
+    count: Annotated[int | None, typer.Option(help="declared number of samples; by default the receipt's, else 50000")] = None,
+    allow_count: Annotated[bool, typer.Option("--allow-count", help="score any number; names then say it, as FID@1000 always does")] = False,
+    labels: Annotated[str | None, typer.Option(help="random or balanced: how the classes were chosen; checked and recorded")] = None,
+    uint8: Annotated[str | None, typer.Option(help="floor or round: how the sampler made bytes; recorded")] = None,
+    max_duplicates: Annotated[float, typer.Option(help="largest share of byte-equal or blank samples, 0 to 1")] = 0.0,
+    skip: Annotated[list[str] | None, typer.Option(help="sfid or precision_recall, for a reference without mu_s or arr_0")] = None,
+    precision_recall: Annotated[str, typer.Option(help="fp32, or adm_fp16: rounded as the original suite does")] = "fp32",
+    secondary: Annotated[list[str] | None, typer.Option(help="kid, fid_infinity or fd_dinov2, beside the five")] = None,
+    encoder: Annotated[str | None, typer.Option(help="of fd_dinov2: timm name or folder")] = None,
+    allow_jpeg: Annotated[bool, typer.Option("--allow-jpeg", help="take JPEG files in a folder")] = False,
+    batch: Batch = 256,
+    device: Device = "auto",
+) -> None:
+    """FID, sFID, inception score, precision and recall of sample sets by the ADM definitions: a table here, everything else in one JSON.
+
+    \b
+    Examples:
+      sra score samples.npz --reference VIRTUAL_imagenet256_labeled.npz
+      sra score pngs/ --reference REF.npz --labels random --uint8 floor
+      sra score seed0.npz seed1.npz seed2.npz --reference REF.npz --output s.json
+      sra score few.npz --reference REF.npz --allow-count --secondary kid
+    """
+    from sra.spec.load import checked
+    from sra.spec.score import ScoreOptions
+
+    asked = {
+        "extractor": extractor,
+        "extractor_name": extractor_name,
+        "reference_name": reference_name,
+        "reference_features": reference_features,
+        "count": count,
+        "allow_count": allow_count,
+        "allow_jpeg": allow_jpeg,
+        "labels": labels,
+        "uint8": uint8,
+        "max_duplicates": max_duplicates,
+        "skip": tuple(skip or ()),
+        "precision_recall": precision_recall,
+        "secondary": tuple(secondary or ()),
+        "batch": batch,
+        **({"encoder": encoder} if encoder else {}),
+    }
+    checked(asked, ScoreOptions, "sra score")  # before torch is imported
+    options = checked({**asked, "device": device_type(device)}, ScoreOptions, "sra score")
+    first = samples[0].resolve()
+    stage("score_samples", "score_samples")(samples, reference, output or first.with_name(f"{first.stem}.score.json"), options)
+
+
+@commands.command()
+def conformance(
+    samples: Annotated[Path, typer.Option(help="folder of the sample batches that the ADM authors publish")],
+    reference: Annotated[Path, typer.Option(help="folder of their reference batches")],
+    output: Annotated[Path, typer.Option(help="JSON to write")] = Path("conformance.json"),
+    extractor: FoundExtractor = None,
+    batch: Batch = 256,
+    device: Device = "auto",
+) -> None:
+    """Score the public sample batches against the public references and compare every number with the published one.
+
+    Files that are not there are named with their address and skipped. Exit code 1 when a number disagrees.
+
+    Example: sra conformance --samples downloads --reference downloads
+    """
+    for folder in (samples, reference):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; give the folder that the npz files were downloaded to")
+    stage("conformance", "conformance")(samples, reference, Path.cwd() / "report" / "published", output, extractor, batch, device_type(device))

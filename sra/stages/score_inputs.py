@@ -1,0 +1,105 @@
+"""What stands beside the samples of a score: the extractor, the reference, and the hashes that name both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sra.core.errors import InputError
+from sra.core.files import sha256_of_file
+from sra.core.npz import read_npz
+from sra.core.receipts import receipt_path, verify_contents
+from sra.metrics.extractors import Extractor, load_extractor, weights_of
+from sra.metrics.reference import Reference, Skippable, read_reference
+from sra.metrics.samples import DIGEST_BYTES
+from sra.metrics.suite import RealFeatures
+from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
+
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_PAGE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
+DOWNLOADS = Path("downloads")
+FEATURES_KIND = "reference features"
+
+
+@dataclass(frozen=True)
+class OpenedExtractor:
+    """sha256: of its weights.  held_out_accuracy: None for a network that was not trained here."""
+
+    extractor: Extractor
+    sha256: str
+    held_out_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class OpenedReference:
+    reference: Reference
+    sha256: str
+
+
+def default_extractor() -> Path:
+    """The FID Inception network where users and torch-fidelity keep it."""
+    places = [DOWNLOADS / INCEPTION, Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION]
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(f"{INCEPTION}: is neither in {places[0].parent} nor in {places[1].parent}; download {INCEPTION_PAGE} to {places[0]}")
+
+
+def open_extractor(source: Path | None, device: str, name: str | None = None, root: Path = Path()) -> OpenedExtractor:
+    """The extractor in a folder of ours or in torch-fidelity's file, its weights compared with their receipt or their row of weights.tsv.
+
+    source: None for `default_extractor`.  name: the row.  The hash of a file that could be used is kept under `root` from first use on.
+    """
+    source = source or default_extractor()
+    weights = weights_of(source)
+    if receipt_path(weights).exists() or source.is_dir():
+        receipt = verify_contents(weights, "extractor")
+        return OpenedExtractor(load_extractor(source, device), receipt["sha256"], receipt["facts"].get("held_out_accuracy"))
+    entry, sha256 = _checked_row(weights, name, "extractor", root)
+    extractor = load_extractor(source, device, sha256=sha256) if entry else load_extractor(source, device)
+    if entry:
+        record_sha256(entry, weights, sha256, root)
+    return OpenedExtractor(extractor, sha256 or sha256_of_file(weights), None)
+
+
+def open_reference(
+    path: Path, extractor: OpenedExtractor, skip: tuple[Skippable, ...] = (), name: str | None = None, root: Path = Path()
+) -> OpenedReference:
+    """The reference, made here (its receipt names the extractor) or published (it may have a row of weights.tsv)."""
+    entry, sha256 = None, None
+    if receipt_path(path).exists():
+        receipt = verify_contents(path, "reference")
+        if receipt["made_from"].get("extractor", extractor.sha256) != extractor.sha256:
+            raise InputError(f"{path}: was made with another extractor than {extractor.extractor.name} as given; build the reference again")
+        sha256 = receipt["sha256"]
+    else:
+        entry, sha256 = _checked_row(path, name, "reference", root)
+    reference = read_reference(path, skip)
+    if entry:
+        record_sha256(entry, path, sha256, root)
+    return OpenedReference(reference, sha256 or sha256_of_file(path))
+
+
+def _checked_row(file: Path, name: str | None, kind: str, root: Path) -> tuple[WeightsEntry | None, str | None]:
+    """The row of weights.tsv and the hash of `file`, which must agree; nothing without a name."""
+    if name is None:
+        return None, None
+    entry = entry_named(load_table(root / "config" / "weights.tsv", WeightsEntry), name, kind)
+    if not file.is_file():
+        raise InputError(how_to_fetch(entry, file))
+    return entry, check_file(entry, file, root)
+
+
+def read_real_features(path: Path, reference: OpenedReference, extractor: OpenedExtractor) -> RealFeatures:
+    """What `sra reference-features` wrote, refused when it was made from another reference or by another extractor."""
+    made_from = verify_contents(path, FEATURES_KIND)["made_from"]
+    for role, sha256 in (("reference", reference.sha256), ("extractor", extractor.sha256)):
+        if made_from.get(role) != sha256:
+            raise InputError(f"{path}: was made with another {role} than the one given; run sra reference-features again")
+    arrays = read_npz(path)
+    count = 0 if reference.reference.images is None else len(reference.reference.images)
+    pooled, digests = (arrays.get(key, np.empty(0)) for key in ("pooled", "digests"))
+    if pooled.ndim != 2 or len(pooled) != count or digests.shape != (count, DIGEST_BYTES):
+        raise InputError(f"{path}: holds pooled {pooled.shape} and digests {digests.shape} for {count} images; run sra reference-features again")
+    return RealFeatures(torch.from_numpy(np.array(pooled)), np.array(digests))

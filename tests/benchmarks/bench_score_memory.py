@@ -1,0 +1,105 @@
+"""Peak memory of scoring an uncompressed npz of 256² images. 50,000 samples are a file of 9.8 GB; the reference has a fifth as many images.
+
+Files are written in a stream, and the scoring runs in a process of its own, which reports its peak. The extractor is a cheap stand-in
+whose features are as wide as Inception's (2,048 pooled, 2,023 spatial, 1,008 logits): the network's own memory is not part of this.
+Options: --count (default 4,000; 50,000 are the paper's), --folder with room for 1.2 times the file, --secondary (KID; FID at infinity
+from 10,000 samples on), --mode of precision and recall.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from harness import report, take_turns
+
+from sra.core.npz import Blocks, write_npz
+from sra.metrics.extractors import Features
+from sra.metrics.frechet_infinity import SMALLEST
+from sra.metrics.reference import read_reference
+from sra.metrics.samples import read_samples
+from sra.metrics.suite import Settings, score
+
+SIZE = 256
+BLOCK = 250  # images made at a time
+PATCHES = 8  # along each side of an image
+POOLED, SPATIAL, LOGITS = 2048, 2023, 1008
+
+
+class PatchProjection:
+    """Random projections of the mean colours of an image's patches, and noise that the image itself seeds."""
+
+    name = "patch projection"
+    image_size = SIZE
+
+    def __init__(self):
+        self.projection = torch.randn(PATCHES**2 * 3, POOLED + SPATIAL + LOGITS, generator=torch.Generator().manual_seed(0)) / PATCHES
+
+    def features(self, images: np.ndarray) -> Features:
+        side = SIZE // PATCHES
+        corners = torch.from_numpy(images[:, ::side, ::side].reshape(len(images), -1).astype(np.float32)) / 255
+        # Without noise the covariance would have the rank of the patches.
+        generator = torch.Generator().manual_seed(int(images[0, 0, 0, 0]) + 256 * int(images[0, 0, 1, 0]))
+        values = (corners @ self.projection + 0.3 * torch.randn(len(images), self.projection.shape[1], generator=generator)).relu_()
+        return Features(*(part.clone() for part in values.split([POOLED, SPATIAL, LOGITS], dim=1)), predicted=None)
+
+
+def images(seed: int, count: int) -> Blocks:
+    def blocks() -> Iterator[np.ndarray]:
+        random = np.random.default_rng(seed)
+        for start in range(0, count, BLOCK):
+            yield random.integers(0, 256, (min(BLOCK, count - start), SIZE, SIZE, 3), dtype=np.uint8)
+
+    return Blocks((count, SIZE, SIZE, 3), np.dtype(np.uint8), blocks())
+
+
+def write_files(folder: Path, count: int) -> tuple[Path, Path]:
+    """A sample file of `count` images and a reference with a fifth as many."""
+    samples, reference = folder / "samples.npz", folder / "reference.npz"
+    write_npz(samples, {"arr_0": images(1, count)})
+    statistics = {"mu": np.zeros(POOLED), "sigma": np.eye(POOLED), "mu_s": np.zeros(SPATIAL), "sigma_s": np.eye(SPATIAL)}
+    write_npz(reference, statistics | {"arr_0": images(2, count // 5)})
+    return samples, reference
+
+
+def score_and_print_peak(samples: Path, reference: Path, settings: Settings) -> None:
+    """In the child process: peak resident memory in MiB, the libraries' own included."""
+    scores = score(read_samples(samples), read_reference(reference), PatchProjection(), settings)
+    if not np.isfinite(list(scores.metrics().values())).all():
+        sys.exit(f"not finite: {scores}")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
+    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--folder", type=Path, help="by default that of temporary files")
+    parser.add_argument("--secondary", action="store_true")
+    parser.add_argument("--mode", choices=["fp32", "adm_fp16"], default="fp32")
+    parser.add_argument("--measure", type=Path, nargs=2, help="used by the benchmark itself")
+    options, rest = parser.parse_known_args()
+    if options.measure:
+        secondary = (("kid",) + (("fid_infinity",) if options.count >= 2 * SMALLEST else ())) if options.secondary else ()
+        score_and_print_peak(*options.measure, Settings(options.count, few=True, precision_recall=options.mode, secondary=secondary))
+        return
+    peaks = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        files = write_files(Path(name), options.count)
+        size = sum(file.stat().st_size for file in files) >> 20
+        command = [sys.executable, __file__, *sys.argv[1:], "--measure", *map(str, files)]
+
+        def run() -> None:
+            peaks.append(int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+        timings = take_turns({"score": run}, turns=1, warm_up=0)
+    sys.argv[1:] = rest  # the harness reads the rest
+    report("scoring from npz files", timings, "score", count=options.count, mode=options.mode, MiB_of_files=size, peak_MiB=peaks[0])
+
+
+if __name__ == "__main__":
+    main()

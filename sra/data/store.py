@@ -111,6 +111,8 @@ def write_manifest(
             raise InputError(f"{shard}: starts at row {facts_of['first_row']}, expected {next_row}; give every shard of one extraction once")
         if (receipts[shard]["made_from"], facts_of["row_shape"]) != (first["made_from"], first["facts"]["row_shape"]):
             raise InputError(f"{shard}: was made from other inputs than {ordered[0].name}; {REBUILD}")
+        if facts_of.get("dtype") not in DTYPES:
+            raise InputError(f"{shard}: its receipt does not say what it holds; {REBUILD}")
         if facts_of["dtype"] != first["facts"]["dtype"]:
             raise InputError(f"{shard}: holds {facts_of['dtype']}, {ordered[0].name} {first['facts']['dtype']}; make all shards with one --dtype")
         next_row += facts_of["rows"]

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from sra.core.errors import InputError
 from sra.core.receipts import recorded_sha256
+from sra.encoders.folders import sha256_of_weights
 from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
 
 WEIGHTS = "model.safetensors"
@@ -50,11 +50,7 @@ class VisionEncoder:
         return cls(network.to(device))
 
     def sha256(self) -> str:
-        """Hash of every weight by name: what stands in a receipt for a model that came from a hub, not from a file of ours."""
-        total = sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
-        return total.hexdigest()
+        return sha256_of_weights(self.network)
 
     @torch.no_grad()
     def tokens(self, images: Tensor, products: AbstractContextManager | None = None) -> Tensor:

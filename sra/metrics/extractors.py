@@ -47,10 +47,6 @@ class Extractor(Protocol):
         """The taps for images (B, H, W, 3) uint8."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write what `load_extractor` reads back: `config.json`, which names the extractor, and its weights."""
-        ...
-
 
 def spatial_features(activations: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, H*W*7): the first seven channels, flattened in row, column, channel order like TensorFlow's."""

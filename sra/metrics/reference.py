@@ -92,6 +92,7 @@ def _statistics(path: Path, arrays: dict[str, Rows], mean_key: str, covariance_k
     asymmetry = (covariance - covariance.T).abs().max() / covariance.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
     if asymmetry > ASYMMETRY:
         raise InputError(f"{path}: {covariance_key} differs from its transpose by {asymmetry:.1e} of its largest entry; it is no covariance")
-    if torch.linalg.eigvalsh(covariance)[0] < -NEGATIVE * covariance.trace():
+    # NumPy's is several times as fast as torch's on a CPU.
+    if np.linalg.eigvalsh(covariance.numpy())[0] < -NEGATIVE * covariance.trace():
         raise InputError(f"{path}: {covariance_key} has a negative eigenvalue beyond {NEGATIVE:.0e} of its trace; it is no covariance")
     return FeatureStatistics(mean, covariance, count)

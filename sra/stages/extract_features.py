@@ -12,12 +12,11 @@ from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt, recorded_sha256
 from sra.data.images import ImageSplit
-from sra.data.store import shard_rows, write_manifest, write_shard
+from sra.data.store import STORED, shard_rows, write_manifest, write_shard
 from sra.encoders.vision import VisionEncoder, encoder_files, encoder_hashes
 from sra.spec.scale import StoredDtype
 
 BATCH = 64  # fixed: it is part of what the bytes depend on
-STORED = {"fp32": np.float32, "fp16": np.float16}
 
 
 def extract_features(

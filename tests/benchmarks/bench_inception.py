@@ -6,7 +6,6 @@ Options: --images of --size pixels a turn, --turns.
 """
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 from pathlib import Path
@@ -20,15 +19,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from sra.metrics.extractors import spatial_features
 from sra.metrics.inception import InceptionExtractor
 
-HELPER = Path(__file__).parents[1] / "unit/metrics/random_inception.py"
-
-
-def save_random_inception(path: Path) -> str:
-    """The tests' weight file; they lie in no package."""
-    spec = importlib.util.spec_from_file_location(HELPER.stem, HELPER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.save_random_inception(path)
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from random_networks import save_random_inception  # of the tests
 
 
 def pictures(count: int, size: int) -> Tensor:

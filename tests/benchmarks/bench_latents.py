@@ -21,8 +21,8 @@ from sra.data.images import ImageSplit
 from sra.encoders.vae import Vae
 from sra.stages.index_images import index_images
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "encoders"))
-from random_vae import save_random_sd_vae  # a helper of the tests
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from random_networks import save_random_sd_vae  # of the tests
 
 NEAR = 1e-4  # moments are about 1; sums in another order differ in the sixth digit
 

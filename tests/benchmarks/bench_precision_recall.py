@@ -41,13 +41,11 @@ def features(seed: int, count: int, dimensions: int) -> Tensor:
     """(count, dimensions) float32, not negative, on 64 directions and a little of all: neither share is then near 0 or 1."""
     mixing = torch.randn(64, dimensions, generator=torch.Generator().manual_seed(99)) / 8
     generator = torch.Generator().manual_seed(seed)
-    # Small parts, so that making the features leaves no larger mark in the peak of memory than the features themselves.
-    parts = [
-        torch.randn(size, 64, generator=generator) @ mixing + 0.2 * torch.randn(size, dimensions, generator=generator) + 0.03 * seed
-        for size in [1000] * (count // 1000) + [count % 1000]
-    ]
     whole = torch.empty(count, dimensions)
-    torch.cat(parts, out=whole)
+    # Small parts: what making the features takes must not hide what reading them takes.
+    for part in whole.split(500):
+        noise = torch.randn(len(part), dimensions, generator=generator)
+        torch.addmm(noise.mul_(0.2).add_(0.03 * seed), torch.randn(len(part), 64, generator=generator), mixing, out=part)
     return whole.relu_()
 
 

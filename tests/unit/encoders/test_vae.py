@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from random_vae import save_random_sd_vae
+from random_networks import save_random_sd_vae
 
 from sra.core.errors import InputError
 from sra.encoders.pixels import from_uint8

@@ -1,6 +1,5 @@
 """The files that a score is held to (rows of weights.tsv, torch-fidelity's weights) and `sra score` as a command."""
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -8,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from random_networks import save_random_inception
 
 from sra import cli
 from sra.core.errors import InputError
@@ -125,14 +125,11 @@ def test_the_help_shows_examples(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_torch_fidelitys_file_scores_by_its_row(scenes, weights_table, tmp_path, pytestconfig):
+def test_torch_fidelitys_file_scores_by_its_row(scenes, weights_table, tmp_path):
     """The command as the workflow calls it for ImageNet, with random weights in the file's place and 40 images."""
-    spec = importlib.util.spec_from_file_location("random_inception", pytestconfig.rootpath / "tests/unit/metrics/random_inception.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     weights = tmp_path / "downloads" / score_inputs.INCEPTION
     weights.parent.mkdir()
-    sha256 = module.save_random_inception(weights)
+    sha256 = save_random_inception(weights)
     weights_table("")
     with (tmp_path / "config" / "weights.tsv").open("a") as table:
         table.write(f"inception\textractor\tfile\t{weights.name}\tApache-2.0\thttps://example.org/{weights.name}\t\t{sha256[:8]}\tnote\n")

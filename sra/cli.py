@@ -67,6 +67,7 @@ def index(
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
     expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
 ) -> None:
     """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
 
@@ -76,7 +77,7 @@ def index(
         raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
     if expected_classes is not None and expected_images is None:
         raise InputError("sra index: --expected-classes needs --expected-images; give both")
-    _stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes)
+    _stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers)
 
 
 @app.command()

@@ -50,8 +50,29 @@ class Progress:
         seconds = time.monotonic() - self.started
         rate = (self.done - self.first) / seconds if seconds else 0.0
         values = "".join(f"  {name} {value:.3g}" for name, value in shown.items())
-        left = f"  {(self.total - self.done) / rate:.0f} s left" if rate and self.done < self.total else f"  {seconds:.1f} s"
+        left = f"  {_time_left((self.total - self.done) / rate)}" if rate and self.done < self.total else f"  {seconds:.1f} s"
         print(f"{self.what}: {self.done}/{self.total} {self.unit}  {rate:.1f}/s{values}{left}", file=sys.stderr, flush=True)
+
+
+def _time_left(seconds: float) -> str:
+    """`40.0 s left`; from ten minutes on with the clock time of the end, the same day's or `Tue 14:05`."""
+    if seconds < 600:
+        return f"{duration_text(seconds)} left"
+    end = time.localtime(time.time() + seconds)
+    return f"{duration_text(seconds)} left, until {time.strftime('%H:%M' if seconds < 12 * 3600 else '%a %H:%M', end)}"
+
+
+def duration_text(seconds: float) -> str:
+    """8.2 s, 3 min 12 s, 2 h 05 min, 3 d 4 h."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min {whole % 60:02d} s"
+    if hours < 24:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{days} d {hours % 24} h"
 
 
 def tracked(items: Iterable[Item], what: str, total: int, unit: str = "it") -> Iterator[Item]:

@@ -16,8 +16,9 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -35,6 +36,7 @@ from sra.data.crops import RGB_FROM, adm_center_crop, to_rgb
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LISTED = 10  # names in an error
+AHEAD = 1024  # images that threads decode before the index takes them
 INDEX_KEYS = {"archive", "classes", "image_size", "images", "splits"}
 
 
@@ -46,12 +48,12 @@ class Expected:
     classes: int | None = None
 
 
-def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None) -> None:
+def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None, workers: int = 1) -> None:
     """Decode every image of the archive once and write the index: images in the order of class and name.
 
     expected: what it should hold, when the data set is known; counted before anything is decoded. Raises InputError naming the first member
     in the wrong place or outside the archive, a class folder without images, the classes behind a wrong count, or up to ten images that
-    cannot be read (all of them are printed as they are found).
+    cannot be read (all of them are printed as they are found). workers: threads that decode.
     """
     archive, index_json = Path(archive), Path(index_json)
     made_here = receipt_path(archive).exists()
@@ -60,7 +62,7 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
         _refuse_repeated(archive, source.files)
         _refuse_other_counts(archive, places, expected)
         _refuse_empty_classes(archive, places, source.folders)
-        images = _checked_images(source, places, hashed=not made_here)
+        images = _checked_images(source, places, hashed=not made_here, workers=workers)
         if made_here:
             identity = {"sha256": recorded_sha256(archive), "bytes": archive.stat().st_size}
         else:
@@ -80,21 +82,31 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
     )
 
 
-def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: bool) -> list[dict]:
+def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: bool, workers: int) -> list[dict]:
     """The index's entry of every image. Raises InputError at the end, when some cannot be read."""
     images, unreadable, errors = [], [], []
-    for name in tracked(sorted(places, key=lambda name: (*places[name], name)), f"index {source.path.name}", len(places), "images"):
-        split, folder = places[name]
+    names, alone = sorted(places, key=lambda name: (*places[name], name)), _turns(source)
+
+    def entry(name: str) -> dict | InputError:
         try:
-            content = source.read(name)
+            with alone:
+                content = source.read(name)
             width, height = decoded(source, name, content).size
         except InputError as error:
-            print(f"unreadable: {error}", file=sys.stderr, flush=True)
-            unreadable.append(name)
-            errors.append(error)
-            continue
+            return error
+        split, folder = places[name]
         image = {"path": name, "class": folder, "split": split, "width": width, "height": height}
-        images.append(image | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} if hashed else image)
+        return image | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} if hashed else image
+
+    with _threads(workers) as pool:
+        found = chain.from_iterable(pool.map(entry, names[first : first + AHEAD]) for first in range(0, len(names), AHEAD))
+        for name, image in tracked(zip(names, found, strict=True), f"index {source.path.name}", len(places), "images"):
+            if isinstance(image, InputError):
+                print(f"unreadable: {image}", file=sys.stderr, flush=True)
+                unreadable.append(name)
+                errors.append(image)
+            else:
+                images.append(image)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -133,21 +145,16 @@ class ImageSplit:
         workers: threads that decode, which PIL does without Python's lock. They stay a batch or two ahead of the reader, no more.
         """
         waiting: deque[tuple[np.ndarray, list[Future]]] = deque()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="images")
-        with open_archive(self.archive, self.spans) as source:
-            # A zip counts its open members without a lock; tars and folders are read by position or by name, and need none.
-            alone = Lock() if isinstance(source, ZipImages) else nullcontext()
-            try:
-                for first in range(rows.start, rows.stop, batch):
-                    names = self.paths[first : min(first + batch, rows.stop)]
-                    images = np.empty((len(names), self.image_size, self.image_size, 3), np.uint8)
-                    waiting.append((images, [pool.submit(self._crop, source, alone, name, place) for name, place in zip(names, images, strict=True)]))
-                    if sum(len(images) for images, _ in waiting) > batch + 2 * workers:
-                        yield _finished(*waiting.popleft())
-                while waiting:
+        with open_archive(self.archive, self.spans) as source, _threads(workers) as pool:
+            alone = _turns(source)
+            for first in range(rows.start, rows.stop, batch):
+                names = self.paths[first : min(first + batch, rows.stop)]
+                images = np.empty((len(names), self.image_size, self.image_size, 3), np.uint8)
+                waiting.append((images, [pool.submit(self._crop, source, alone, name, place) for name, place in zip(names, images, strict=True)]))
+                if sum(len(images) for images, _ in waiting) > batch + 2 * workers:
                     yield _finished(*waiting.popleft())
-            finally:
-                pool.shutdown(cancel_futures=True)  # or an error would wait for images that nobody wants
+            while waiting:
+                yield _finished(*waiting.popleft())
 
     def _crop(self, source: Images, alone: AbstractContextManager, name: str, place: np.ndarray) -> None:
         """One image into its `place` (S, S, 3) in a batch."""
@@ -156,6 +163,20 @@ class ImageSplit:
         if name in self.hashes and hashlib.sha256(content).hexdigest() != self.hashes[name]:
             raise InputError(f"{self.archive}: is not the archive that {self.index} describes ({name!r} differs); index it again")
         place[:] = np.asarray(adm_center_crop(decoded(source, name, content), self.image_size))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count, thread_name_prefix="images")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)  # or an error would wait for images that nobody wants
+
+
+def _turns(source: Images) -> AbstractContextManager:
+    """A zip counts its open members without a lock; tars and folders are read by position or by name, and need none."""
+    return Lock() if isinstance(source, ZipImages) else nullcontext()
 
 
 def _finished(images: np.ndarray, cropped: list[Future]) -> np.ndarray:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sra.core.progress import duration_text
 from sra.reporting.documents import TableDocument
-from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, duration_text, milestone_text, number_text, short_hash
+from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, milestone_text, number_text, short_hash
 from sra.reporting.table_formats import LEGEND, caption_of, grouped, shown_columns
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "report" / "templates"

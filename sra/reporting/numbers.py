@@ -67,19 +67,6 @@ def milestone_text(milestone: str) -> str:
     return milestone[1:].upper()
 
 
-def duration_text(seconds: float) -> str:
-    """8.2 s, 3 min 12 s, 2 h 05 min, 3 d 4 h."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if minutes < 60:
-        return f"{minutes} min {whole % 60:02d} s"
-    if hours < 24:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{days} d {hours % 24} h"
-
-
 def short_hash(digest: str) -> str:
     return digest[:8]
 

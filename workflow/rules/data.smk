@@ -47,7 +47,7 @@ rule index_images:
     message:
         "index the images of {wildcards.dataset}"
     shell:
-        "sra index --images {params.images:q} --image-size {params.size} {params.expected} --output {output.index} 2> {log}"
+        "sra index --images {params.images:q} --image-size {params.size} {params.expected} --workers {threads} --output {output.index} 2> {log}"
 
 
 rule pack_images:

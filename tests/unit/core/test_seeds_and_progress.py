@@ -1,5 +1,9 @@
 """Seeds are functions of their purpose; progress says what runs without carriage returns in a log."""
 
+import time
+
+import pytest
+
 from sra.core import progress
 from sra.core.progress import Progress, tracked
 from sra.core.seeds import derive_seed
@@ -30,5 +34,20 @@ def test_a_log_gets_whole_lines(capsys, monkeypatch):
     assert "\r" not in "".join(lines)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(40, "40.0 s left"), (1500, "25 min 00 s left, until 10:25"), (7380, "2 h 03 min left, until 12:03"), (90_000, "1 d 1 h left, until Tue 11:00")],
+)
+def test_a_long_wait_says_when_it_ends(monkeypatch, seconds, text):
+    ten_on_monday = time.mktime((2024, 1, 1, 10, 0, 0, 0, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: ten_on_monday)
+    assert progress._time_left(seconds) == text
+
+
 def test_items_pass_through():
     assert list(tracked(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8.2, "8.2 s"), (59.96, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min"), (273600, "3 d 4 h")])
+def test_durations(seconds, text):
+    assert progress.duration_text(seconds) == text

@@ -53,6 +53,15 @@ def test_batches_do_not_depend_on_the_workers(tmp_path, kind):
         assert np.array_equal(np.concatenate(found), expected[3:58])
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar", "folder"])
+def test_the_index_does_not_depend_on_the_workers(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(module, "AHEAD", 7)
+    alone = indexed(tmp_path, kind).read_bytes()
+    archive = tmp_path / {"zip": "train.zip", "tar": "train.tar", "folder": "train"}[kind]
+    write_index(archive, tmp_path / "again.json", 16, workers=8)
+    assert (tmp_path / "again.json").read_bytes() == alone
+
+
 def test_workers_decode_at_the_same_time(tmp_path, monkeypatch):
     split, meeting, decoded = ImageSplit(indexed(tmp_path), "train"), threading.Barrier(4, timeout=20), module.decoded
     monkeypatch.setattr(module, "decoded", lambda *image: (meeting.wait(), decoded(*image))[1])

@@ -43,11 +43,6 @@ def test_milestones():
         n.milestone_text("400k")
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(8.2, "8.2 s"), (59.96, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min"), (273600, "3 d 4 h")])
-def test_durations(seconds, text):
-    assert n.duration_text(seconds) == text
-
-
 def test_padding_puts_the_points_on_one_line():
     texts = ["29.10", "33.0", "7", "not run", "+1.25", "\u2212128.5"]
     padded = [text + pad for text, pad in zip(texts, n.decimal_padding(texts), strict=True)]

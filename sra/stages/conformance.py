@@ -69,6 +69,8 @@ def conformance(
     samples: Path, references: Path, published: Path, output: Path, extractor: Path | None = None, batch: int = 256, device: str = "cpu"
 ) -> list[Comparison]:
     """Print and write the comparisons of every pair that is there; StageError at the end when one disagrees."""
+    if not (published / NUMBERS).is_dir():
+        raise InputError(f"{published / NUMBERS}: no such folder; run sra conformance in the folder of this suite, which holds the published numbers")
     pairs = published_pairs(published / NUMBERS)
     present = {pair: numbers for pair, numbers in pairs.items() if all(file.exists() for file in pair.files(samples, references))}
     absent = sorted({pair.page(file.stem) for pair in pairs for file in pair.files(samples, references) if not file.exists()})

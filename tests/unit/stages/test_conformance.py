@@ -180,3 +180,8 @@ def test_the_command_exits_with_1_when_a_number_disagrees(house, monkeypatch, tm
     assert stop.value.code == 1
     assert "1 of 1 numbers disagree" in capsys.readouterr().err
     assert (tmp_path / "conformance.json").exists()
+
+
+def test_away_from_the_published_numbers_it_says_where_to_run(tmp_path):
+    with pytest.raises(InputError, match="conformance: no such folder; run sra conformance in the folder of this suite"):
+        conformance(tmp_path, tmp_path, tmp_path / "published", tmp_path / "out.json")

@@ -23,12 +23,10 @@ ALLOWED = {
     "alignment": {"core", "spec", "models", "diffusion"},
     "training": {"core", "spec", "data", "models", "diffusion", "alignment"},
     "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "training"},
-    "cli_stage": {"core", "stages"},
-    "cli_score": {"core", "spec", "stages", "cli_stage"},
-    "cli": {"core", "spec", "stages", "cli_stage", "cli_score"},
+    "cli": {"core", "spec", "stages"},
     "__main__": {"cli"},
 }
-LIGHT = {"core", "spec", "plan", "reporting", "cli_stage", "cli_score", "cli"}
+LIGHT = {"core", "spec", "plan", "reporting", "cli"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
 
 

@@ -46,7 +46,7 @@ def drawn(tiny_run, tmp_path, vae):
 
     def draw(run, sampler, shards, batch=4):
         folder, spec = tmp_path / f"{run}_{shards}_{batch}", tiny_run(run)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         write_json(folder / "config.json", {**spec.model_dump(mode="json"), "fingerprint": spec.fingerprint})
         torch.manual_seed(1)
         model = DiffusionTransformer(spec.model)
@@ -118,3 +118,26 @@ def test_official_seeding_needs_a_shard_a_process(drawn):
 def test_balanced_labels_are_not_official():
     with pytest.raises(ValueError, match="official_seeding draws random labels"):
         Sampler(kind="sde", evaluations=3, labels="balanced", official_seeding=OfficialSeeding())
+
+
+def test_a_shard_that_was_stopped_leaves_nothing_and_is_drawn_again_the_same(drawn, monkeypatch):
+    undisturbed, _ = drawn("sit_b2", PER_SAMPLE, 1, batch=4)
+    decode, calls = Vae.decode, []
+
+    def stopped(self, latents):
+        calls.append(len(latents))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return decode(self, latents)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Vae, "decode", stopped)
+        drawn("sit_b2", PER_SAMPLE, 2, batch=4)
+    assert calls == [4, 2]
+    again, folder = drawn("sit_b2", PER_SAMPLE, 2, batch=4)
+    assert sorted(path.name for path in folder.iterdir() if path.suffix == ".npz" or path.name.startswith(".")) == [
+        "samples.npz",
+        "shard_0.npz",
+        "shard_1.npz",
+    ]
+    assert np.array_equal(again["labels"], undisturbed["labels"])

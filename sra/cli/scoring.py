@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from sra.cli_stage import device_type, stage
+from sra.cli.launch import device_type, stage
+from sra.cli.options import Device, Output
 from sra.core.errors import InputError
 
 commands = typer.Typer()
 
-Output = Annotated[Path, typer.Option(help="file to write")]
-Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cuda")]
 Batch = Annotated[int, typer.Option(min=1, help="images at a time")]
 Reference = Annotated[Path, typer.Option(help="npz of real images and their statistics, ADM's or one made here")]
 FoundExtractor = Annotated[

@@ -1,0 +1,34 @@
+"""`sra <stage> ...`: one subcommand for each stage of the workflow. The rules call nothing else, and nothing here computes."""
+
+import sys
+
+import typer
+
+from sra.cli import data, rendering, sampling, scoring, training
+from sra.core.errors import InputError, Interrupted, StageError
+
+app = typer.Typer(
+    help="Stages of the SRA reproduction. Snakemake calls them in order; each can be run alone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for group in (data, training, sampling, scoring, rendering):
+    app.add_typer(group.commands)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 the work failed, 2 the input is unusable, 128 + n stopped by signal n."""
+    try:
+        app()
+    except (InputError, StageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except Interrupted as stop:
+        if str(stop):  # of several processes one speaks
+            print(stop, file=sys.stderr)
+        sys.exit(stop.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; nothing half-written was kept, and the same command starts this stage again", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,148 @@
+"""The commands that make images, stand-ins and stores ready for training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sra.cli.launch import device_type, stage
+from sra.cli.options import Device, Output
+from sra.core.errors import InputError, unknown
+
+commands = typer.Typer()
+
+OutputFolder = Annotated[Path, typer.Option(help="folder to write")]
+Index = Annotated[Path, typer.Option(help="index.json of the images")]
+Encoder = Annotated[str, typer.Option(help="folder, ARCHITECTURE.TAG.safetensors or timm name of the encoder")]
+
+
+@commands.command()
+def make_digits(output: Output) -> None:
+    """Write scikit-learn's handwritten digits as an archive of class folders.
+
+    Example: sra make-digits --output results/shared/digits/images.zip
+    """
+    stage("make_digits", "make_digits")(output)
+
+
+@commands.command()
+def index(
+    images: Annotated[str, typer.Option(help="folder of class folders, tar (of one tar a class) or zip")],
+    image_size: Annotated[int, typer.Option()],
+    output: Output,
+    expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
+    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
+) -> None:
+    """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
+
+    Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
+    """
+    if not images:
+        raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
+    if expected_classes is not None and expected_images is None:
+        raise InputError("sra index: --expected-classes needs --expected-images; give both")
+    stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers)
+
+
+@commands.command()
+def train_vae(index: Index, output: OutputFolder, seed: int = 0) -> None:
+    """Train the small autoencoder that stands for the SD-VAE."""
+    stage("train_vae", "train_vae")(index, output, seed)
+
+
+@commands.command()
+def train_encoder(index: Index, output: OutputFolder, seed: int = 0) -> None:
+    """Train the small vision transformer that stands for an external encoder."""
+    stage("train_encoder", "train_encoder")(index, output, seed)
+
+
+@commands.command()
+def train_extractor(index: Index, output: OutputFolder, seed: int = 0) -> None:
+    """Train the small classifier that stands for the FID Inception network."""
+    stage("train_extractor", "train_extractor")(index, output, seed)
+
+
+@commands.command()
+def extract_latents(
+    index: Index,
+    vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder")],
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    output: Output,
+    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images that are encoded at a time")] = 64,
+    device: Device = "auto",
+) -> None:
+    """Encode one shard of the training images to posterior moments.
+
+    Example: sra extract-latents --index index.json --vae stabilityai/sd-vae-ft-ema --shard 0 --shards 64 --workers 8 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, dtype, workers, batch, device_type(device))
+
+
+@commands.command()
+def finish_latents(index: Index, vae: Annotated[str, typer.Option()], output: Output, shards: list[Path]) -> None:
+    """Join latent shards under one manifest with labels and checksums."""
+    stage("extract_latents", "finish_latents")(shards, index, vae, output)
+
+
+@commands.command()
+def pack_images(
+    index: Index,
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    output: Output,
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
+) -> None:
+    """Decode and crop one shard of the training images to bytes, for encoders that run while a model trains."""
+    stage("pack_images", "pack_images")(index, shard, shards, output, workers)
+
+
+@commands.command()
+def finish_pixels(index: Index, output: Output, shards: list[Path]) -> None:
+    """Join shards of packed images under one manifest with labels and checksums."""
+    stage("pack_images", "finish_pixels")(shards, index, output)
+
+
+@commands.command()
+def extract_features(
+    index: Index,
+    encoder: Encoder,
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    output: Output,
+    grid: Annotated[int | None, typer.Option(min=1, help="tokens on a side; by default the encoder's own")] = None,
+    dtype: Annotated[str, typer.Option(help="what tokens are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
+    device: Device = "auto",
+) -> None:
+    """Patch tokens of one shard of the training images by an external encoder.
+
+    Example: sra extract-features --index index.json --encoder timm/vit_base_patch14_dinov2.lvd142m --grid 16 --shard 0 --shards 8 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    stage("extract_features", "extract_features")(index, encoder, shard, shards, output, grid, dtype, workers, device_type(device))
+
+
+@commands.command()
+def finish_features(index: Index, encoder: Encoder, output: Output, shards: list[Path]) -> None:
+    """Join feature shards under one manifest with labels and checksums."""
+    stage("extract_features", "finish_features")(shards, index, encoder, output)
+
+
+@commands.command()
+def convert_encoder(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint as downloaded")],
+    family: Annotated[str, typer.Option("--from", help="mocov3 or ijepa")],
+    output: Annotated[Path, typer.Option("--out", help="ARCHITECTURE.TAG.safetensors to write")],
+) -> None:
+    """Write an encoder that timm does not have as a file for --encoder. Nothing in the checkpoint is executed.
+
+    Example: sra convert-encoder vit-b-300ep.pth.tar --from mocov3 --out vit_base_patch16_224.mocov3.safetensors
+    """
+    stage("convert_encoder", "convert_encoder")(checkpoint, family, output)

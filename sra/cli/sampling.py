@@ -1,0 +1,52 @@
+"""The commands from weights to a packed set of images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sra.cli.launch import stage
+from sra.cli.options import Config, Device, Output
+from sra.core.errors import unknown
+
+commands = typer.Typer()
+
+
+@commands.command()
+def sample(
+    config: Config,
+    weights: Annotated[Path, typer.Option(help="averaged weights")],
+    vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder")],
+    sampler: Annotated[str, typer.Option(help="resolved sampler as JSON")],
+    count: Annotated[int, typer.Option(help="images of the whole set")],
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    batch: Annotated[int, typer.Option()],
+    output: Output,
+    precision: Annotated[str, typer.Option(help="of the network's products: fp32, tf32, bf16 or fp16")] = "fp32",
+    device: Device = "auto",
+) -> None:
+    """Draw and decode one shard of a sample set."""
+    import json
+
+    from sra.spec.load import checked
+    from sra.spec.method import Sampler
+    from sra.spec.scale import PRECISIONS
+
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    resolved = checked(json.loads(sampler), Sampler, "--sampler")
+    stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device, precision)
+
+
+@commands.command()
+def pack(
+    count: Annotated[int, typer.Option()],
+    milestone: Annotated[str, typer.Option()],
+    sampler_name: Annotated[str, typer.Option()],
+    paper_count: Annotated[int, typer.Option()],
+    output: Output,
+    shards: list[Path],
+) -> None:
+    """Join sample shards in index order to one npz that the ADM evaluator reads."""
+    stage("pack", "pack_samples")(shards, count, milestone, sampler_name, paper_count, output)

@@ -14,6 +14,7 @@ commands = typer.Typer()
 OutputFolder = Annotated[Path, typer.Option(help="folder to write")]
 Index = Annotated[Path, typer.Option(help="index.json of the images")]
 Encoder = Annotated[str, typer.Option(help="folder, ARCHITECTURE.TAG.safetensors or timm name of the encoder")]
+TextEncoder = Annotated[str, typer.Option(help="folder or hub name of a CLIP or of its text tower")]
 
 
 @commands.command()
@@ -46,6 +47,32 @@ def index(
 
 
 @commands.command()
+def make_scenes(output: OutputFolder, seed: int = 0) -> None:
+    """Write captioned scenes of two handwritten digits as MS-COCO is downloaded: images in zips, captions as JSON.
+
+    Example: sra make-scenes --output results/shared/scenes
+    """
+    stage("make_scenes", "make_scenes")(output, seed)
+
+
+@commands.command()
+def index_captions(
+    root: Annotated[Path, typer.Option(help="folder with annotations, train2014 and val2014 (folders or zips)")],
+    image_size: Annotated[int, typer.Option()],
+    output: Output,
+    expected_train: Annotated[int | None, typer.Option(min=1, help="images of train2014; by default COCO's 82783")] = None,
+    expected_val: Annotated[int | None, typer.Option(min=1, help="images of val2014; by default COCO's 40504")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
+) -> None:
+    """Check captions and images of MS-COCO 2014, or of a data set in its format, and list them. Nothing is unpacked to disk.
+
+    Example: sra index-captions --root COCO --image-size 256 --workers 8 --output index.json
+    """
+    expected = {split: images for split, images in (("train", expected_train), ("val", expected_val)) if images is not None}
+    stage("index_captions", "index_captions")(root, image_size, output, expected, workers)
+
+
+@commands.command()
 def train_vae(index: Index, output: OutputFolder, seed: int = 0) -> None:
     """Train the small autoencoder that stands for the SD-VAE."""
     stage("train_vae", "train_vae")(index, output, seed)
@@ -61,6 +88,12 @@ def train_encoder(index: Index, output: OutputFolder, seed: int = 0) -> None:
 def train_extractor(index: Index, output: OutputFolder, seed: int = 0) -> None:
     """Train the small classifier that stands for the FID Inception network."""
     stage("train_extractor", "train_extractor")(index, output, seed)
+
+
+@commands.command()
+def train_clip(index: Index, output: OutputFolder, seed: int = 0) -> None:
+    """Train the small CLIP that stands for the text encoder and for PickScore, on captioned images."""
+    stage("train_clip", "train_clip")(index, output, seed)
 
 
 @commands.command()
@@ -133,6 +166,34 @@ def extract_features(
 def finish_features(index: Index, encoder: Encoder, output: Output, shards: list[Path]) -> None:
     """Join feature shards under one manifest with labels and checksums."""
     stage("extract_features", "finish_features")(shards, index, encoder, output)
+
+
+@commands.command()
+def extract_text(
+    index: Index,
+    encoder: TextEncoder,
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option()],
+    output: Output,
+    split: Annotated[str, typer.Option(help="whose captions")] = "train",
+    dtype: Annotated[str, typer.Option(help="what features are stored as: fp32 or fp16 (MS-COCO's captions take 146 or 73 GB)")] = "fp32",
+    device: Device = "auto",
+) -> None:
+    """Features of one shard of the captions, and of the empty caption after them, by a text encoder.
+
+    Example: sra extract-text --index index.json --encoder openai/clip-vit-large-patch14 --dtype fp16 --shard 0 --shards 64 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    stage("extract_text", "extract_text")(index, encoder, shard, shards, output, split, dtype, device_type(device))
+
+
+@commands.command()
+def finish_text(
+    index: Index, encoder: TextEncoder, output: Output, shards: list[Path], split: Annotated[str, typer.Option(help="whose captions")] = "train"
+) -> None:
+    """Join text shards under one manifest with the image of each caption and checksums."""
+    stage("extract_text", "finish_text")(shards, index, encoder, output, split)
 
 
 @commands.command()

@@ -13,7 +13,19 @@ import sra
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
 
-VERSIONS_THAT_MATTER = ("torch", "torchvision", "numpy", "pillow", "diffusers", "timm", "torch-fidelity", "scikit-learn", "safetensors")
+VERSIONS_THAT_MATTER = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "diffusers",
+    "timm",
+    "transformers",
+    "tokenizers",
+    "torch-fidelity",
+    "scikit-learn",
+    "safetensors",
+)
 
 
 def receipt_path(path: Path | str) -> Path:

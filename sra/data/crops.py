@@ -1,7 +1,7 @@
-"""The centre crop of the ImageNet papers, and the one way every image becomes RGB.
+"""The centre crops of the papers, and the one way every image becomes RGB. Reference statistics depend on the crop: another is another metric.
 
-Source: Dhariwal & Nichol 2021, guided-diffusion `image_datasets.py`; SRA and REPA name it `center-crop-dhariwal`. Reference statistics
-depend on it: another crop is another metric.
+`adm` (ImageNet): Dhariwal & Nichol 2021, guided-diffusion `image_datasets.py`; SRA and REPA name it `center-crop-dhariwal`.
+`lanczos` (MS-COCO): Bao et al. 2023, U-ViT `datasets.py`, whose preparation REPA takes over.
 """
 
 from PIL import Image
@@ -32,3 +32,16 @@ def adm_center_crop(image: Image.Image, size: int) -> Image.Image:
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
     left, top = (image.width - size) // 2, (image.height - size) // 2
     return image.crop((left, top, left + size, top + size))
+
+
+def lanczos_center_crop(image: Image.Image, size: int) -> Image.Image:
+    """Centre square of the short side, then resized by Lanczos (PIL, a = 3) to `size` pixels.
+
+    Cut first: pixels outside the square do not reach its edges. Odd margins leave the larger part on the right and at the bottom.
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+
+
+CROPS = {"adm": adm_center_crop, "lanczos": lanczos_center_crop}

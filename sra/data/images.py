@@ -6,6 +6,9 @@ this list), `splits` (number of images) and for each image its path, class, spli
 An archive with a receipt was made here, and its own hash vouches for it. What users bring (a zip, a tar, a folder) has none: each image
 then has its bytes and SHA-256 as well, checked when it is read, and the archive's SHA-256 is that of the list of its images, equal for
 equal images in any kind of archive. Of a tar the index also keeps where each image begins.
+
+Captioned images have an index of their own making (`sra.data.captions`), read here too: `archives` by split instead of one, images with
+captions and no class, and the name of their `crop`.
 """
 
 import hashlib
@@ -30,7 +33,7 @@ from sra.core.files import read_json, sha256_of_json, write_json
 from sra.core.progress import tracked
 from sra.core.receipts import read_receipt, receipt_path, recorded_sha256
 from sra.data.archives import Images, TarImages, ZipImages, open_archive, places_of
-from sra.data.crops import RGB_FROM, adm_center_crop, to_rgb
+from sra.data.crops import CROPS, RGB_FROM, to_rgb
 
 # PIL warns of odd metadata that does not touch the pixels. Said once for all: putting filters back after each image is not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -56,24 +59,18 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
     cannot be read (all of them are printed as they are found). workers: threads that decode.
     """
     archive, index_json = Path(archive), Path(index_json)
-    made_here = receipt_path(archive).exists()
     with open_archive(archive) as source:
         places = places_of(archive, source.files)
         _refuse_repeated(archive, source.files)
         _refuse_other_counts(archive, places, expected)
         _refuse_empty_classes(archive, places, source.folders)
-        images = _checked_images(source, places, hashed=not made_here, workers=workers)
-        if made_here:
-            identity = {"sha256": recorded_sha256(archive), "bytes": archive.stat().st_size}
-        else:
-            total = sum(image["bytes"] for image in images) if archive.is_dir() else archive.stat().st_size
-            identity = {"sha256": sha256_of_json([[image["path"], image["sha256"]] for image in images]), "bytes": total}
-        if isinstance(source, TarImages):
-            identity["offsets"] = [source.spans[image["path"]][0] for image in images]
+        in_order = sorted(places, key=lambda name: (*places[name], name))
+        facts = {name: {"class": places[name][1], "split": places[name][0]} for name in in_order}
+        identity, images = described(source, facts, index_json, workers)
     write_json(
         index_json,
         {
-            "archive": {"path": Path(os.path.relpath(archive.resolve(), index_json.parent.resolve())).as_posix(), **identity},
+            "archive": identity,
             "image_size": image_size,
             "classes": sorted({folder for _, folder in places.values()}),
             "splits": dict(Counter(split for split, _ in places.values())),
@@ -82,10 +79,25 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
     )
 
 
-def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: bool, workers: int) -> list[dict]:
+def described(source: Images, facts: dict[str, dict], index_json: Path, workers: int) -> tuple[dict, list[dict]]:
+    """The index's entries of an open archive and of its images, in the order of `facts`: by name, what is known of an image but its file."""
+    archive = source.path
+    made_here = receipt_path(archive).exists()
+    images = _checked_images(source, facts, hashed=not made_here, workers=workers)
+    if made_here:
+        identity = {"sha256": recorded_sha256(archive), "bytes": archive.stat().st_size}
+    else:
+        total = sum(image["bytes"] for image in images) if archive.is_dir() else archive.stat().st_size
+        identity = {"sha256": sha256_of_json([[image["path"], image["sha256"]] for image in images]), "bytes": total}
+    if isinstance(source, TarImages):
+        identity["offsets"] = [source.spans[image["path"]][0] for image in images]
+    return {"path": Path(os.path.relpath(archive.resolve(), index_json.parent.resolve())).as_posix(), **identity}, images
+
+
+def _checked_images(source: Images, facts: dict[str, dict], hashed: bool, workers: int) -> list[dict]:
     """The index's entry of every image. Raises InputError at the end, when some cannot be read."""
     images, unreadable, errors = [], [], []
-    names, alone = sorted(places, key=lambda name: (*places[name], name)), _turns(source)
+    names, alone = list(facts), _turns(source)
 
     def entry(name: str) -> dict | InputError:
         try:
@@ -94,13 +106,12 @@ def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: 
             width, height = decoded(source, name, content).size
         except InputError as error:
             return error
-        split, folder = places[name]
-        image = {"path": name, "class": folder, "split": split, "width": width, "height": height}
+        image = {"path": name, "width": width, "height": height, **facts[name]}
         return image | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} if hashed else image
 
     with _threads(workers) as pool:
         found = chain.from_iterable(pool.map(entry, names[first : first + AHEAD]) for first in range(0, len(names), AHEAD))
-        for name, image in tracked(zip(names, found, strict=True), f"index {source.path.name}", len(places), "images"):
+        for name, image in tracked(zip(names, found, strict=True), f"index {source.path.name}", len(names), "images"):
             if isinstance(image, InputError):
                 print(f"unreadable: {image}", file=sys.stderr, flush=True)
                 unreadable.append(name)
@@ -116,7 +127,7 @@ def _checked_images(source: Images, places: dict[str, tuple[str, str]], hashed: 
 
 
 class ImageSplit:
-    """One split of an indexed archive, read image by image. `labels`: (N,) int64, places in `classes`."""
+    """One split of an indexed archive, read image by image. `labels`: (N,) int64, places in `classes`; zeros where there are no classes."""
 
     def __init__(self, index: Path, split: str):
         """Raises InputError when the archive is missing or is not the one that was indexed."""
@@ -124,15 +135,18 @@ class ImageSplit:
         if split not in content["splits"]:
             raise unknown("split", split, content["splits"], where=str(index))
         self.index = index
-        self.archive = _indexed_archive(Path(index), content["archive"], hashed="sha256" in content["images"][0])
-        self.image_size: int = content["image_size"]
-        self.classes: list[str] = content["classes"]
         mine = [image for image in content["images"] if image["split"] == split]
+        recorded = content["archives"][split] if "archives" in content else content["archive"]
+        self.archive = _indexed_archive(Path(index), recorded, hashed="sha256" in mine[0])
+        self.image_size: int = content["image_size"]
+        self.crop = CROPS[content.get("crop", "adm")]
+        self.classes: list[str] = content["classes"]
         label_of = {name: label for label, name in enumerate(self.classes)}
         self.paths = [image["path"] for image in mine]
-        self.labels = np.array([label_of[image["class"]] for image in mine], dtype=np.int64)
+        self.labels = np.array([label_of[image["class"]] if self.classes else 0 for image in mine], dtype=np.int64)
+        self.captions: list[list[str]] | None = [image["captions"] for image in mine] if "captions" in mine[0] else None
         self.hashes = {image["path"]: image["sha256"] for image in mine if "sha256" in image}
-        offsets = content["archive"].get("offsets")
+        offsets = recorded.get("offsets")
         pairs = zip(content["images"], offsets, strict=True) if offsets else ()
         self.spans = {image["path"]: (offset, image["bytes"]) for image, offset in pairs}
 
@@ -162,7 +176,7 @@ class ImageSplit:
             content = source.read(name)
         if name in self.hashes and hashlib.sha256(content).hexdigest() != self.hashes[name]:
             raise InputError(f"{self.archive}: is not the archive that {self.index} describes ({name!r} differs); index it again")
-        place[:] = np.asarray(adm_center_crop(decoded(source, name, content), self.image_size))
+        place[:] = np.asarray(self.crop(decoded(source, name, content), self.image_size))
 
 
 @contextmanager
@@ -253,9 +267,10 @@ def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expe
 
 def _read_index(index: Path) -> dict:
     content = read_json(index)
-    missing = sorted(INDEX_KEYS - set(content)) if isinstance(content, dict) else sorted(INDEX_KEYS)
+    found = set(content) if isinstance(content, dict) else set()
+    missing = sorted(INDEX_KEYS - found - ({"archive"} if "archives" in found else set()))
     if missing:
-        raise InputError(f"{index}: not an image index (no {missing[0]!r}); give the JSON that `sra index-images` writes")
+        raise InputError(f"{index}: not an image index (no {missing[0]!r}); give the JSON that `sra index` or `sra index-captions` writes")
     return content
 
 

@@ -1,6 +1,7 @@
 """Folders of a saved model (a config and its weights) that appear whole, what names a model without one, and repeatable training."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,19 @@ def sha256_of_weights(network: nn.Module) -> str:
     for name, tensor in sorted(network.state_dict().items()):
         total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
+
+
+@contextmanager
+def hidden(*packages: str) -> Iterator[None]:
+    """Imports inside find none of these packages: diffusers imports what it finds, which its autoencoder never uses and costs seconds."""
+    kept = {name: sys.modules[name] for name in packages if name in sys.modules}
+    sys.modules.update(dict.fromkeys(packages))
+    try:
+        yield
+    finally:
+        for name in packages:
+            del sys.modules[name]
+        sys.modules.update(kept)
 
 
 @contextmanager

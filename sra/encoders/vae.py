@@ -14,7 +14,7 @@ from torch import Tensor
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
-from sra.encoders.folders import reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.folders import hidden, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Vae:
     @classmethod
     def load(cls, source: Path | str, device: str = "cpu") -> "Vae":
         """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name."""
-        from diffusers import AutoencoderKL  # 5 s to import, and the training loop does without
+        with hidden("transformers", "scipy"):
+            from diffusers import AutoencoderKL  # seconds to import, and the training loop does without
 
         local = Path(source).is_dir()
         if not local and not (isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source)):
@@ -106,7 +107,8 @@ def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = V
 
 def small_network() -> "AutoencoderKL":
     """165,135 parameters; 3 x 32 x 32 -> 4 x 8 x 8. Randomly initialised from torch's global generator."""
-    from diffusers import AutoencoderKL  # 5 s to import, and the training loop does without
+    with hidden("transformers", "scipy"):
+        from diffusers import AutoencoderKL  # seconds to import, and the training loop does without
 
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,

@@ -1,4 +1,4 @@
-"""Parts of DiT and SiT: embeddings of latents, time and class, the adaLN-Zero block, the final layer.
+"""Parts of DiT and SiT: embeddings of latents, time and class, the adaLN-Zero block, the final layer. MMDiT shares all but classes.
 
 Source: Peebles & Xie 2023 (arXiv 2212.09748), section 3.2; SiT (arXiv 2401.08740) keeps them. Attribute names follow the released
 checkpoints, so those load key by key.
@@ -88,17 +88,27 @@ class LabelEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over tokens (B, N, D), no mask; biases on, no normalisation of queries and keys."""
+    """Multi-head self-attention over tokens (B, N, D), no mask; biases on, no normalisation of queries and keys.
 
-    def __init__(self, width: int, heads: int):
+    output: without it the tokens are only attended to, as the text in the last block of an MMDiT.
+    """
+
+    def __init__(self, width: int, heads: int, output: bool = True):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width) if output else None
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        return self.merge(F.scaled_dot_product_attention(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of the heads, (B, H, N, D / H) each."""
+        return self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def merge(self, attended: Tensor) -> Tensor:
+        """What each head found (B, H, N, D / H) -> (B, N, D)."""
+        return self.proj(attended.transpose(1, 2).flatten(2))
 
 
 class Mlp(nn.Module):
@@ -142,3 +152,10 @@ class FinalLayer(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
         return self.linear(modulate(self.norm_final(x), shift, scale))
+
+
+def unpatchify(patches: Tensor, patch: int) -> Tensor:
+    """What the final layer gives for a square of patches, (B, N, p p O), as an image (B, O, H, W)."""
+    side = math.isqrt(patches.shape[1])
+    grid = patches.unflatten(2, (patch, patch, -1)).unflatten(1, (side, side))
+    return torch.einsum("bhwpqo->bohpwq", grid).flatten(4, 5).flatten(2, 3)

@@ -90,15 +90,17 @@ class Plan:
     # Inputs of the data rules
 
     def source_images(self, wildcards) -> list[str]:
-        """The archive of images: made by the workflow, or the user's own; empty when the user has not said where (the stage then says so)."""
-        dataset = self._dataset(wildcards.dataset)
-        if dataset.kind == "made":
-            return [Shared(dataset.name).images]
-        path = getattr(self.user.paths, dataset.source.removeprefix("paths."))
-        return [path] if path else []
+        """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so)."""
+        source = self.images_source(wildcards)
+        made = self._dataset(wildcards.dataset).kind == "made"
+        return [source] if made or (source and (self.root / source).exists()) else []
 
     def images_source(self, wildcards) -> str:
-        return next(iter(self.source_images(wildcards)), "")
+        """Where they lie; empty when the user has not said where."""
+        dataset = self._dataset(wildcards.dataset)
+        if dataset.kind == "made":
+            return Shared(dataset.name).images
+        return getattr(self.user.paths, dataset.source.removeprefix("paths.")) or ""
 
     def expected_images(self, wildcards) -> str:
         """Options of `sra index`: what config/datasets.tsv says of the data set. A subset of the user's has its own number, and any classes."""

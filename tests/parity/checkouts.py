@@ -63,6 +63,12 @@ class Official:
         return self.module("REPA/models/sit.py")
 
     @cached_property
+    def repa_mmdit(self) -> ModuleType:
+        # It rearranges its positions twice, to and from a grid.
+        sys.modules.setdefault("einops", SimpleNamespace(rearrange=_rearranged, repeat=None))
+        return self.module("REPA/models/mmdit.py")
+
+    @cached_property
     def repa_loss(self) -> ModuleType:
         return self.module("REPA/loss.py")
 
@@ -138,6 +144,12 @@ def sra_options(size: Size, sit: bool) -> dict[str, Any]:
 def repa_options(size: Size) -> dict[str, Any]:
     aligned = {"encoder_depth": size.student_block, "z_dims": [ENCODER_WIDTH], "projector_dim": PROJECTOR_WIDTH}
     return {**sra_options(size, sit=True), **aligned}
+
+
+def _rearranged(positions: Tensor, pattern: str, h: int = 0, w: int = 0) -> Tensor:
+    """einops.rearrange for the two patterns of REPA/models/mmdit.py."""
+    ways = {"1 (h w) c -> 1 h w c": lambda: positions.unflatten(1, (h, w)), "1 h w c -> 1 (h w) c": lambda: positions.flatten(1, 2)}
+    return ways[pattern]()
 
 
 @contextmanager

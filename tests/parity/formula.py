@@ -23,6 +23,7 @@ LABEL_DROPOUT = 0.1
 POSTERIOR_SCALE = 0.18215
 SAMPLER_STEPS = 250
 SAMPLED_IMAGES = 3
+TEXT_TOKENS, TEXT_WIDTH = 77, 768  # of a caption in CLIP ViT-L/14; the width is fixed in REPA's text-to-image network
 CROPPED_TO = (256, 512)
 # Width and height of what is cropped: wide, tall, smaller than both sizes, long, untouched at 256, one short of 512, halved evenly and
 # with odd sides, more than four times 512.
@@ -52,6 +53,9 @@ class Size:
 
 
 TINY = Size("tiny", depth=4, width=32, heads=4, side=8, student_block=2, teacher_block=3, batch=5)
+# MMDiT's heads are 32 wide; the large one has the published width and heads.
+TINY_T2I = Size("tiny", depth=4, width=128, heads=4, side=8, student_block=2, teacher_block=3, batch=5)
+WIDE_T2I = Size("wide", depth=3, width=768, heads=24, side=32, student_block=1, teacher_block=2, batch=2)
 BASE = Size("b2", depth=12, width=768, heads=12, side=32, student_block=3, teacher_block=8, batch=2)
 
 
@@ -130,6 +134,12 @@ def inputs(size: Size, number: int = 0) -> Inputs:
         draw=torch.tensor([0.75, 0.5025, 0.9975, 0.0, 0.2525])[: size.batch],
         features=wave((size.batch, size.tokens, ENCODER_WIDTH), f"features {number}"),
     )
+
+
+def texts(size: Size) -> tuple[Tensor, Tensor]:
+    """Features of a batch's captions (B, 77, 768), and the same with the empty caption's where the formula drops them."""
+    captions, empty = wave((size.batch, TEXT_TOKENS, TEXT_WIDTH), "captions"), wave((TEXT_TOKENS, TEXT_WIDTH), "empty caption")
+    return captions, torch.where((inputs(size).dropout < LABEL_DROPOUT)[:, None, None], empty, captions)
 
 
 def moments(size: Size = TINY) -> Tensor:

@@ -17,6 +17,7 @@ from official_losses import loss_arrays
 from official_models import count_arrays, guidance_arrays, model_arrays
 from official_samplers import sampler_arrays
 from official_step import step_arrays
+from official_t2i import t2i_arrays
 from torch import Tensor
 
 from sra.core.errors import InputError
@@ -31,6 +32,7 @@ MAKERS = {
     "samplers": sampler_arrays,
     "steps": step_arrays,
     "crops": crop_arrays,
+    "t2i": t2i_arrays,
 }
 
 

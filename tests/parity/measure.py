@@ -7,10 +7,11 @@ import ours_losses
 import ours_models
 import ours_samplers
 import ours_step
+import ours_t2i
 import torch
 from registry import Comparison
 
-PARTS = (ours_crops, ours_models, ours_losses, ours_step, ours_samplers)
+PARTS = (ours_crops, ours_models, ours_losses, ours_step, ours_samplers, ours_t2i)
 COMPARISONS: list[Comparison] = [comparison for part in PARTS for comparison in part.COMPARISONS]
 HEADER = ("component", "official code", "compared", "largest relative difference", "fails above")
 

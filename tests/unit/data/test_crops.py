@@ -1,10 +1,10 @@
-"""Oracles: closed forms of means and crops, and guided-diffusion's steps written out by hand for one size."""
+"""Oracles: closed forms of means, crops and Lanczos weights, and guided-diffusion's steps written out by hand for one size."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sra.data.crops import adm_center_crop, to_rgb
+from sra.data.crops import CROPS, adm_center_crop, lanczos_center_crop, to_rgb
 
 
 def noise(width, height, seed=0):
@@ -65,14 +65,57 @@ def test_the_long_side_is_cut_in_the_middle(size, extra):
     assert np.array_equal(np.asarray(adm_center_crop(turned, size)), np.asarray(turned)[start : start + size])
 
 
+@pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS)
 @pytest.mark.parametrize("shape", [(500, 375), (375, 500), (33, 1000), (20, 10), (511, 513)])
-def test_every_shape_ends_square(shape):
-    assert adm_center_crop(noise(*shape), 32).size == (32, 32)
+def test_every_shape_ends_square(shape, crop):
+    assert crop(noise(*shape), 32).size == (32, 32)
 
 
-def test_small_images_are_enlarged():
+@pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS)
+def test_small_images_are_enlarged(crop):
     flat = Image.new("RGB", (10, 20), (12, 200, 77))
-    assert (np.asarray(adm_center_crop(flat, 32)) == (12, 200, 77)).all()
+    assert (np.asarray(crop(flat, 32)) == (12, 200, 77)).all()
+
+
+def lanczos_weights(before, after):
+    """(after, before): of every pixel in every pixel, sinc(x) sinc(x / 3) at its distance x in the coarser of the two grids, sum 1."""
+    step = before / after
+    centres = (np.arange(after) + 0.5) * step
+    distance = (np.arange(before) + 0.5 - centres[:, None]) / max(step, 1)
+    weights = np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("before", "after"), [(64, 32), (480, 256), (33, 32), (20, 32), (427, 256)])
+def test_lanczos_is_its_weights(before, after):
+    """Both directions one after the other; PIL rounds after each, so half a level may arrive twice, once scaled by up to 1.5."""
+    image = noise(before, before)
+    weights = lanczos_weights(before, after)
+    across = np.clip(np.einsum("oi,yic->yoc", weights, np.asarray(image, dtype=float)), 0, 255)
+    expected = np.clip(np.einsum("oi,ixc->oxc", weights, across), 0, 255)
+    assert np.abs(np.asarray(lanczos_center_crop(image, after)) - expected).max() < 1.5
+
+
+@pytest.mark.parametrize("size", [256, 32])
+@pytest.mark.parametrize("extra", [0, 1, 2, 101])
+def test_before_lanczos_the_middle_of_the_long_side_is_kept(size, extra):
+    """Of the right height nothing is scaled; of an odd rest the larger part goes on the right, or at the bottom."""
+    image = noise(size + extra, size)
+    start = extra // 2
+    assert np.array_equal(np.asarray(lanczos_center_crop(image, size)), np.asarray(image)[:, start : start + size])
+    turned = Image.fromarray(np.asarray(image).transpose(1, 0, 2).copy())
+    assert np.array_equal(np.asarray(lanczos_center_crop(turned, size)), np.asarray(turned)[start : start + size])
+
+
+def test_what_is_cut_away_does_not_reach_the_lanczos_crop():
+    """U-ViT cuts before it scales. ADM scales first, and its edges see a little of what is outside."""
+    pixels = np.array(noise(150, 100))
+    changed = pixels.copy()
+    changed[:, :25], changed[:, 125:] = 255 - pixels[:, :25], 255 - pixels[:, 125:]
+    before, after = (np.asarray(lanczos_center_crop(Image.fromarray(image), 64)) for image in (pixels, changed))
+    assert np.array_equal(before, after)
+    before, after = (np.asarray(adm_center_crop(Image.fromarray(image), 64)) for image in (pixels, changed))
+    assert not np.array_equal(before, after)
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,13 @@ def test_models_that_the_user_fetches_are_no_inputs():
     assert plan.reference_of(run) == "downloads/VIRTUAL_imagenet256_labeled.npz"
     assert plan.held_for_scores(run) == ["--extractor-name", "inception_2015", "--reference-name", "adm_imagenet256"]
     assert plan.source_images(SimpleNamespace(dataset="imagenet256")) == []
-    assert Plan(ROOT, {"preset": "paper", "paths": {"imagenet": "/data/train.zip"}}).source_images(SimpleNamespace(dataset="imagenet256")) == [
-        "/data/train.zip"
-    ]
+
+
+def test_imagenet_is_waited_for_where_it_is_and_named_where_it_is_not(tmp_path):
+    plan, imagenet = Plan(ROOT, {"preset": "paper", "paths": {"imagenet": str(tmp_path / "train.zip")}}), SimpleNamespace(dataset="imagenet256")
+    assert (plan.source_images(imagenet), plan.images_source(imagenet)) == ([], str(tmp_path / "train.zip"))
+    (tmp_path / "train.zip").touch()
+    assert plan.source_images(imagenet) == [str(tmp_path / "train.zip")]
 
 
 def test_a_run_in_two_files_is_refused(tmp_path):

@@ -6,6 +6,7 @@ Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI
 
 import io
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,20 @@ def write_digits(path: Path) -> None:
 
     source = load_digits()
     held_out = held_out_numbers(source.target.tolist())
+    splits = ["held_out" if number in held_out else "train" for number in range(len(source.target))]
+    names = (f"{split}/{label}/{number:04d}.png" for number, (split, label) in enumerate(zip(splits, source.target, strict=True)))
+    write_pngs(path, zip(names, map(upsampled, source.images), strict=True))
+
+
+def write_pngs(path: Path, images: Iterable[tuple[str, np.ndarray]]) -> None:
+    """An uncompressed zip of PNGs, name and pixels (H, W, 3) uint8 each, without times or systems in it: the same bytes on every day."""
     with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for number, (grey, label) in enumerate(zip(source.images, source.target, strict=True)):
-            split = "held_out" if number in held_out else "train"
-            member = zipfile.ZipInfo(f"{split}/{label}/{number:04d}.png", EPOCH_OF_ZIP)
+        for name, pixels in images:
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, format="PNG")
+            member = zipfile.ZipInfo(name, EPOCH_OF_ZIP)
             member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, whatever system writes it
-            archive.writestr(member, _png(upsampled(grey)))
+            archive.writestr(member, buffer.getvalue())
 
 
 def held_out_numbers(labels: list[int]) -> set[int]:
@@ -49,12 +58,10 @@ def upsampled(grey: np.ndarray) -> np.ndarray:
 
     Bicubic (PIL's, a = -0.5) in floating point; its overshoot is clipped and the result rounded once.
     """
-    resized = Image.fromarray(grey.astype(np.float32)).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
-    values = np.rint(np.clip(np.asarray(resized) * (255 / INK), 0, 255)).astype(np.uint8)
+    values = np.rint(np.clip(enlarged(grey, IMAGE_SIZE) * (255 / INK), 0, 255)).astype(np.uint8)
     return np.repeat(values[..., None], 3, axis=2)
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
+def enlarged(grey: np.ndarray, size: int) -> np.ndarray:
+    """One digit (8, 8) -> (size, size) float32 in the same units, bicubic: it may overshoot."""
+    return np.asarray(Image.fromarray(grey.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC))

@@ -8,10 +8,8 @@ equally often (10 digits and 4 colours make 1,600 pairs; 4 scenes of each to tra
 four things that a caption names one by one, and must still combine them: one that ignores captions has the right digits once in 100 times.
 """
 
-import io
 import re
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from sra.core.errors import InputError
-from sra.core.files import write_json, written_whole
+from sra.core.files import write_json
 from sra.core.seeds import derive_seed
 from sra.data.captions import FOLDERS, annotation_path
-from sra.data.digits import EPOCH_OF_ZIP, INK, held_out_numbers
+from sra.data.digits import INK, enlarged, held_out_numbers, write_pngs
 
 SCENE_SIZE = 32  # pixels
 HALF = SCENE_SIZE // 2
@@ -113,7 +111,7 @@ def write_scenes(folder: Path, seed: int) -> None:
     for split, images_folder in FOLDERS.items():
         made = list(_scenes(split, seed))
         names = [f"COCO_{images_folder}_{first_id + number:012d}.png" for number in range(len(made))]
-        _write_zip(scenes_path(folder, split), zip((f"{images_folder}/{name}" for name in names), (pixels for _, pixels in made), strict=True))
+        write_pngs(scenes_path(folder, split), zip((f"{images_folder}/{name}" for name in names), (pixels for _, pixels in made), strict=True))
         write_json(annotation_path(folder, split), _annotations(names, [scene for scene, _ in made], first_id))
         first_id += len(made)
 
@@ -133,8 +131,7 @@ def drawn(scene: Scene, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def _ink(grey: np.ndarray) -> np.ndarray:
     """One digit (8, 8), values 0 to 16 -> (14, 14), values 0 to 1. Bicubic; its overshoot is clipped."""
-    resized = Image.fromarray(grey.astype(np.float32)).resize((DIGIT_SIZE, DIGIT_SIZE), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(resized) / INK, 0, 1)
+    return np.clip(enlarged(grey, DIGIT_SIZE) / INK, 0, 1)
 
 
 def _scenes(split: str, seed: int) -> Iterator[tuple[Scene, np.ndarray]]:
@@ -164,14 +161,3 @@ def _annotations(names: list[str], scenes: list[Scene], first_id: int) -> dict:
         "images": [{"id": first_id + number, "file_name": name, **size} for number, name in enumerate(names)],
         "annotations": [{"id": first_caption + number, "image_id": image, "caption": caption} for number, (image, caption) in enumerate(captions)],
     }
-
-
-def _write_zip(path: Path, images: Iterable[tuple[str, np.ndarray]]) -> None:
-    """An uncompressed zip of PNGs without times or systems in it: the same bytes on every day."""
-    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, pixels in images:
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, format="PNG")
-            member = zipfile.ZipInfo(name, EPOCH_OF_ZIP)
-            member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, whatever system writes it
-            archive.writestr(member, buffer.getvalue())

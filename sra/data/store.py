@@ -86,6 +86,17 @@ def write_shard(
     write_receipt(path, kind, inputs, hashes, first_row=rows.start, rows=len(rows), row_shape=row_shape, dtype=dtype.name, **facts)
 
 
+def receipts_of(shards: list[Path], kind: str, inputs: dict[str, Path]) -> list[dict[str, Any]]:
+    """The shards' receipts, after checking that all were made from these inputs. Raises InputError naming the first that was not."""
+    expected = {role: recorded_sha256(path) for role, path in inputs.items()}
+    receipts = [read_receipt(shard, kind) for shard in shards]
+    for shard, receipt in zip(shards, receipts, strict=True):
+        for role, sha256 in expected.items():
+            if receipt["made_from"].get(role) != sha256:
+                raise InputError(f"{shard}: was made from another {role} than {inputs[role]}; {REBUILD}")
+    return receipts
+
+
 def write_manifest(
     manifest: Path,
     kind: str,

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sra.core.files import written_whole
-from sra.core.receipts import receipt_path
+from sra.core.receipts import receipt_path, recorded_sha256
 
 
 @contextmanager
@@ -31,6 +31,11 @@ def saved_whole(folder: Path, weights: str) -> Iterator[Path]:
         for file in sorted(temporary.iterdir(), key=lambda file: file.name == weights):
             with written_whole(folder / file.name) as whole:
                 shutil.copyfile(file, whole)
+
+
+def model_hashes(files: dict[str, Path], role: str, network: nn.Module) -> dict[str, str]:
+    """What names a model in a receipt: the hashes of its local files by their roles, or of its weights where it came from a hub."""
+    return {name: recorded_sha256(file) for name, file in files.items()} or {role: sha256_of_weights(network)}
 
 
 def sha256_of_weights(network: nn.Module) -> str:

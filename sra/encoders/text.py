@@ -17,8 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from sra.core.errors import InputError
-from sra.core.receipts import recorded_sha256
-from sra.encoders.folders import sha256_of_weights
+from sra.encoders.folders import model_hashes, sha256_of_weights
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedModel
@@ -83,7 +82,7 @@ def text_encoder_files(source: Path | str) -> dict[str, Path]:
 
 def text_encoder_hashes(source: Path | str, encoder: TextEncoder) -> dict[str, str]:
     """The same as hashes; of the weights themselves where there is no file."""
-    return {role: recorded_sha256(file) for role, file in text_encoder_files(source).items()} or {"encoder": encoder.sha256()}
+    return model_hashes(text_encoder_files(source), "encoder", encoder.network)
 
 
 def load_network(kind: "type[Network]", source: Path | str, example: str) -> "Network":

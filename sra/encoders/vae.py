@@ -14,7 +14,7 @@ from torch import Tensor
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
-from sra.encoders.folders import hidden, reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.folders import hidden, model_hashes, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ class Vae:
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B, C, h, w), as the diffusion model makes them -> images (B, 3, H, W), nominally in [-1, 1]."""
         return self.network.decode(latents.to(self.network.device, self.network.dtype) / self.scaling_factor).sample
+
+
+def vae_files(source: Path | str) -> dict[str, Path]:
+    """The local files behind an autoencoder, by their role in a receipt; none for one that the hub keeps."""
+    return {"vae": Path(source) / WEIGHTS, "vae_config": Path(source) / "config.json"} if Path(source).is_dir() else {}
+
+
+def vae_hashes(source: Path | str, vae: Vae) -> dict[str, str]:
+    """The same as hashes; of the weights themselves where there is no file."""
+    return model_hashes(vae_files(source), "vae", vae.network)
 
 
 def _what_to_fetch(source: Path | str) -> str:

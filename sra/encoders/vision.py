@@ -16,8 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sra.core.errors import InputError
-from sra.core.receipts import recorded_sha256
-from sra.encoders.folders import sha256_of_weights
+from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
 
 WEIGHTS = "model.safetensors"
@@ -75,7 +74,7 @@ def encoder_files(source: Path | str) -> dict[str, Path]:
 
 def encoder_hashes(source: Path | str, encoder: VisionEncoder) -> dict[str, str]:
     """The same as hashes; of the weights themselves where there is no file."""
-    return {role: recorded_sha256(file) for role, file in encoder_files(source).items()} or {"encoder": encoder.sha256()}
+    return model_hashes(encoder_files(source), "encoder", encoder.network)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class Settings:
     batch: int = 256
     seed: int = 0
 
+    @property
+    def needs_real_features(self) -> bool:
+        """Whether anything is compared with the reference's images one by one."""
+        return "precision_recall" not in self.skip or "kid" in self.secondary
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -107,7 +112,7 @@ def score(
     real: what `real_features` gives for this reference and extractor, when it was computed before.  judge: for fd_dinov2.
     """
     check_request(samples, reference, extractor, settings)
-    if real is None and ("precision_recall" not in settings.skip or "kid" in settings.secondary):
+    if real is None and settings.needs_real_features:
         real = real_features(reference.images, extractor, settings.batch)
     real_digests = real.digests if real else None if reference.images is None else digests_of(reference.images, "the reference").values
     repeats = find_repeats(digests_of(samples.images, "samples"), real_digests, settings.max_duplicates)

@@ -10,9 +10,9 @@ import torch
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
-from sra.core.receipts import read_receipt, recorded_sha256
+from sra.core.receipts import read_receipt
 from sra.data.images import ImageSplit
-from sra.data.store import STORED, shard_rows, write_manifest, write_shard
+from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
 from sra.encoders.vision import VisionEncoder, encoder_files, encoder_hashes
 from sra.spec.scale import StoredDtype
 
@@ -54,15 +54,12 @@ def extract_features(
 def finish_features(shards: list[Path], index: Path, encoder: str, output: Path) -> None:
     """Join the shards into the store whose manifest is `output`, after checking that this index and this encoder made them."""
     expected = {"index": Path(index), **encoder_files(encoder)}
-    for shard in shards:
-        receipt = read_receipt(shard, "features")
-        for role, path in expected.items():
-            if receipt["made_from"].get(role) != recorded_sha256(path):
-                raise InputError(f"{shard}: was made from another {role} than {path}; delete it and run again")
+    receipts = receipts_of(shards, "features", expected)
+    for shard, receipt in zip(shards, receipts, strict=True):
         if receipt["facts"]["encoder"] != str(encoder):
             raise InputError(f"{shard}: was made by encoder {receipt['facts']['encoder']}, not {encoder}; delete it and run again")
     # A hub's encoder has no file here; the shards say its hash, and must all say the same.
-    hashes = {role: sha256 for role, sha256 in receipt["made_from"].items() if role != "index"}
+    hashes = {role: sha256 for role, sha256 in receipts[0]["made_from"].items() if role != "index"}
     labels = ImageSplit(index, "train").labels
     write_manifest(output, "features", shards, labels, {"index": Path(index)}, hashes=hashes, encoder=str(encoder), encoder_sha256=hashes["encoder"])
 

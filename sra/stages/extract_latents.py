@@ -8,10 +8,10 @@ import torch
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
-from sra.core.receipts import read_receipt, recorded_sha256
+from sra.core.receipts import read_receipt
 from sra.data.images import ImageSplit
-from sra.data.store import STORED, shard_rows, write_manifest, write_shard
-from sra.encoders.vae import WEIGHTS, Vae
+from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
+from sra.encoders.vae import Vae, vae_files, vae_hashes
 from sra.spec.scale import StoredDtype
 
 BATCH = 64  # part of what the bytes depend on: kernels sum in another order for another size
@@ -36,9 +36,7 @@ def extract_latents(
     images = ImageSplit(index, "train")
     rows = shard_rows(len(images), number, of)
     network = Vae.load(vae, device)
-    files = _files(vae)
-    named = {} if files else {"vae": str(vae)}
-    hashes = {} if files else {"vae": network.sha256()}
+    named = {} if vae_files(vae) else {"vae": str(vae)}
     facts = {"scaling_factor": network.scaling_factor, "precision": "float32", "batch": batch, **named}
     with Progress(f"latents {number + 1} of {of}", len(rows), "images") as progress:
 
@@ -48,17 +46,14 @@ def extract_latents(
                 yield _stored(moments, dtype, images, rows.start + progress.done, vae)
                 progress.advance(len(cropped))
 
-        write_shard(output, "latents", rows, blocks(), {"index": Path(index), **files}, dtype=STORED[dtype], hashes=hashes, **facts)
+        write_shard(output, "latents", rows, blocks(), {"index": Path(index)}, STORED[dtype], vae_hashes(vae, network), **facts)
 
 
 def finish_latents(shards: list[Path], index: Path, vae: Path | str, output: Path) -> None:
     """Join the shards into the store whose manifest is `output`, after checking that this index and this autoencoder made them."""
-    inputs = {"index": Path(index), **_files(vae)}
-    receipts = [read_receipt(shard, "latents") for shard in shards]
+    inputs = {"index": Path(index), **vae_files(vae)}
+    receipts = receipts_of(shards, "latents", inputs)
     for shard, receipt in zip(shards, receipts, strict=True):
-        for role, path in inputs.items():
-            if receipt["made_from"].get(role) != recorded_sha256(path):
-                raise InputError(f"{shard}: was made from another {role} than {path}; delete it and run again")
         if receipt["facts"].get("vae") != (None if "vae" in inputs else str(vae)):
             raise InputError(f"{shard}: was made by the autoencoder {receipt['facts'].get('vae', 'of a folder')}, not {vae}; delete it and run again")
     # The hub's weights have no file here: the shards say their hash, and must all say the same.
@@ -67,11 +62,6 @@ def finish_latents(shards: list[Path], index: Path, vae: Path | str, output: Pat
     labels = ImageSplit(index, "train").labels
     kept = {key: facts[key] for key in ("scaling_factor", "precision", "vae") if key in facts}
     write_manifest(output, "latents", shards, labels, inputs, hashes=hashes, **kept, vae_sha256=made_from["vae"])
-
-
-def _files(vae: Path | str) -> dict[str, Path]:
-    """The files of an autoencoder by their role in a receipt; none of one that is on the hub."""
-    return {"vae": Path(vae) / WEIGHTS, "vae_config": Path(vae) / "config.json"} if Path(vae).is_dir() else {}
 
 
 def _stored(moments: np.ndarray, dtype: StoredDtype, images: ImageSplit, first_row: int, vae: Path | str) -> np.ndarray:

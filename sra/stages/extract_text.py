@@ -11,9 +11,9 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
-from sra.core.receipts import read_receipt, recorded_sha256
+from sra.core.receipts import read_receipt
 from sra.data.captions import CaptionedSplit
-from sra.data.store import STORED, shard_rows, write_manifest, write_shard
+from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
 from sra.encoders.text import EMPTY, TextEncoder, text_encoder_files, text_encoder_hashes
 from sra.spec.scale import StoredDtype
 
@@ -49,11 +49,8 @@ def extract_text(
 def finish_text(shards: list[Path], index: Path, encoder: str, output: Path, split: str = "train") -> None:
     """Join the shards into the store whose manifest is `output`, after checking that this index and this encoder made them."""
     expected = {"index": Path(index), **text_encoder_files(encoder)}
-    receipts = [read_receipt(shard, "text") for shard in shards]
+    receipts = receipts_of(shards, "text", expected)
     for shard, receipt in zip(shards, receipts, strict=True):
-        for role, path in expected.items():
-            if receipt["made_from"].get(role) != recorded_sha256(path):
-                raise InputError(f"{shard}: was made from another {role} than {path}; delete it and run again")
         for name, value in (("encoder", str(encoder)), ("split", split)):
             if receipt["facts"][name] != value:
                 raise InputError(f"{shard}: was made for {name} {receipt['facts'][name]}, not {value}; delete it and run again")

@@ -8,7 +8,6 @@ import numpy as np
 from sra.core.errors import InputError
 from sra.core.receipts import write_receipt
 from sra.data.images import ImageSplit
-from sra.metrics.extractors import weights_of
 from sra.metrics.reference import Reference, chosen_images
 from sra.metrics.suite import extract_batches
 from sra.stages.score_inputs import open_extractor
@@ -25,7 +24,8 @@ def make_reference(
     extractor_name: str | None = None,
 ) -> None:
     """Write the reference npz: statistics over the whole train split of `index`, `reference_images` of its images."""
-    network = open_extractor(extractor, device, extractor_name).extractor
+    opened = open_extractor(extractor, device, extractor_name)
+    network = opened.extractor
     split = ImageSplit(index, "train")
     if len(split) < 2:
         raise InputError(f"{index}: the train split has {len(split)} images; a covariance needs at least 2")
@@ -42,4 +42,4 @@ def make_reference(
     features = extract_batches(batches(), len(split), network, what="train split")
     Reference(features.pooled_statistics, features.spatial_statistics, np.concatenate(kept)).write(output)
     facts = {"extractor": network.name, "images": len(chosen), "statistics_count": len(split), "seed": seed, "batch": batch, "device": device}
-    write_receipt(output, "reference", {"index": index, "extractor": weights_of(extractor)}, **facts)
+    write_receipt(output, "reference", {"index": index}, {"extractor": opened.sha256}, **facts)

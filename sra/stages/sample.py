@@ -12,11 +12,11 @@ from torch import Tensor
 from sra.core.errors import InputError
 from sra.core.npz import Blocks, write_npz
 from sra.core.progress import Progress
-from sra.core.receipts import recorded_sha256, verify_contents, write_receipt
+from sra.core.receipts import verify_contents, write_receipt
 from sra.diffusion.process import build_process
 from sra.diffusion.streams import OfficialStream, SampleNoise, sample_labels
 from sra.encoders.pixels import to_uint8
-from sra.encoders.vae import WEIGHTS, Vae
+from sra.encoders.vae import Vae, vae_hashes
 from sra.models.dit import DiffusionTransformer
 from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, read_run
@@ -74,7 +74,7 @@ def sample_shard(
         output,
         KIND,
         {"weights": weights},
-        hashes={"vae": _sha256_of_vae(vae, decoder)},
+        hashes={"vae": vae_hashes(vae, decoder)["vae"]},
         **facts,
         preset=spec.preset,
         sampler=sampler.model_dump(mode="json"),
@@ -128,11 +128,6 @@ def drawn_batches(
         noise, labels = stream.begin()
         yield drawn(noise, labels, stream.draw)[:kept], labels[:kept]
         stream.end()
-
-
-def _sha256_of_vae(source: str, decoder: Vae) -> str:
-    """Of its file, or of its weights when it came from a hub."""
-    return recorded_sha256(Path(source) / WEIGHTS) if Path(source).is_dir() else decoder.sha256()
 
 
 def _load_model(spec: RunSpec, weights: Path) -> DiffusionTransformer:

@@ -11,13 +11,13 @@ from sra.core.files import sha256_of_file
 from sra.core.npz import read_npz
 from sra.core.receipts import receipt_path, verify_contents
 from sra.metrics.extractors import Extractor, load_extractor, weights_of
+from sra.metrics.inception import URL
 from sra.metrics.reference import Reference, Skippable, read_reference
 from sra.metrics.samples import DIGEST_BYTES
 from sra.metrics.suite import RealFeatures
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
 
-INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
-INCEPTION_PAGE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
+INCEPTION = URL.rpartition("/")[2]
 DOWNLOADS = Path("downloads")
 FEATURES_KIND = "reference features"
 
@@ -43,7 +43,7 @@ def default_extractor() -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise InputError(f"{INCEPTION}: is neither in {places[0].parent} nor in {places[1].parent}; download {INCEPTION_PAGE} to {places[0]}")
+    raise InputError(f"{INCEPTION}: is neither in {places[0].parent} nor in {places[1].parent}; download {URL} to {places[0]}")
 
 
 def open_extractor(source: Path | None, device: str, name: str | None = None, root: Path = Path()) -> OpenedExtractor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_json
-from sra.core.receipts import receipt_path, verify_contents, versions
+from sra.core.receipts import receipt_path, recorded_sha256, verify_contents, versions
 from sra.encoders.global_features import GlobalFeatures
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
@@ -63,7 +63,7 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
     for samples, wanted in zip(opened, settings, strict=True):
         check_request(samples.samples, real.reference, extractor.extractor, wanted)
 
-    features = _real_features(real, extractor, options)
+    features = _real_features(real, extractor, settings[0], options)
     judge = _judge(real.reference, options) if "fd_dinov2" in options.secondary else None
     records = []
     for samples, wanted in zip(opened, settings, strict=True):
@@ -139,10 +139,11 @@ def _settings(samples: OpenedSamples, options: ScoreOptions) -> Settings:
     )
 
 
-def _real_features(real: OpenedReference, extractor: OpenedExtractor, options: ScoreOptions) -> RealFeatures | None:
+def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: Settings, options: ScoreOptions) -> RealFeatures | None:
+    """Once for all sets."""
     if options.reference_features:
         return read_real_features(options.reference_features, real, extractor)
-    if real.reference.images is None or ("precision_recall" in options.skip and "kid" not in options.secondary):
+    if real.reference.images is None or not settings.needs_real_features:
         return None
     return real_features(real.reference.images, extractor.extractor, options.batch)
 
@@ -169,7 +170,7 @@ def _record(
             sha256=real.sha256,
             images=0 if images is None else len(images),
             statistics_count=real.reference.pooled.count,
-            features_sha256=options.reference_features and sha256_of_file(options.reference_features),
+            features_sha256=options.reference_features and recorded_sha256(options.reference_features),
         ),
         "samples": ScoredSamples(
             sha256=samples.sha256,

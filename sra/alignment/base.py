@@ -5,7 +5,7 @@ from typing import Self
 from torch import Generator, Tensor, nn
 
 from sra.diffusion.batch import NoisyBatch
-from sra.models.dit import DiffusionTransformer
+from sra.models.build import Transformer
 from sra.spec.method import MethodOptions
 from sra.spec.run import RunSpec
 
@@ -28,7 +28,7 @@ class Alignment(nn.Module):
         """Factor of the loss at a training step, counted from 0. At 0 the loss is not computed and the teacher not run."""
         raise NotImplementedError
 
-    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer, draw: Tensor, targets: Tensor | None) -> Tensor:
+    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
         """Scalar float32, unweighted: a mean over samples, so that parts of a batch average to the whole.
 
         features: the student's (B, N, D) by block.  teacher: the averaged model; whoever reads it runs it.

@@ -12,8 +12,9 @@ from torch import Generator, Tensor
 from sra.alignment.base import Alignment
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
-from sra.models.dit import DiffusionTransformer
-from sra.models.heads import Projector
+from sra.models.build import Transformer
+from sra.models.heads import Initialize, Projector, initialization_of
+from sra.models.initial import initialize_linears
 from sra.spec.method import RepaOptions
 from sra.spec.run import RunSpec
 
@@ -23,25 +24,33 @@ class RepaAlignment(Alignment):
 
     reads_targets = True
 
-    def __init__(self, options: RepaOptions, width: int, encoder_width: int, generator: Generator | None = None, paper_steps_per_step: float = 1.0):
+    def __init__(
+        self,
+        options: RepaOptions,
+        width: int,
+        encoder_width: int,
+        generator: Generator | None = None,
+        paper_steps_per_step: float = 1.0,
+        initialize: Initialize = initialize_linears,
+    ):
         super().__init__()
         self.options = options
         self.paper_steps_per_step = paper_steps_per_step
         self.taps = (options.block,)
-        self.projector = Projector(width, options.projector_width, encoder_width, generator, options.projector_layers)
+        self.projector = Projector(width, options.projector_width, encoder_width, generator, options.projector_layers, initialize)
 
     @classmethod
     def of_run(cls, options: RepaOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
         if encoder_width is None:
             raise ValueError(f"run {run.run}: REPA needs the width of encoder {options.encoder}")
-        return cls(options, run.model.width, encoder_width, generator, run.training.paper_steps_per_step)
+        return cls(options, run.model.width, encoder_width, generator, run.training.paper_steps_per_step, initialization_of(run.model))
 
     def weight(self, step: int) -> float:
         """Constant, and 0 once the paper's step `stop_step` is reached (stopping early: HASTE, arXiv 2505.16792)."""
         stopped = self.options.stop_step is not None and step * self.paper_steps_per_step >= self.options.stop_step
         return 0.0 if stopped else self.options.weight
 
-    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer, draw: Tensor, targets: Tensor | None) -> Tensor:
+    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
         projected = self.projector(features[self.options.block])
         if projected.shape != targets.shape:
             raise InputError(

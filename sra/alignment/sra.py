@@ -13,8 +13,9 @@ from sra.alignment.base import Alignment
 from sra.alignment.distances import distance_of
 from sra.alignment.schedules import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
-from sra.models.dit import DiffusionTransformer
-from sra.models.heads import ProjectionHead
+from sra.models.build import Transformer
+from sra.models.heads import Initialize, ProjectionHead, initialization_of
+from sra.models.initial import initialize_linears
 from sra.spec.method import SraOptions
 from sra.spec.run import RunSpec
 
@@ -22,28 +23,36 @@ from sra.spec.run import RunSpec
 class SraAlignment(Alignment):
     """dist( head( student block m at (x_t, t) ), teacher block n at (x_{t-k}, t-k) ), k ~ U[0, max_interval) of the time range."""
 
-    def __init__(self, options: SraOptions, width: int, image_size: int, paper_steps_per_step: float, generator: Generator | None = None):
+    def __init__(
+        self,
+        options: SraOptions,
+        width: int,
+        image_size: int,
+        paper_steps_per_step: float,
+        generator: Generator | None = None,
+        initialize: Initialize = initialize_linears,
+    ):
         super().__init__()
         self.options = options
         self.taps = (options.student_block,)
-        self.head = ProjectionHead(width, generator) if options.head == "mlp" else nn.Identity()
+        self.head = ProjectionHead(width, generator, initialize) if options.head == "mlp" else nn.Identity()
         self.distance = distance_of(options)
         self.schedule = WeightSchedule(options.weight, options.schedule, image_size, paper_steps_per_step)
 
     @classmethod
     def of_run(cls, options: SraOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
-        return cls(options, run.model.width, run.image_size, run.training.paper_steps_per_step, generator)
+        return cls(options, run.model.width, run.image_size, run.training.paper_steps_per_step, generator, initialization_of(run.model))
 
     def weight(self, step: int) -> float:
         return self.schedule.at(step)
 
-    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: DiffusionTransformer, draw: Tensor, targets: Tensor | None) -> Tensor:
+    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
         # The teacher sees the same latents, noise and dropped labels, only earlier in time.
         earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw), self.options.teacher_time_floor))
 
         # Nothing reads the blocks after the target, so the teacher stops there. (Not inference_mode: the loss saves the target for backward.)
         with torch.no_grad():
-            target = teacher.features(earlier.noisy, earlier.timestep, earlier.labels, until=self.options.teacher_block)
+            target = teacher.features(earlier.noisy, earlier.timestep, earlier.condition, until=self.options.teacher_block)
 
         return self.distance(self.head(features[self.options.student_block]), target)
 

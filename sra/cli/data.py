@@ -176,7 +176,7 @@ def extract_text(
     shards: Annotated[int, typer.Option()],
     output: Output,
     split: Annotated[str, typer.Option(help="whose captions")] = "train",
-    dtype: Annotated[str, typer.Option(help="what features are stored as: fp32 or fp16 (MS-COCO's captions take 146 or 73 GB)")] = "fp32",
+    dtype: Annotated[str, typer.Option(help="what features are stored as: fp32 or fp16 (MS-COCO's take 98 or 49 GB)")] = "fp32",
     device: Device = "auto",
 ) -> None:
     """Features of one shard of the captions, and of the empty caption after them, by a text encoder.

@@ -23,6 +23,8 @@ def sample(
     shards: Annotated[int, typer.Option()],
     batch: Annotated[int, typer.Option()],
     output: Output,
+    captions: Annotated[Path | None, typer.Option(help="index.json of the captioned images, for text to image")] = None,
+    text_encoder: Annotated[str | None, typer.Option(help="folder or hub name of what encodes them")] = None,
     precision: Annotated[str, typer.Option(help="of the network's products: fp32, tf32, bf16 or fp16")] = "fp32",
     device: Device = "auto",
 ) -> None:
@@ -36,7 +38,7 @@ def sample(
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     resolved = checked(json.loads(sampler), Sampler, "--sampler")
-    stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device, precision)
+    stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device, precision, captions, text_encoder)
 
 
 @commands.command()

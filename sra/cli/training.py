@@ -37,6 +37,9 @@ def train(
     features: Annotated[Path | None, typer.Option(help="store.json of encoder features, for REPA")] = None,
     pixels: Annotated[Path | None, typer.Option(help="store.json of the images, for REPA with the encoder in the loop")] = None,
     encoder: Annotated[str | None, typer.Option(help="folder, file or timm name of that encoder; with --pixels")] = None,
+    text: Annotated[Path | None, typer.Option(help="store.json of the encoded captions, for text to image")] = None,
+    captions: Annotated[Path | None, typer.Option(help="index.json of the captioned images, with the text encoder in the loop")] = None,
+    text_encoder: Annotated[str | None, typer.Option(help="folder or hub name of that text encoder; with --captions")] = None,
     previous: Annotated[Path | None, typer.Option(help="state to continue from")] = None,
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
     device: Device = "auto",
@@ -63,7 +66,8 @@ def train(
     for name, value in {"latents": latents, "until": until, "state": state, "curve": curve}.items():
         if value is None:
             raise InputError(f"sra train: --{name} is missing; only --dry-run needs nothing but the config")
-    stage("train", "train")(config, latents, until, state, curve, features, previous, rolling_minutes, machine, pixels, encoder)
+    inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
+    stage("train", "train")(config, inputs, until, state, curve, previous, rolling_minutes, machine)
     # All is written: a stop in the last moments would only make Snakemake delete it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -100,6 +100,19 @@ def drawn_captions(seed: int, step: int, rows: np.ndarray, first_captions: np.nd
     return first_captions[rows] + (uniform * counts).astype(np.int64)
 
 
+def sampled_captions(seed: int, count: int, first_captions: np.ndarray, policy: str) -> np.ndarray:
+    """The caption of each of `count` generated images: places (count,) int64 in the flat list of captions. first_captions: see `CaptionedSplit`.
+
+    in_order: a random caption of each image in turn, as REPA's generate_t2i.py; there must be `count` images.  random: any caption, as U-ViT
+    draws them. A function of (seed, index).
+    """
+    if policy == "random":
+        return np.array([derive_seed(seed, "caption", index) % first_captions[-1] for index in range(count)], dtype=np.int64)
+    counts = np.diff(first_captions)[:count]
+    within = [derive_seed(seed, "caption", index) % captions for index, captions in enumerate(counts)]
+    return first_captions[:count] + np.array(within, dtype=np.int64)
+
+
 def read_captions(annotations: Path) -> list[CaptionedImage]:
     """The images of an annotation file with their captions, checked. Raises InputError naming the file and up to ten ids."""
     content = _parsed(annotations)

@@ -75,7 +75,7 @@ def scene_of_caption(caption: str) -> Scene:
     for reading in _READINGS:
         if found := reading.fullmatch(caption.strip()):
             return Scene(*(DigitInColour(DIGIT_NAMES.index(found[f"{side}_digit"]), found[f"{side}_colour"]) for side in ("left", "right")))
-    raise InputError(f"caption {caption!r} describes no scene of two digits; expected for example {WORDINGS[0]!r}")
+    raise InputError(f"caption {caption!r} describes no scene of two digits; expected for example 'a red three left of a blue five'")
 
 
 def colour_of(half: np.ndarray) -> str | None:

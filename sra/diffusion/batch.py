@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sra.spec.method import Sampler
 
-# (noisy latents (B, C, H, W) float32, timestep (B,), labels (B,) int64) -> output (B, O, H, W)
+# (noisy latents (B, C, H, W) float32, timestep (B,), condition (B, ...)) -> output (B, O, H, W). The condition is the network's affair: labels
+# (B,) int64, or the tokens of captions (B, L, E).
 Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -27,21 +28,24 @@ class Process(Protocol):
     def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
         """Times less noisy by a share (B,) of the whole range, not below `floor` steps."""
 
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, labels: Tensor, null_label: int, draw: Callable[[], Tensor]) -> Tensor:
-        """Latents (B, C, H, W) float32 from standard normal noise; `draw` gives fresh noise of that shape for each stochastic step."""
+    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        """Latents (B, C, H, W) float32 from standard normal noise; `draw` gives fresh noise of that shape for each stochastic step.
+
+        null: the one condition that says nothing, in the shape of one row of `condition`.
+        """
 
 
 @dataclass(frozen=True)
 class NoisyBatch:
     """Latents at one moment of their way to noise.
 
-    latents, noise: (B, C, H, W) float32.  timestep: (B,) in the unit of the process.  labels: (B,) int64, after dropout.
+    latents, noise: (B, C, H, W) float32.  timestep: (B,) in the unit of the process.  condition: (B, ...) labels or captions, after dropout.
     """
 
     latents: Tensor
     noise: Tensor
     timestep: Tensor
-    labels: Tensor
+    condition: Tensor
     process: Process
 
     @property
@@ -55,8 +59,8 @@ class NoisyBatch:
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "NoisyBatch":
         """The batch with every tensor passed through `move`: to a device, to pinned memory."""
-        return NoisyBatch(move(self.latents), move(self.noise), move(self.timestep), move(self.labels), self.process)
+        return NoisyBatch(move(self.latents), move(self.noise), move(self.timestep), move(self.condition), self.process)
 
     def at(self, timestep: Tensor) -> "NoisyBatch":
-        """The same latents, noise and labels at another time (B,)."""
+        """The same latents, noise and condition at another time (B,)."""
         return replace(self, timestep=timestep)

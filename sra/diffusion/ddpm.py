@@ -121,20 +121,20 @@ class Ddpm:
         return (timestep - (share.double() * self.steps).long()).clamp(floor, self.steps - 1)
 
     @torch.no_grad()
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, labels: Tensor, null_label: int, draw: Callable[[], Tensor]) -> Tensor:
+    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         """Ancestral sampling on `sampler.evaluations` of the chain's steps, one evaluation each; nothing is clipped. The state is float32.
 
         The last step draws no noise. Guidance intervals are shares of the chain: step / number of steps.
         """
         if sampler.kind != "ddpm":
             raise InputError(f"sampler kind {sampler.kind!r} does not fit a DiT model; choose one of kind ddpm")
-        guided = Guided(denoise, sampler.guidance, null_label)
+        guided = Guided(denoise, sampler.guidance, null)
         chain = respaced(self.steps, sampler.evaluations)
         schedule = Schedule(self.schedule.alpha_bar[chain])
         state = noise.float()
         for index in reversed(range(len(chain))):
             timestep = torch.full((len(state),), chain[index], device=state.device)
-            predicted, variance = guided(state, timestep, labels, chain[index] / self.steps).float().chunk(2, dim=1)
+            predicted, variance = guided(state, timestep, condition, chain[index] / self.steps).float().chunk(2, dim=1)
             state, log_variance = reverse_step(schedule.at(torch.full_like(timestep, index)), state, predicted, variance)
             if index > 0:
                 state = state + (log_variance / 2).exp() * draw().to(state)

@@ -41,7 +41,7 @@ class Flow:
         return (timestep - share.to(timestep.dtype)).clamp(min=0)
 
     @torch.no_grad()
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, labels: Tensor, null_label: int, draw: Callable[[], Tensor]) -> Tensor:
+    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         """Latents (B, C, H, W) float32 at time 0 from noise at time 1. The state is float64, the network sees float32.
 
         `sampler.evaluations` counts network evaluations (a guided one, of the doubled batch, is one evaluation):
@@ -49,8 +49,8 @@ class Flow:
         ode_euler  one for each of `evaluations` equal steps from 1 to 0; the released --num-steps.
         ode_heun   two a step, one in the last, so (evaluations + 1) // 2 steps; the released --num-steps counts steps.
         """
-        guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null_label)
-        velocity = partial(_velocity, guided, labels)
+        guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null)
+        velocity = partial(_velocity, guided, condition)
         state = noise.double()
         if sampler.kind == "sde":
             return euler_maruyama(velocity, state, sde_grid(sampler.evaluations, sampler.last_step), draw).float()
@@ -61,9 +61,9 @@ class Flow:
         raise InputError(f"sampler kind {sampler.kind!r} does not fit a SiT model; choose one of kind sde, ode_euler or ode_heun")
 
 
-def _velocity(guided: Guided, labels: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:
+def _velocity(guided: Guided, condition: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:
     timestep = torch.full((len(state),), time, dtype=state.dtype, device=state.device)
-    return guided(state, timestep, labels, deciding_time)
+    return guided(state, timestep, condition, deciding_time)
 
 
 def sde_grid(evaluations: int, last_step: float) -> list[float]:

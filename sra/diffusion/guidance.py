@@ -13,26 +13,29 @@ LEADING_CHANNELS = 3  # DiT's and SiT's forward_with_cfg guide as many of the fo
 
 @dataclass(frozen=True)
 class Guided:
-    """A denoiser that extrapolates from no class towards the class. The batch is doubled only where guidance acts."""
+    """A denoiser that extrapolates from no condition towards the condition. The batch is doubled only where guidance acts.
+
+    null: what stands for no condition, in the shape of one row: the class "none" () int64, the empty caption's tokens (L, E).
+    """
 
     denoise: Denoiser
     guidance: Guidance
-    null_label: int
+    null: Tensor
 
     def acts_at(self, time: float) -> bool:
         """Whether guidance acts at a share of the time range in [0, 1]; both ends of the interval belong to it (released samplers.py)."""
         low, high = self.guidance.interval
         return self.guidance.scale != 1 and low <= time <= high
 
-    def __call__(self, x: Tensor, timestep: Tensor, labels: Tensor, time: float) -> Tensor:
-        """Output (B, O, H, W) for x (B, C, H, W), timestep and labels (B,). `time` decides whether guidance acts.
+    def __call__(self, x: Tensor, timestep: Tensor, condition: Tensor, time: float) -> Tensor:
+        """Output (B, O, H, W) for x (B, C, H, W), timestep (B,) and condition (B, ...). `time` decides whether guidance acts.
 
-        Channels that are not guided, learnt variances among them, are those of the class.
+        Channels that are not guided, learnt variances among them, are those of the condition.
         """
         if not self.acts_at(time):
-            return self.denoise(x, timestep, labels)
-        nobody = torch.full_like(labels, self.null_label)
-        conditional, unconditional = self.denoise(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([labels, nobody])).chunk(2)
+            return self.denoise(x, timestep, condition)
+        both = torch.cat([condition, self.null.expand_as(condition)])
+        conditional, unconditional = self.denoise(torch.cat([x, x]), torch.cat([timestep, timestep]), both).chunk(2)
 
         count = x.shape[1] if self.guidance.channels == "all" else min(LEADING_CHANNELS, x.shape[1])
         towards = conditional[:, :count] - unconditional[:, :count]

@@ -50,11 +50,18 @@ class TextEncoder:
     def sha256(self) -> str:
         return sha256_of_weights(self.network)
 
-    @torch.no_grad()
     def encode(self, captions: list[str]) -> Tensor:
         """Features (B, tokens, width) float32 of B captions, on the encoder's device. Longer ones are cut; `truncated` counts them."""
-        ids = token_ids(self.tokenizer, captions, self.tokens)
-        return self.network(input_ids=ids.to(self.network.device)).last_hidden_state.float()
+        return self.encode_ids(self.ids(captions).to(self.network.device))
+
+    def ids(self, captions: list[str]) -> Tensor:
+        """(B, tokens) int64, on the CPU."""
+        return token_ids(self.tokenizer, captions, self.tokens)
+
+    @torch.no_grad()
+    def encode_ids(self, ids: Tensor) -> Tensor:
+        """Features (B, tokens, width) float32 of (B, tokens) token ids on the encoder's device."""
+        return self.network(input_ids=ids).last_hidden_state.float()
 
     @cached_property
     def null(self) -> Tensor:

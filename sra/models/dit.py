@@ -12,14 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from sra.core.errors import InputError
 from sra.models.blocks import Block, FinalLayer, LabelEmbedding, PatchEmbedding, TimestepEmbedding, sincos_positions
-from sra.models.initial import initial_weights, initialize_linears
+from sra.models.initial import initialize_linears
 from sra.spec.run import ModelSpec
-
-
-def build_model(spec: ModelSpec, seed: int) -> "DiffusionTransformer":
-    """A new transformer on the CPU, the same for the same seed, whatever the global random state."""
-    with initial_weights(seed, "model") as generator:
-        return DiffusionTransformer(spec, generator)
 
 
 class DiffusionTransformer(nn.Module):
@@ -40,11 +34,6 @@ class DiffusionTransformer(nn.Module):
         # Training on a small GPU: blocks run again in the backward pass instead of keeping their activations.
         self.recompute_blocks = False
         self.initialize(generator)
-
-    @property
-    def null_label(self) -> int:
-        """The class that means "no class": what a dropped label becomes."""
-        return self.spec.classes
 
     def forward(self, x: Tensor, timestep: Tensor, labels: Tensor, taps: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """Output (B, O, H, W), and for each tap the raw residual stream (B, N, D) after that block.

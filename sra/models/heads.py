@@ -1,21 +1,30 @@
 """Maps from a student's features to its target's: trained beside the model and dropped after training."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
-from sra.models.initial import initialize_linears
+from sra.models.initial import initialize_as_torch, initialize_linears
+from sra.spec.run import ModelSpec
+
+Initialize = Callable[[nn.Module, Generator | None], None]
+
+
+def initialization_of(model: ModelSpec) -> Initialize:
+    """Heads start by the rule of their model: Xavier's in DiT and SiT (released code), torch's own in MMDiT, where REPA's mmdit.py sets none."""
+    return initialize_as_torch if model.text else initialize_linears
 
 
 class ProjectionHead(nn.Module):
     """SRA: tokens (B, N, D) -> (B, N, D) through one hidden layer of 2 D (section 3.2; released SimpleHead, same key names)."""
 
-    def __init__(self, width: int, generator: Generator | None = None):
+    def __init__(self, width: int, generator: Generator | None = None, initialize: Initialize = initialize_linears):
         super().__init__()
         self.linear1 = nn.Linear(width, 2 * width)
         self.act = nn.SiLU()
         self.linear2 = nn.Linear(2 * width, width)
-        initialize_linears(self, generator)
+        initialize(self, generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.linear2(self.act(self.linear1(tokens)))
@@ -24,8 +33,16 @@ class ProjectionHead(nn.Module):
 class Projector(nn.Sequential):
     """REPA: tokens (B, N, D) -> (B, N, E) through `layers` linear maps, three as released (build_mlp, same key names)."""
 
-    def __init__(self, width: int, hidden: int, out: int, generator: Generator | None = None, layers: int = 3):
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        out: int,
+        generator: Generator | None = None,
+        layers: int = 3,
+        initialize: Initialize = initialize_linears,
+    ):
         widths = [width, *[hidden] * (layers - 1), out]
         maps = [nn.Linear(before, after) for before, after in pairwise(widths)]
         super().__init__(*[layer for linear in maps for layer in (linear, nn.SiLU())][:-1])
-        initialize_linears(self, generator)
+        initialize(self, generator)

@@ -1,5 +1,6 @@
 """Initial weights as a function of a seed: nothing here reads or moves torch's global random state."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,3 +26,12 @@ def initialize_linears(module: nn.Module, generator: Generator | None = None) ->
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
+
+
+def initialize_as_torch(module: nn.Module, generator: Generator | None = None) -> None:
+    """torch's own initial weights for every linear layer and convolution inside: weights and biases uniform within 1 / sqrt(inputs)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

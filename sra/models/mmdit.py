@@ -5,7 +5,6 @@ Source: Esser et al. 2024 (Stable Diffusion 3, arXiv 2403.03206), section 4 and 
 block is time alone, without a pooled text vector. Queries and keys are not normalised.
 """
 
-import math
 from itertools import islice
 
 import torch
@@ -25,16 +24,10 @@ from sra.models.blocks import (
     sincos_positions,
     unpatchify,
 )
-from sra.models.initial import initial_weights
+from sra.models.initial import initialize_as_torch
 from sra.spec.run import ModelSpec
 
 Heads = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (B, H, N, D / H) each
-
-
-def build_mmdit(spec: ModelSpec, text_width: int, seed: int) -> "MultimodalDiffusionTransformer":
-    """A new transformer on the CPU, the same for the same seed, whatever the global random state."""
-    with initial_weights(seed, "model") as generator:
-        return MultimodalDiffusionTransformer(spec, text_width, generator)
 
 
 class Stream(Block):
@@ -91,20 +84,19 @@ class MultimodalDiffusionTransformer(nn.Module):
     """Predicts velocity from noisy latents, time and text. Blocks count from 1; features are those of the image.
 
     Called as `DiffusionTransformer` is, with text tokens where that has labels. What a dropped caption becomes, the empty caption's tokens, is
-    data: there is no null class. text_width: of the text encoder.
+    data: there is no null class.
     """
 
-    def __init__(self, spec: ModelSpec, text_width: int, generator: Generator | None = None):
+    def __init__(self, spec: ModelSpec, generator: Generator | None = None):
         super().__init__()
         if spec.width % spec.heads or spec.width % 4:
             raise InputError(f"model {spec.name}: width {spec.width} must be a multiple of 4 and of its {spec.heads} heads; change it in the preset")
         if spec.learns_variance:
             raise InputError(f"model {spec.name}: an MMDiT predicts velocity alone; set learns_variance to false")
         self.spec = spec
-        self.text_width = text_width
         self.x_embedder = PatchEmbedding(spec.latent.channels, spec.patch, spec.width)
         self.t_embedder = TimestepEmbedding(spec.width)
-        self.text_embedder = nn.Linear(text_width, spec.width)
+        self.text_embedder = nn.Linear(spec.text.width, spec.width)
         self.blocks = nn.ModuleList(JointBlock(spec.width, spec.heads, last=number == spec.depth) for number in range(1, spec.depth + 1))
         self.final_layer = FinalLayer(spec.width, spec.patch, spec.latent.channels)
         self.register_buffer("pos_embed", sincos_positions(spec.width, spec.latent.size // spec.patch).unsqueeze(0))
@@ -136,15 +128,11 @@ class MultimodalDiffusionTransformer(nn.Module):
         return image
 
     def initialize(self, generator: Generator | None = None) -> None:
-        """torch's initial weights: every weight and bias uniform within 1 / sqrt(inputs).
+        """torch's initial weights, since the released class says nothing about them.
 
-        The released class says nothing about them. So, unlike in DiT, the blocks are no identities at the start and the output is not zero.
+        So, unlike in DiT, the blocks are no identities at the start and the output is not zero.
         """
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d):
-                bound = 1 / math.sqrt(layer.weight[0].numel())
-                nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        initialize_as_torch(self, generator)
 
     def _through(self, block: JointBlock, image: Tensor, text: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.recompute_blocks and torch.is_grad_enabled():
@@ -153,9 +141,9 @@ class MultimodalDiffusionTransformer(nn.Module):
 
     def _embed(self, x: Tensor, timestep: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image tokens (B, N, D), text tokens (B, L, D) and the condition (B, D) that every block shares."""
-        if text.ndim != 3 or text.shape[2] != self.text_width:
+        if text.ndim != 3 or text.shape[2] != self.spec.text.width:
             shape = " x ".join(map(str, text.shape))
-            what = f"text features are {shape}, expected batch x tokens x {self.text_width}"
+            what = f"text features are {shape}, expected batch x tokens x {self.spec.text.width}"
             raise InputError(f"model {self.spec.name}: {what}; encode the captions with the run's text encoder")
         return self.x_embedder(x) + self.pos_embed, self.text_embedder(text), self.t_embedder(timestep)
 

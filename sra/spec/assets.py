@@ -17,15 +17,29 @@ CHECKPOINT_KEYS = ("page", "family", "model", "resolution", "step")
 
 
 class DatasetEntry(Strict):
-    """kind: `made` by the workflow, or at a `path` that the user names in config.yaml."""
+    """kind: `made` by the workflow, or at a `path` that the user names in config.yaml.
+
+    A data set has classes, or captions and images for validation.
+    """
 
     name: str
     kind: Literal["made", "path"]
     source: str
     images: PositiveInt
-    classes: PositiveInt
+    classes: PositiveInt | None = None
+    validation: PositiveInt | None = Field(None, description="images of the split val, of a captioned data set")
     licence: str
     note: str
+
+    @model_validator(mode="after")
+    def _has_classes_or_captions(self):
+        if (self.classes is None) == (self.validation is None):
+            raise ValueError("fill in classes, or validation for a captioned data set")
+        return self
+
+    @property
+    def captioned(self) -> bool:
+        return self.classes is None
 
 
 class WeightsEntry(Strict):
@@ -36,7 +50,7 @@ class WeightsEntry(Strict):
     """
 
     name: str
-    kind: Literal["vae", "encoder", "extractor", "reference", "checkpoint"]
+    kind: Literal["vae", "encoder", "clip", "extractor", "reference", "checkpoint"]
     source: Literal["trained", "hub", "file"]
     place: str
     licence: str

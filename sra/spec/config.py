@@ -8,11 +8,18 @@ from sra.spec.base import Strict
 from sra.spec.machine import Machine
 
 
+class CocoImages(Strict):
+    train: PositiveInt
+    val: PositiveInt
+
+
 class Paths(Strict):
     """Where the user keeps what cannot be downloaded for them."""
 
     imagenet: str | None = Field(None, description="the train folder of class folders, ILSVRC2012_img_train.tar, or a zip of class folders")
     expected_images: PositiveInt | None = Field(None, description="images of a subset of ImageNet; null: all that config/datasets.tsv says")
+    coco: str | None = Field(None, description="folder with train2014, val2014 (or their zips) and annotations of MS-COCO 2014")
+    expected_coco: CocoImages | None = Field(None, description="images of a subset of MS-COCO; null: all that config/datasets.tsv says")
     downloads: str = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
 
 

@@ -6,7 +6,26 @@ from pydantic import Field, PositiveInt
 
 from sra.spec.base import Strict
 
-Metric = Literal["fid", "sfid", "is", "precision", "recall", "label_agreement", "kid", "fid_infinity", "fd_dinov2"]
+Metric = Literal[
+    "fid",
+    "sfid",
+    "is",
+    "precision",
+    "recall",
+    "label_agreement",
+    "kid",
+    "fid_infinity",
+    "fd_dinov2",
+    "fid_pytorch",
+    "clip_score",
+    "pick_score",
+    "cmmd",
+    "caption_accuracy",
+]
+
+
+# The paper's numbers and letters, supplements of ours (s1), and the one picture of text to image, which the paper has not.
+FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|t2i)$")]
 
 
 class ScoreOf(Strict):
@@ -51,6 +70,7 @@ class TableSpec(Strict):
     setting_columns: list[SettingColumn] = []
     score: ScoreOf
     rows: list[Row] = Field(min_length=1)
+    best_of: Literal["table", "group"] = Field("table", description="where the best is looked for: group, when each group has a protocol of its own")
     notes: list[str] = []
 
     def score_of(self, row: Row) -> ScoreOf:
@@ -76,7 +96,7 @@ class CurvesFigure(Strict):
     """A metric against training steps, one panel per model."""
 
     kind: Literal["curves"]
-    id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
+    id: FigureId
     title: str
     paper: str
     caption: str
@@ -91,18 +111,30 @@ class CurvesFigure(Strict):
         return panel.milestones or self.milestones
 
 
-class GridFigure(Strict):
-    """Samples by rule: the first `per_class` of each class in index order, one column block per class; one row per run."""
+class SampleFigure(Strict):
+    """Images of sample packs of one score, one row a run. Which images is a rule; nobody picks them."""
 
-    kind: Literal["grid"]
-    id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
+    id: FigureId
     title: str
     paper: str
     caption: str
     score: ScoreOf
     runs: list[Series] = Field(min_length=1)
+
+
+class GridFigure(SampleFigure):
+    """The first `per_class` of each class in index order, one column block per class."""
+
+    kind: Literal["grid"]
     classes: list[int] | None = None  # None: the first ten classes
     per_class: PositiveInt = 6
 
 
-FigureSpec = Annotated[CurvesFigure | GridFigure, Field(discriminator="kind")]
+class CaptionsFigure(SampleFigure):
+    """Text to image: the first `count` places of the packs, one column a caption."""
+
+    kind: Literal["captions"]
+    count: PositiveInt = 8
+
+
+FigureSpec = Annotated[CurvesFigure | GridFigure | CaptionsFigure, Field(discriminator="kind")]

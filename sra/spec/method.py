@@ -202,12 +202,12 @@ class RepaDefaults(Strict):
 class Recipe(Strict):
     """A family as the papers train it (`config/recipes/*.yaml`)."""
 
-    family: Literal["sit", "dit"]
+    family: Literal["sit", "dit", "mmdit"]
     source: str
     process: Process
     optimizer: Optimizer = Optimizer()
     ema: Ema = ConstantEma()
-    label_dropout: Share = 0.1  # released code; the flag --cfg-prob changes nothing there
+    condition_dropout: Share = 0.1  # of labels and captions alike; released code, whose flag --cfg-prob changes nothing there
     sra: SraDefaults
     repa: RepaDefaults
 
@@ -260,7 +260,7 @@ class Experiment(Strict):
     """Runs that differ from a recipe in method alone (`config/experiments/*.yaml`)."""
 
     recipe: str
-    model: str = Field(pattern=r"^(SiT|DiT)-(S|B|L|XL)/(2|4|8)$")
+    model: str = Field(pattern=r"^((SiT|DiT)-(S|B|L|XL)|MMDiT)/(2|4|8)$")
     milestones: list[str] = Field(min_length=1)
     runs: dict[str, RunRow] = Field(min_length=1)
 
@@ -296,6 +296,8 @@ class Sampler(Strict):
     last_step: Share = 0.04  # sde only: size of the final step, taken without noise (released samplers.py)
     guidance: Guidance = Guidance()
     labels: Literal["random", "balanced"] = "random"  # the papers draw classes uniformly at random
+    # Of text to image: in_order is one random caption of each validation image in turn (REPA), random any caption of the split (U-ViT).
+    captions: Literal["in_order", "random"] = "in_order"
     uint8: Literal["floor", "round"] = "floor"  # SRA and REPA truncate 255 (x + 1) / 2; DiT and SiT round
     seed: int = 0
     official_seeding: OfficialSeeding | None = None  # None: an image is a function of (seed, index), whatever the shards and batches

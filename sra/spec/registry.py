@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
-from sra.spec.display import CurvesFigure, FigureSpec, GridFigure, TableSpec
+from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, TableSpec
 from sra.spec.load import load
 from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
 from sra.spec.run import RunSpec, resolve_run
@@ -58,7 +58,7 @@ class Registry:
         return {name: _with_released_runs(table) for name, table in tables.items()} if self.released else tables
 
     @cached_property
-    def figures(self) -> dict[str, CurvesFigure | GridFigure]:
+    def figures(self) -> dict[str, CurvesFigure | SampleFigure]:
         return _by_id(self.root / "report" / "figures", FigureSpec)
 
     @cached_property
@@ -96,7 +96,14 @@ class Registry:
     def spec(self, run: str) -> RunSpec:
         """The resolved run. Raises InputError for an unknown run or one that its model cannot hold."""
         row, experiment, _ = self._entry(run)
-        return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset)
+        return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset_of(run))
+
+    def preset_of(self, run: str) -> Preset:
+        """The preset as this run sees it: runs on captions have a data set, an autoencoder and a length of their own."""
+        return self.preset.for_captions() if self.is_text_to_image(run) else self.preset
+
+    def is_text_to_image(self, run: str) -> bool:
+        return self.recipes[self._entry(run)[1].recipe].family == "mmdit"
 
     def checkpoint(self, run: str) -> Checkpoint | None:
         """The released file that the run starts from; None for a run that is trained."""

@@ -26,13 +26,13 @@ from sra.spec.method import (
     SraOptions,
     WeightsFrom,
 )
-from sra.spec.scale import PAPER_SIZES, Carrier, Latent, Precision, Preset, Width
+from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, Carrier, Latent, Precision, Preset, Text, Width
 
-MODEL_NAME = re.compile(r"(?P<family>SiT|DiT)-(?P<size>S|B|L|XL)/(?P<patch>2|4|8)")
+MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
 
 
 class ModelSpec(Strict):
-    """One transformer. `name` is the paper's (SiT-B/2); the numbers are those of the preset."""
+    """One transformer. `name` is the paper's (SiT-B/2); the numbers are those of the preset. Its condition is a class or a text."""
 
     name: str
     depth: PositiveInt
@@ -40,7 +40,8 @@ class ModelSpec(Strict):
     heads: PositiveInt
     patch: PositiveInt
     latent: Latent
-    classes: PositiveInt
+    classes: PositiveInt | None = Field(description="None for a model of captions")
+    text: Text | None = Field(None, description="shape of an encoded caption; None for a model of classes")
     learns_variance: bool  # twice the output channels (DiT)
 
     @property
@@ -61,7 +62,7 @@ class TrainingSpec(Strict):
     gradient_clip: PositiveFloat
     ema: Ema
     ema_steps: PositiveInt | None
-    label_dropout: Share
+    condition_dropout: Share
     precision: Precision
     paper_steps_per_step: PositiveFloat
     seed: int
@@ -76,6 +77,7 @@ class RunSpec(Strict):
     dataset: str
     image_size: PositiveInt
     vae: str
+    text_encoder: str | None = Field(None, description="whose features the captions are; None for a model of classes")
     model: ModelSpec
     process: Process
     alignment: AlignmentOptions
@@ -110,11 +112,12 @@ def read_run(config: Path) -> RunSpec:
 
 def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset) -> RunSpec:
     """The run as the preset trains it. Raises InputError naming run and key when the row contradicts its method or model."""
-    if experiment.model.partition("-")[0].lower() != recipe.family:
+    if family_of(experiment.model) != recipe.family:
         raise InputError(f"run {run}: recipe {experiment.recipe} trains {recipe.family} models, its model is {experiment.model}; change one of them")
-    model = model_named(experiment.model, preset.latent, preset.classes, {**PAPER_SIZES, **preset.models})
+    captions = preset.text_to_image if recipe.family == "mmdit" else None
+    model = model_named(experiment.model, preset.latent, preset.classes, preset.models, captions and captions.text)
     size = size_of(experiment.model)
-    paper, here = PAPER_SIZES[size], {**PAPER_SIZES, **preset.models}[size]
+    paper, here = (_shape_of(size, changed) for changed in ({}, preset.models))
     try:
         alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
     except ValueError as error:
@@ -132,6 +135,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         dataset=preset.dataset,
         image_size=preset.image_size,
         vae=preset.vae,
+        text_encoder=captions and captions.text_encoder,
         model=model,
         process=recipe.process,
         alignment=alignment,
@@ -144,7 +148,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
             gradient_clip=recipe.optimizer.gradient_clip,
             ema=ema,
             ema_steps=ema_steps,
-            label_dropout=recipe.label_dropout,
+            condition_dropout=recipe.condition_dropout,
             precision=preset.precision,
             paper_steps_per_step=preset.paper_steps_per_step,
             seed=row.seed,
@@ -153,12 +157,15 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     )
 
 
-def model_named(name: str, latent: Latent, classes: int, sizes: Mapping[str, Width] = PAPER_SIZES) -> ModelSpec:
-    """`SiT-XL/2` and the like as a model for latents of that shape. DiT learns the variance, SiT does not (Table 5; released code)."""
+def model_named(name: str, latent: Latent, classes: int, sizes: Mapping[str, Width] | None = None, text: Text | None = None) -> ModelSpec:
+    """`SiT-XL/2` and the like as a model for latents of that shape. DiT learns the variance, SiT and MMDiT do not (Table 5; released code).
+
+    sizes: those that are not as in the papers.  text: shape of an encoded caption, for a model of captions.
+    """
     found = MODEL_NAME.fullmatch(name)
     if not found:
         raise InputError(f"model {name!r}: expected a family, a size and a patch, such as SiT-XL/2")
-    width, patch = sizes[found["size"]], int(found["patch"])
+    width, patch = _shape_of(size_of(name), sizes or {}), int(found["patch"])
     if latent.size % patch:
         raise InputError(f"model {name}: patch {patch} does not divide latents of {latent.size} x {latent.size}; choose another patch")
     return ModelSpec(
@@ -168,14 +175,26 @@ def model_named(name: str, latent: Latent, classes: int, sizes: Mapping[str, Wid
         heads=width.heads,
         patch=patch,
         latent=latent,
-        classes=classes,
+        classes=classes if text is None else None,
+        text=text,
         learns_variance=found["family"] == "DiT",
     )
 
 
+def _shape_of(size: str, changed: Mapping[str, Width]) -> Width:
+    return {**PAPER_SIZES, **TEXT_TO_IMAGE_SIZES, **changed}[size]
+
+
 def size_of(name: str) -> str:
-    """`SiT-XL/2` -> "XL"."""
-    return MODEL_NAME.fullmatch(name)["size"]
+    """`SiT-XL/2` -> "XL"; a family of one size gives its own name, `MMDiT/2` -> "MMDiT"."""
+    found = MODEL_NAME.fullmatch(name)
+    return found["size"] or found["only"]
+
+
+def family_of(name: str) -> str:
+    """`SiT-XL/2` -> "sit"."""
+    found = MODEL_NAME.fullmatch(name)
+    return (found["family"] or found["only"]).lower()
 
 
 def method_of(row: RunRow, recipe: Recipe, size: str) -> AlignmentOptions:

@@ -11,10 +11,10 @@ from typing import Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from sra.core.errors import unknown
+from sra.core.errors import InputError, unknown
 from sra.spec.base import Share, Strict
 
-Size = Literal["S", "B", "L", "XL"]
+Size = Literal["S", "B", "L", "XL", "MMDiT"]
 
 # Of the matrix products. tf32: fp32 with TF32 products on GPUs that have them. bf16 and fp16: autocast with fp32 weights, norms and
 # losses, TF32 for what stays fp32 (section 4.1 and released train.py: fp16, TF32 on); fp16 scales its loss.
@@ -25,7 +25,8 @@ PRECISIONS = get_args(Precision)
 # Of what extraction leaves on disk; training reads both as fp32.
 StoredDtype = Literal["fp32", "fp16"]
 
-SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2"]
+# fid_pytorch: FID with pytorch-fid's resize. The last four compare images with their captions or serve captioned data alone.
+SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
 
 
 class Width(Strict):
@@ -43,6 +44,8 @@ PAPER_SIZES: dict[str, Width] = {
     "L": Width(depth=24, width=1024, heads=16),
     "XL": Width(depth=28, width=1152, heads=16),
 }
+# REPA's text-to-image experiment (arXiv 2410.06940, released train_t2i.py): one size, which the family's name stands for.
+TEXT_TO_IMAGE_SIZES: dict[str, Width] = {"MMDiT": Width(depth=24, width=768, heads=24)}
 
 
 class Latent(Strict):
@@ -50,6 +53,43 @@ class Latent(Strict):
 
     channels: PositiveInt
     size: PositiveInt
+
+
+class Text(Strict):
+    """Shape of an encoded caption: tokens x width."""
+
+    tokens: PositiveInt
+    width: PositiveInt
+
+
+class Judges(Strict):
+    """Models of weights.tsv that compare images with captions, by the score they give."""
+
+    clip_score: str
+    pick_score: str
+    cmmd: str
+
+
+class TextToImage(Strict):
+    """What runs on captions have in place of the preset's own values of the same names; the rest they share."""
+
+    dataset: str
+    vae: str
+    encoders: dict[str, str]
+    paper_steps_per_step: PositiveFloat
+    learning_rate_factor: PositiveFloat = 1.0
+    reference: str | None = None
+    reference_images: PositiveInt
+    secondary: list[SecondaryMetric] = []
+    duplicates: Share = 0.0
+    # From here on what the preset itself has not.
+    text_encoder: str
+    text: Text
+    text_dtype: StoredDtype = "fp32"
+    text_features: Literal["cached", "online"] = Field(
+        "cached", description="cached: every caption's tokens on disk (77 x 768 take 0.12 MB a caption in fp16); online: computed in each step"
+    )
+    judges: Judges
 
 
 class Needs(Strict):
@@ -85,7 +125,7 @@ class Preset(Strict):
     evaluations: dict[PositiveInt, PositiveInt] = Field({}, description="network evaluations where the paper uses so many")
     reference: str | None = Field(None, description="reference of weights.tsv; None makes one of the train split")
     reference_images: PositiveInt = Field(description="real images behind precision and recall, where the reference is made here")
-    secondary: list[SecondaryMetric] = Field([], description="scored beside the five; no table of the paper has them")
+    secondary: list[SecondaryMetric] = Field([], description="scored beside the five")
     duplicates: Share = Field(0.0, description="largest share of byte-equal or blank images that a sample set may hold")
     shard_samples: PositiveInt = 50_000
     sampling_batch: PositiveInt = 64
@@ -96,7 +136,14 @@ class Preset(Strict):
     encoder_features: Literal["cached", "online"] = Field(
         "cached", description="cached: every image's tokens on disk (0.2 MB an image and token grid of 16); online: computed in each step"
     )
+    text_to_image: TextToImage | None = Field(None, description="the part on captioned images; None leaves it out")
     needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
+
+    def for_captions(self) -> "Preset":
+        """The same preset as runs on captions see it. Raises InputError when it has no such part."""
+        if self.text_to_image is None:
+            raise InputError(f"preset {self.title!r} has no text_to_image; add it, or choose a preset that has")
+        return self.model_copy(update={name: value for name, value in self.text_to_image if name in type(self).model_fields})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
 
 from sra.core.files import read_json
 from sra.spec.base import Share, Strict
@@ -15,7 +15,10 @@ Sha256 = str
 
 
 class SampleFacts(BaseModel):
-    """What the receipt of a sample pack says of it. Further facts there do not concern a score."""
+    """What the receipt of a sample pack says of it. Further facts there do not concern a score.
+
+    label_policy, caption_policy: how classes or captions were chosen; a set has the one or the other.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -27,11 +30,19 @@ class SampleFacts(BaseModel):
     sampler: dict[str, JsonValue]
     count: PositiveInt
     paper_count: PositiveInt
-    label_policy: Literal["random", "balanced"]
+    label_policy: Literal["random", "balanced"] | None
+    caption_policy: Literal["in_order", "random"] | None = Field(None, validate_default=True)
     seed: int
     fingerprint: Sha256 = Field(description="of the RunSpec")
     precision: Precision = Field(description="of the products while they were drawn")
     device: str = Field(description="where the samples were drawn")
+
+    @field_validator("caption_policy")
+    @classmethod
+    def _beside_no_label_policy(cls, policy: str | None, info: ValidationInfo) -> str | None:
+        if "label_policy" in info.data and (policy is None) == (info.data["label_policy"] is None):
+            raise ValueError("samples are drawn from labels or from captions; expected either label_policy or caption_policy")
+        return policy
 
 
 class ScoredExtractor(Strict):
@@ -45,6 +56,7 @@ class ScoredReference(Strict):
     images: NonNegativeInt = Field(description="real images behind precision and recall; 0 when the file has none")
     statistics_count: PositiveInt | None = Field(description="real images behind FID and sFID; None when the file does not say")
     features_sha256: Sha256 | None = Field(None, description="of the file of features, when they were not computed for this score")
+    pytorch_sha256: Sha256 | None = Field(None, description="of the reference behind FID-pytorch")
 
 
 class ScoredLabels(Strict):
@@ -52,6 +64,13 @@ class ScoredLabels(Strict):
 
     policy: Literal["random", "balanced"] | None
     per_class: list[NonNegativeInt] | None
+
+
+class ScoredCaptions(Strict):
+    """policy: as the receipt says, None for samples without one. sha256: of the captions' own file, None when they lie beside the images."""
+
+    policy: Literal["in_order", "random"] | None
+    sha256: Sha256 | None = None
 
 
 class ScoredSamples(Strict):
@@ -63,6 +82,7 @@ class ScoredSamples(Strict):
     copied: NonNegativeInt | None = Field(None, description="samples equal to real images; None when the reference has none")
     max_duplicates: Share | None = Field(None, description="the share of duplicates and blanks that was declared")
     labels: ScoredLabels | None = None
+    captions: ScoredCaptions | None = Field(None, description="None when the samples have none")
     uint8: Literal["floor", "round"] | None = Field(None, description="how the sampler made bytes, as claimed")
 
 
@@ -144,16 +164,28 @@ class SeedScores(Strict):
         return self.model_dump(mode="json", by_alias=True)
 
 
+# The option without which a score cannot be computed.
+NEEDED_OPTIONS: dict[SecondaryMetric, str] = {
+    "fid_pytorch": "pytorch_reference",
+    "clip_score": "clip_model",
+    "pick_score": "pick_model",
+    "cmmd": "cmmd_model",
+}
+
+
 class ScoreOptions(Strict):
     """What `sra score` was asked for. Options that are None are taken from the samples' receipt where they have one.
 
     allow_count: score whatever number there is, under a name that says it.  encoder: of fd_dinov2, a timm name or a folder.
+    clip_model, pick_model, cmmd_model: folder or owner/name on the hub.  captions: of samples that have none of their own, one a line.
     """
 
     extractor: Path | None = None
     extractor_name: str | None = Field(None, description="row of config/weights.tsv that the extractor's file must match")
     reference_name: str | None = Field(None, description="row of config/weights.tsv that the reference must match")
     reference_features: Path | None = None
+    pytorch_reference: Path | None = None
+    captions: Path | None = None
     count: PositiveInt | None = None
     allow_count: bool = False
     allow_jpeg: bool = False
@@ -162,10 +194,21 @@ class ScoreOptions(Strict):
     max_duplicates: Share = 0.0
     skip: tuple[Literal["sfid", "precision_recall"], ...] = ()
     precision_recall: Literal["fp32", "adm_fp16"] = "fp32"
-    secondary: tuple[SecondaryMetric, ...] = ()
     encoder: str = "vit_large_patch14_dinov2.lvd142m"
+    clip_model: str | None = None
+    pick_model: str | None = None
+    cmmd_model: str | None = None
+    secondary: tuple[SecondaryMetric, ...] = ()  # after the options that its scores need
     batch: PositiveInt = 256
     device: str = "cpu"
+
+    @field_validator("secondary")
+    @classmethod
+    def _with_what_they_need(cls, secondary: tuple[SecondaryMetric, ...], info: ValidationInfo) -> tuple[SecondaryMetric, ...]:
+        for score, option in NEEDED_OPTIONS.items():
+            if score in secondary and info.data.get(option) is None:
+                raise ValueError(f"{score} needs --{option.replace('_', '-')}; give it, or leave out the score")
+        return secondary
 
 
 METRIC_TITLES: dict[Metric, str] = {
@@ -178,6 +221,11 @@ METRIC_TITLES: dict[Metric, str] = {
     "kid": "KID",
     "fid_infinity": "FID-infinity",
     "fd_dinov2": "FD-DINOv2",
+    "fid_pytorch": "FID-pytorch",
+    "clip_score": "CLIPScore",
+    "pick_score": "PickScore",
+    "cmmd": "CMMD",
+    "caption_accuracy": "CaptionAccuracy",
 }
 
 

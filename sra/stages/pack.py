@@ -15,7 +15,7 @@ SAME_IN_ALL = ("run", "fingerprint", "step", "preset", "sampler", "count", "shar
 
 
 def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: str, paper_count: int, output: Path) -> None:
-    """Write arr_0 (count, H, W, 3) uint8 and labels (count,) int64, and the receipt that a score quotes."""
+    """Write arr_0 (count, H, W, 3) uint8 with labels (count,) int64 or captions (count,), and the receipt that a score quotes."""
     receipts = [verify_contents(shard, "sample shard") for shard in shards]
     ordered = sorted(zip(shards, receipts, strict=True), key=lambda pair: pair[1]["facts"]["first"])
     first = ordered[0][1]
@@ -39,10 +39,9 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
                 block[shards == number] = members[number][name][rows[shards == number]]
             yield block
 
-    write_npz(
-        output,
-        {"arr_0": Blocks(shape, np.dtype(np.uint8), gathered("arr_0")), "labels": Blocks((count,), np.dtype(np.int64), gathered("labels"))},
-    )
+    asked = "captions" if "captions" in members[0] else "labels"
+    images, conditions = Blocks(shape, np.dtype(np.uint8), gathered("arr_0")), Blocks((count,), members[0][asked].dtype, gathered(asked))
+    write_npz(output, {"arr_0": images, asked: conditions})
     facts = {name: first["facts"][name] for name in SAME_IN_ALL if name != "shards"}
     write_receipt(
         output,
@@ -52,7 +51,8 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
         milestone=milestone,
         sampler_name=sampler_name,
         paper_count=paper_count,
-        label_policy=facts["sampler"]["labels"],
+        label_policy=facts["sampler"]["labels"] if asked == "labels" else None,
+        caption_policy=facts["sampler"]["captions"] if asked == "captions" else None,
         seed=facts["sampler"]["seed"],
     )
 

@@ -14,14 +14,15 @@ from sra.core.npz import Blocks, write_npz
 from sra.core.progress import Progress
 from sra.core.receipts import verify_contents, write_receipt
 from sra.diffusion.process import build_process
-from sra.diffusion.streams import OfficialStream, SampleNoise, sample_labels
+from sra.diffusion.streams import OfficialStream, SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
-from sra.models.dit import DiffusionTransformer
+from sra.models.build import Transformer, empty_model
 from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, read_run
 from sra.spec.scale import Precision
 from sra.stages.device import choose_device
+from sra.stages.sample_conditions import SampleConditions, SampledCaptions, SampledClasses
 from sra.training.precision import autocast, set_float32_products
 
 KIND = "sample shard"
@@ -39,8 +40,13 @@ def sample_shard(
     output: Path,
     device: str = "auto",
     precision: Precision = "fp32",
+    captions: Path | None = None,
+    text_encoder: str | None = None,
 ) -> None:
-    """Write the images of one shard of a set of `count` as npz: arr_0 (n, H, W, 3) uint8, labels (n,) int64."""
+    """Write the images of one shard of a set of `count` as npz: arr_0 (n, H, W, 3) uint8, and labels (n,) int64 or captions (n,) in UTF-8.
+
+    captions, text_encoder: the index whose validation captions are drawn and what encodes them, for text to image alone.
+    """
     spec = read_run(config)
     if not 0 <= shard < shards:
         raise InputError(f"shard {shard} of {shards} does not exist; give 0 to {shards - 1}")
@@ -49,32 +55,33 @@ def sample_shard(
         raise InputError(f"{weights}: belongs to run {receipt['facts']['run']} with other settings, not to {spec.run}; delete it and export again")
     chosen = choose_device(device)
     set_float32_products(precision)
+    conditions = _conditions(spec, sampler, count, captions, text_encoder, chosen)
     model = _load_model(spec, weights).to(chosen)
     decoder = Vae.load(vae, chosen)
     indices = shard_indices(sampler, count, shard, shards)
-    labels: list[np.ndarray] = []
+    asked: list[np.ndarray] = []
 
     def images() -> Iterator[np.ndarray]:
         with Progress(f"sample {spec.run}", len(indices), "images") as progress:
-            for latents, classes in drawn_batches(spec, model, sampler, indices, batch, chosen, precision):
+            for latents, asked_of_batch in drawn_batches(spec, model, conditions, sampler, indices, batch, chosen, precision):
                 # Of the decoder's convolutions; it always runs in float32.
                 with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision != "fp32"):
                     yield to_uint8(decoder.decode(latents), sampler.uint8).cpu().numpy()
-                labels.append(classes.cpu().numpy())
-                progress.advance(len(classes))
+                asked.append(asked_of_batch)
+                progress.advance(len(asked_of_batch))
 
     def asked_for() -> Iterator[np.ndarray]:
-        yield from labels  # known only when the images have been drawn
+        yield from asked  # known only when the images have been drawn
 
     shape = (len(indices), spec.image_size, spec.image_size, 3)
-    pack = {"arr_0": Blocks(shape, np.dtype(np.uint8), images()), "labels": Blocks((len(indices),), np.dtype(np.int64), asked_for())}
-    write_npz(output, pack)
+    members = {"arr_0": Blocks(shape, np.dtype(np.uint8), images()), conditions.member: Blocks((len(indices),), conditions.dtype, asked_for())}
+    write_npz(output, members)
     facts = {name: receipt["facts"][name] for name in ("run", "fingerprint", "step")}
     write_receipt(
         output,
         KIND,
         {"weights": weights},
-        hashes={"vae": vae_hashes(vae, decoder)["vae"]},
+        hashes={"vae": vae_hashes(vae, decoder)["vae"], **conditions.hashes},
         **facts,
         preset=spec.preset,
         sampler=sampler.model_dump(mode="json"),
@@ -101,37 +108,56 @@ def shard_indices(sampler: Sampler, count: int, shard: int, shards: int) -> rang
 
 
 def drawn_batches(
-    spec: RunSpec, model: DiffusionTransformer, sampler: Sampler, indices: range, batch: int, device: torch.device, precision: Precision = "fp32"
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Latents (B, C, h, w) float32 and classes (B,) of the images with these indices, in order."""
+    spec: RunSpec,
+    model: Transformer,
+    conditions: SampleConditions,
+    sampler: Sampler,
+    indices: range,
+    batch: int,
+    device: torch.device,
+    precision: Precision = "fp32",
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Latents (B, C, h, w) float32 of the images with these indices, in order, and what was asked for (B,), as the pack records it."""
     latent, process = spec.model.latent, build_process(spec.process)
     shape = (latent.channels, latent.size, latent.size)
 
-    def denoise(x: Tensor, timestep: Tensor, classes: Tensor) -> Tensor:
+    def denoise(x: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
         with autocast(precision, device):
-            return model(x, timestep, classes)[0]
+            return model(x, timestep, condition)[0]
 
-    def drawn(noise: Tensor, labels: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-        return process.sample(denoise, sampler, noise, labels, model.null_label, draw)
+    def drawn(noise: Tensor, condition: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        return process.sample(denoise, sampler, noise, condition, conditions.null, draw)
 
     if sampler.official_seeding is None:
         for start in range(0, len(indices), batch):
             part = indices[start : start + batch]
             noise = SampleNoise(sampler.seed, part, shape)
-            labels = sample_labels(sampler.seed, part, spec.model.classes, sampler.labels).to(device)
-            yield drawn(noise.draw().to(device), labels, lambda noise=noise: noise.draw().to(device)), labels
+            condition, asked = conditions.of(part)
+            yield drawn(noise.draw().to(device), condition, lambda noise=noise: noise.draw().to(device)), asked
         return
     stream = OfficialStream(sampler, indices.start, shape, spec.model.classes, device)
     for start in range(0, len(indices), stream.batch):
         # The last batch is drawn whole and cut, as the scripts draw more images than they keep.
         kept = min(stream.batch, len(indices) - start)
         noise, labels = stream.begin()
-        yield drawn(noise, labels, stream.draw)[:kept], labels[:kept]
+        yield drawn(noise, labels, stream.draw)[:kept], labels[:kept].cpu().numpy()
         stream.end()
 
 
-def _load_model(spec: RunSpec, weights: Path) -> DiffusionTransformer:
-    model = DiffusionTransformer(spec.model)
+def _conditions(
+    spec: RunSpec, sampler: Sampler, count: int, captions: Path | None, text_encoder: str | None, device: torch.device
+) -> SampleConditions:
+    if spec.text_encoder is None:
+        if captions or text_encoder:
+            raise InputError(f"run {spec.run}: draws classes, not captions; leave out --captions and --text-encoder")
+        return SampledClasses(spec, sampler, device)
+    if captions is None or text_encoder is None:
+        raise InputError(f"run {spec.run}: draws captions; give --captions INDEX.json and --text-encoder, the preset's {spec.text_encoder}")
+    return SampledCaptions(spec, sampler, count, captions, text_encoder, device)
+
+
+def _load_model(spec: RunSpec, weights: Path) -> Transformer:
+    model = empty_model(spec.model)
     missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
     fixed = {name for name, _ in model.named_buffers()}
     if unexpected or set(missing) - fixed:

@@ -1,6 +1,7 @@
 """Train one run to a step, from its start, a previous state, or whatever an interruption left behind."""
 
 import shutil
+from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import torch
 
 from sra.core.errors import InputError, StageError
 from sra.core.files import write_text
+from sra.core.receipts import recorded_sha256
+from sra.data.captions import CaptionedSplit
 from sra.data.store import ArrayStore
+from sra.encoders.text import EMPTY, TextEncoder, text_encoder_hashes
 from sra.encoders.vision import VisionEncoder, encoder_hashes, find_encoder
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
 from sra.training.batches import check_inputs
+from sra.training.conditions import OnlineCaptions, StoredCaptions
 from sra.training.distributed import World, launched, lost_another, run_in_processes
 from sra.training.loop import Trainer
 from sra.training.precision import set_float32_products
@@ -21,44 +26,59 @@ from sra.training.rolling import RollingStates, curve_lines
 from sra.training.targets import OnlineTargets
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What a run trains on, as files.
+
+    For REPA alone: features, a store of encoder tokens; or pixels, a store of images, and the encoder that makes their tokens in each step.
+    For text to image alone: text, a store of encoded captions; or captions, the index that has them, and the text encoder of each step.
+    """
+
+    latents: Path
+    features: Path | None = None
+    pixels: Path | None = None
+    encoder: str | None = None
+    text: Path | None = None
+    captions: Path | None = None
+    text_encoder: str | None = None
+
+
 def train(
     config: Path,
-    latents: Path,
+    inputs: Inputs,
     until: int,
     state: Path,
     curve: Path,
-    features: Path | None = None,
     previous: Path | None = None,
     rolling_minutes: float = 10.0,
     machine: Machine = Machine(),
-    pixels: Path | None = None,
-    encoder: str | None = None,
 ) -> None:
-    """Train to step `until` and write the state and the curve. The same command after an interruption continues.
-
-    For REPA alone: features, a store of encoder tokens; or pixels, a store of images, and the encoder that makes their tokens in each step.
-    """
+    """Train to step `until` and write the state and the curve. The same command after an interruption continues."""
     spec = read_run(config)
     if spec.weights:
         raise InputError(f"run {spec.run}: starts from {spec.weights.file} and is not trained; use sra import-weights")
-    _refuse_half_given(spec, features, pixels, encoder)
-    stores = ArrayStore.open(latents, "latents"), ArrayStore.open(features, "features") if features else None
-    images = ArrayStore.open(pixels, "pixels") if pixels else None
+    _refuse_half_given(spec, inputs)
+    latents = ArrayStore.open(inputs.latents, "latents")
+    features, images, text = (
+        ArrayStore.open(manifest, kind) if manifest else None
+        for manifest, kind in ((inputs.features, "features"), (inputs.pixels, "pixels"), (inputs.text, "text"))
+    )
     # Refused once, by the process that the user started.
-    check_inputs(spec, *stores, images)
+    check_inputs(spec, latents, features, images, text)
     device = choose_device(machine.device)
     if machine.processes > 1 and not launched():
         check_processes(spec, machine.processes, device)
-        if encoder:
-            find_encoder(encoder)
+        if inputs.encoder:
+            find_encoder(inputs.encoder)
         run_in_processes(machine.processes)
     set_float32_products(spec.training.precision)
     world = World.join()
     try:
         check_share(spec, world.size)
         machine = machine.model_copy(update={"device": device.type, "processes": world.size})
-        online = online_targets(images, encoder, spec, device) if images else None
-        trainer = Trainer(spec, *stores, device, machine, world, online)
+        online = online_targets(images, inputs.encoder, spec, device) if images else None
+        captions = StoredCaptions(text) if text else online_captions(inputs, spec, latents, device) if inputs.captions else None
+        trainer = Trainer(spec, latents, features, device, machine, world, online, captions)
         if previous:
             trainer.state.restore(previous)
         if trainer.state.step >= until:
@@ -78,13 +98,39 @@ def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device
     return OnlineTargets(pixels, encoder.tokens, encoder.width, encoder_hashes(source, encoder))
 
 
-def _refuse_half_given(spec: RunSpec, features: Path | None, pixels: Path | None, encoder: str | None) -> None:
-    if (pixels is None) != (encoder is None):
-        raise InputError("sra train: --pixels and --encoder go together; give both, or --features")
-    if pixels and features:
-        raise InputError("sra train: --features and --pixels are two ways to the same targets; give one")
-    if pixels and not spec.encoder:
-        raise InputError(f"run {spec.run}: aligns with no encoder; leave out --pixels and --encoder")
+def online_captions(inputs: Inputs, spec: RunSpec, latents: ArrayStore, device: torch.device) -> OnlineCaptions:
+    """Of the train split by a text encoder whose features the run's model reads."""
+    split = CaptionedSplit(inputs.captions, "train")
+    index = recorded_sha256(inputs.captions)
+    if latents.facts.get("made_from", {}).get("index", index) != index:
+        raise InputError(f"{inputs.captions}: is another index of images than {latents.manifest} was made from; give the one that it names")
+    encoder = TextEncoder.load(inputs.text_encoder, device)
+    if (encoder.tokens, encoder.width) != (spec.model.text.tokens, spec.model.text.width):
+        raise InputError(
+            f"{inputs.text_encoder}: encodes a caption as {(encoder.tokens, encoder.width)}, run {spec.run} needs "
+            f"{(spec.model.text.tokens, spec.model.text.width)}; give the text encoder of its preset"
+        )
+    hashes = {"captions": index} | {f"text_{role}": value for role, value in text_encoder_hashes(inputs.text_encoder, encoder).items()}
+    return OnlineCaptions(split.flat_captions, split.first_captions, encoder.ids, encoder.encode_ids, EMPTY, hashes)
+
+
+def _refuse_half_given(spec: RunSpec, inputs: Inputs) -> None:
+    pairs = (
+        ("pixels", "encoder", "features", spec.encoder, "aligns with no encoder"),
+        ("captions", "text-encoder", "text", spec.text_encoder, "is told classes, not captions"),
+    )
+    for data, network, stored, needed, why_not in pairs:
+        given, by = getattr(inputs, data), getattr(inputs, network.replace("-", "_"))
+        if (given is None) != (by is None):
+            raise InputError(f"sra train: --{data} and --{network} go together; give both, or --{stored}")
+        if given and getattr(inputs, stored):
+            raise InputError(f"sra train: --{stored} and --{data} are two ways to the same thing; give one")
+        if given and not needed:
+            raise InputError(f"run {spec.run}: {why_not}; leave out --{data} and --{network}")
+    if spec.text_encoder and not (inputs.text or inputs.captions):
+        raise InputError(
+            f"run {spec.run}: needs the captions by {spec.text_encoder}; give --text STORE.json, or --captions INDEX.json and --text-encoder"
+        )
 
 
 def check_share(spec: RunSpec, processes: int) -> None:

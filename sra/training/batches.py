@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
 from sra.diffusion.batch import NoisyBatch, Process
 from sra.spec.run import RunSpec
+from sra.training.conditions import Conditions
 from sra.training.distributed import World
 from sra.training.draws import draw_step
 
@@ -43,7 +43,9 @@ class TrainingBatch:
 
 
 class Batches:
-    """Batches by step on the CPU. latents: store of posterior moments; for REPA alone, features: store of encoder tokens, or pixels: of images.
+    """Batches by step on the CPU. latents: store of posterior moments. conditions: what the model is told of each image.
+
+    For REPA alone, features: store of encoder tokens, or pixels: of images.
 
     reads_targets: whether a step (from 0) reads targets; what it does not read is not fetched either.
     """
@@ -52,13 +54,14 @@ class Batches:
         self,
         spec: RunSpec,
         latents: ArrayStore,
+        conditions: Conditions,
         features: ArrayStore | None,
         process: Process,
         world: World,
         pixels: ArrayStore | None = None,
         reads_targets: Callable[[int], bool] = lambda step: True,
     ):
-        self.spec, self.latents, self.process = spec, latents, process
+        self.spec, self.latents, self.conditions, self.process = spec, latents, conditions, process
         self.features, self.pixels, self.reads_targets = features, pixels, reads_targets
         share = spec.training.batch // world.size  # the stage refuses what does not divide
         self.share = slice(world.rank * share, (world.rank + 1) * share)
@@ -70,20 +73,21 @@ class Batches:
         draws = draw_step(training.seed, step, (training.batch, latent.channels, latent.size, latent.size)).part(self.share)
         rows = batch_indices(len(self.latents), training.batch, training.seed, step)[self.share]
         moments = torch.from_numpy(self.latents.rows(rows))
-        labels = torch.from_numpy(np.array(self.latents.labels[rows]))
+        dropped = (draws.dropout < training.condition_dropout).numpy()
         noisy = NoisyBatch(
             latents=sample_posterior(moments, draws.posterior, self.latents.facts["scaling_factor"]),
             noise=draws.noise,
             timestep=self.process.timesteps(draws.time),
-            # Student and teacher share the dropped labels (released code, SiT-SRA/train.py).
-            labels=torch.where(draws.dropout < training.label_dropout, self.spec.model.classes, labels),
+            condition=self.conditions.at(training.seed, step, rows, self.share.start, dropped),
             process=self.process,
         )
         stores = (self.features, self.pixels) if self.reads_targets(step) else (None, None)
         return TrainingBatch(noisy, draws.interval, *(torch.from_numpy(store.rows(rows)) if store else None for store in stores))
 
 
-def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None, pixels: ArrayStore | None = None) -> None:
+def check_inputs(
+    spec: RunSpec, latents: ArrayStore, features: ArrayStore | None = None, pixels: ArrayStore | None = None, text: ArrayStore | None = None
+) -> None:
     """Raises InputError when the stores are not those that the run needs. features, pixels: one of them where the run has an encoder."""
     latent = spec.model.latent
     expected = (2 * latent.channels, latent.size, latent.size)
@@ -91,7 +95,7 @@ def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None
         raise InputError(
             f"{latents.manifest}: rows are {latents.row_shape}, run {spec.run} needs {expected}; extract the latents with the VAE of its preset"
         )
-    if len(latents.labels) and int(latents.labels.max()) >= spec.model.classes:
+    if spec.model.classes and len(latents.labels) and int(latents.labels.max()) >= spec.model.classes:
         raise InputError(f"{latents.manifest}: holds class {int(latents.labels.max())}, the model has {spec.model.classes}")
     if spec.encoder and features is None and pixels is None:
         raise InputError(
@@ -108,10 +112,28 @@ def check_inputs(spec: RunSpec, latents: ArrayStore, features: ArrayStore | None
             f"{pixels.manifest}: {len(pixels)} images of shape {pixels.row_shape}, run {spec.run} needs {len(latents)} of {(side, side, 3)}; "
             f"pack the images of the same index"
         )
-    for store in filter(None, (features, pixels)):
+    if text:
+        _check_text(spec, latents, text)
+    for store in filter(None, (features, pixels, text)):
         mine, theirs = (part.facts.get("made_from", {}).get("index") for part in (store, latents))
         if mine and theirs and mine != theirs:
             raise InputError(f"{store.manifest}: was made from another index of images than {latents.manifest}; extract both from one index")
+
+
+def _check_text(spec: RunSpec, latents: ArrayStore, text: ArrayStore) -> None:
+    wanted = spec.model.text
+    if wanted is None:
+        raise InputError(f"run {spec.run}: is told classes, not captions; leave out {text.manifest}")
+    if text.row_shape != (wanted.tokens, wanted.width):
+        raise InputError(
+            f"{text.manifest}: captions are {text.row_shape}, run {spec.run} needs {(wanted.tokens, wanted.width)}; encode them with the text "
+            f"encoder of its preset, or correct text_to_image.text there"
+        )
+    if text.facts.get("split") != "train" or int(text.labels.max()) + 1 != len(latents):
+        raise InputError(
+            f"{text.manifest}: captions of {int(text.labels.max()) + 1} images of split {text.facts.get('split')}, run {spec.run} trains on "
+            f"{len(latents)} of split train; encode the captions of the same images"
+        )
 
 
 class Prefetched:

@@ -8,14 +8,15 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from sra.alignment.build import build_alignments
-from sra.core.errors import StageError
+from sra.core.errors import InputError, StageError
 from sra.core.progress import Progress
 from sra.data.store import ArrayStore
 from sra.diffusion.process import build_process
-from sra.models.dit import DiffusionTransformer, build_model
+from sra.models.build import Transformer, build_model
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, Prefetched, TrainingBatch, check_inputs
+from sra.training.conditions import ClassLabels, Conditions
 from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
 from sra.training.objective import Objective
@@ -29,7 +30,10 @@ NEVER = 2**62
 
 
 class Trainer:
-    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone, or online instead."""
+    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone, or online instead.
+
+    captions: what a text-to-image model is told; other models are told the classes beside the latents.
+    """
 
     def __init__(
         self,
@@ -40,8 +44,11 @@ class Trainer:
         machine: Machine = Machine(),
         world: World = World(),
         online: OnlineTargets | None = None,
+        captions: Conditions | None = None,
     ):
-        check_inputs(spec, latents, features, online.pixels if online else None)
+        check_inputs(spec, latents, features, online.pixels if online else None, getattr(captions, "text", None))
+        if (captions is None) != (spec.model.text is None):
+            raise InputError(f"run {spec.run}: a text-to-image model needs captions, and no other takes them; give --text STORE.json or leave it out")
         self.spec, self.device, self.machine, self.world, self.online = spec, device, machine, world, online
         process = build_process(spec.process)
         model = self._built(spec)
@@ -50,12 +57,13 @@ class Trainer:
         alignments = build_alignments(spec, encoder_width, spec.training.seed).to(device)
         # Moved before the state is built: the optimiser's moments are made where the weights are.
         stores = {"latents": latents} | ({"features": features} if features else {}) | ({"pixels": online.pixels} if online else {})
-        data = {role: store.sha256 for role, store in stores.items()} | (online.hashes if online else {})
+        self.conditions = captions or ClassLabels(latents, spec.model.classes)
+        data = {role: store.sha256 for role, store in stores.items()} | (online.hashes if online else {}) | self.conditions.hashes
         self.state = TrainingState(spec, data, model, alignments, teacher)
         self._average = list(teacher.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]
 
-        batches = Batches(spec, latents, features, process, world, online.pixels if online else None, self._reads_targets)
+        batches = Batches(spec, latents, self.conditions, features, process, world, online.pixels if online else None, self._reads_targets)
         self.batches = Prefetched(batches, pin=True) if device.type == "cuda" else batches
         self.objective = Objective(process, model, alignments)
         if world.size > 1:
@@ -128,7 +136,7 @@ class Trainer:
         starts = range(0, len(batch), size)
         sums: dict[str, Tensor] = {}
         for start in starts:
-            part = self._with_targets(batch.part(slice(start, start + size)))
+            part = self._encoded(batch.part(slice(start, start + size)))
             share = len(part) / len(batch)
             with self._collecting(last=start == starts[-1]):
                 with autocast(self.spec.training.precision, self.device):
@@ -143,8 +151,13 @@ class Trainer:
         """Whether an alignment that compares with an encoder weighs anything at a step."""
         return any(alignment.reads_targets and alignment.weight(step) for alignment in self.state.alignments.values())
 
-    def _with_targets(self, part: TrainingBatch) -> TrainingBatch:
-        """The same with the targets that its images give. The encoder runs under the run's autocast, as in REPA's train.py."""
+    def _encoded(self, part: TrainingBatch) -> TrainingBatch:
+        """The same with its captions as the model reads them and the targets that its images give.
+
+        The vision encoder runs under the run's autocast, as in REPA's train.py; the text encoder in float32, so that what is computed here is
+        what would have been stored.
+        """
+        part = replace(part, noisy=replace(part.noisy, condition=self.conditions.encoded(part.noisy.condition)))
         if part.images is None:
             return part
         products = autocast(self.spec.training.precision, self.device)
@@ -169,7 +182,7 @@ class Trainer:
         self.state.curve.append(entry)
         return entry
 
-    def _built(self, spec: RunSpec) -> DiffusionTransformer:
+    def _built(self, spec: RunSpec) -> Transformer:
         model = build_model(spec.model, spec.training.seed).to(self.device)
         model.recompute_blocks = self.machine.activation_checkpointing
         if self.machine.compile:

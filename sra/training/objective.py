@@ -3,23 +3,23 @@
 from torch import Tensor, nn
 
 from sra.diffusion.batch import Process
-from sra.models.dit import DiffusionTransformer
+from sra.models.build import Transformer
 from sra.training.batches import TrainingBatch
 
 
 class Objective(nn.Module):
     """The student and the alignments' heads, under one forward."""
 
-    def __init__(self, process: Process, model: DiffusionTransformer, alignments: nn.ModuleDict):
+    def __init__(self, process: Process, model: Transformer, alignments: nn.ModuleDict):
         super().__init__()
         self.process, self.model, self.alignments = process, model, alignments
 
-    def forward(self, batch: TrainingBatch, weights: dict[str, float], teacher: DiffusionTransformer) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: TrainingBatch, weights: dict[str, float], teacher: Transformer) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, () float32, and each unweighted part by name, detached. A method of weight 0 runs neither head nor teacher."""
         noisy = batch.noisy
         acting = {name: alignment for name, alignment in self.alignments.items() if weights[name]}
         taps = tuple(sorted({tap for alignment in acting.values() for tap in alignment.taps}))
-        output, features = self.model(noisy.noisy, noisy.timestep, noisy.labels, taps=taps)
+        output, features = self.model(noisy.noisy, noisy.timestep, noisy.condition, taps=taps)
 
         total = self.process.loss(output, noisy).mean()
         parts = {"generation": total.detach()}

@@ -11,7 +11,7 @@ from torch import nn
 from sra.core.errors import InputError
 from sra.core.files import written_whole
 from sra.core.receipts import verify_contents, write_receipt
-from sra.models.dit import DiffusionTransformer
+from sra.models.build import Transformer
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.adamw import AdamW
@@ -26,7 +26,7 @@ class TrainingState:
     Randomness and data order are functions of (seed, step), so there is no generator to store.
     """
 
-    def __init__(self, spec: RunSpec, data: dict[str, str], model: DiffusionTransformer, alignments: nn.ModuleDict, teacher: DiffusionTransformer):
+    def __init__(self, spec: RunSpec, data: dict[str, str], model: Transformer, alignments: nn.ModuleDict, teacher: Transformer):
         """data: SHA-256 of each store that the run trains on, by role; a state of other data is not continued."""
         self.spec, self.data, self.model, self.alignments, self.teacher = spec, data, model, alignments, teacher
         self.trained = {f"model.{name}": tensor for name, tensor in model.named_parameters()}

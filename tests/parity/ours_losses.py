@@ -33,13 +33,13 @@ def with_head(alignment: SraAlignment) -> SraAlignment:
 
 def sit() -> dict[str, float]:
     batch, model = flow_batch(), network("sit", TINY)
-    loss = batch.process.loss(model(batch.noisy, batch.timestep, batch.labels)[0], batch)
+    loss = batch.process.loss(model(batch.noisy, batch.timestep, batch.condition)[0], batch)
     return {"velocity": relative(loss, official("losses", "sit/velocity"))}
 
 
 def sit_sra() -> dict[str, float]:
     batch, student, teacher = flow_batch(), network("sra_sit", TINY), network("sra_sit", TINY, "teacher")
-    output, features = student(batch.noisy, batch.timestep, batch.labels, taps=(TINY.student_block,))
+    output, features = student(batch.noisy, batch.timestep, batch.condition, taps=(TINY.student_block,))
     generation, found = batch.process.loss(output, batch), {}
     found["velocity"] = relative(generation, official("losses", "sra_sit/velocity"))
     for distance in DISTANCES:
@@ -54,7 +54,7 @@ def sit_sra() -> dict[str, float]:
 
 def dit_sra() -> dict[str, float]:
     batch, student, teacher = ddpm_batch(), network("sra_dit", TINY), network("sra_dit", TINY, "teacher")
-    output, features = student(batch.noisy, batch.timestep, batch.labels, taps=(TINY.student_block,))
+    output, features = student(batch.noisy, batch.timestep, batch.condition, taps=(TINY.student_block,))
     generation, found = batch.process.loss(output, batch), {}
     found["hybrid loss"] = relative(generation, official("losses", "sra_dit/loss"))
     for floor in (0, 1):
@@ -69,7 +69,7 @@ def dit_sra() -> dict[str, float]:
 def repa_projection() -> dict[str, float]:
     batch, student, alignment = flow_batch(), network("repa_sit", TINY), repa(TINY)
     alignment.projector = head("repa_sit", TINY)
-    output, features = student(batch.noisy, batch.timestep, batch.labels, taps=alignment.taps)
+    output, features = student(batch.noisy, batch.timestep, batch.condition, taps=alignment.taps)
     loss = alignment.loss(batch, features, None, GIVEN.draw, GIVEN.features)
     generation = batch.process.loss(output, batch)
     (generation.mean() + alignment.weight(0) * loss).backward()
@@ -84,7 +84,7 @@ def dit() -> dict[str, float]:
     found = {}
     for name, steps in (("", GIVEN.steps), (" at step 0", torch.zeros_like(GIVEN.steps))):
         batch, model = ddpm_batch(steps), network("dit", TINY)
-        output = model(batch.noisy, batch.timestep, batch.labels)[0]
+        output = model(batch.noisy, batch.timestep, batch.condition)[0]
         loss, bound = batch.process.loss(output, batch), batch.process.bound(*output.chunk(2, dim=1), batch)
         found[f"hybrid loss{name}"] = relative(loss, official("losses", f"dit/loss{name}"))
         found[f"bound{name}"] = relative(bound, official("losses", f"dit/vb{name}"))

@@ -105,7 +105,7 @@ def outputs(code: str, size: Size) -> dict[str, float]:
 def guided(code: str) -> dict[str, float]:
     given, model = inputs(TINY), network(code, TINY)
     time = given.steps if code == "dit" else given.times
-    output = Guided(lambda *batch: model(*batch)[0], GUIDANCE, CLASSES)(given.latents, time, given.labels, 0.5)
+    output = Guided(lambda *batch: model(*batch)[0], GUIDANCE, torch.tensor(CLASSES))(given.latents, time, given.labels, 0.5)
     return {"output": relative(denoised(code, TINY, output), official("guidance", f"{code}/guided"))}
 
 

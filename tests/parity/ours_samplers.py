@@ -30,7 +30,7 @@ def difference(process: Flow | Ddpm, code: str, kind: str, guidance: Guidance, k
         output = model(x, timestep, labels)[0]
         return steadied(output, x) if kind == "ddpm" else output
 
-    drawn = process.sample(denoise, sampler, noise, labels, CLASSES, StepNoise())
+    drawn = process.sample(denoise, sampler, noise, labels, torch.tensor(CLASSES), StepNoise())
     return relative(drawn, official("samplers", key))
 
 

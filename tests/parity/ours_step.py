@@ -81,7 +81,7 @@ def batch() -> dict[str, float]:
         noisy = Trainer(run_spec(), Latents(), None, torch.device("cpu")).batch(0).noisy
     return {
         "latents": relative(noisy.latents, official("steps", "batch/latents")),
-        "labels": relative(noisy.labels, official("models", f"sra_sit/{TINY.name}/train/labels")),
+        "labels": relative(noisy.condition, official("models", f"sra_sit/{TINY.name}/train/labels")),
     }
 
 

@@ -1,7 +1,7 @@
 """Our MMDiT with the official weights of the formula, its losses and gradients."""
 
 import torch
-from formula import ENCODER_WIDTH, PROJECTOR_WIDTH, TEXT_WIDTH, TINY_T2I, WIDE_T2I, Size, digest, digests, fill, inputs, texts, weight
+from formula import ENCODER_WIDTH, PROJECTOR_WIDTH, TEXT_TOKENS, TEXT_WIDTH, TINY_T2I, WIDE_T2I, Size, digest, digests, fill, inputs, texts, weight
 from registry import Comparison, named, official, relative, relative_by_part
 
 from sra.alignment.repa import RepaAlignment
@@ -11,10 +11,11 @@ from sra.models.blocks import sincos_positions
 from sra.models.mmdit import MultimodalDiffusionTransformer
 from sra.spec.method import RepaOptions
 from sra.spec.run import ModelSpec
-from sra.spec.scale import Latent
+from sra.spec.scale import Latent, Text
 
 # The published size: Yu et al. 2024, and train_t2i.py, which leaves the class at its defaults.
 PUBLISHED = Size("published", depth=24, width=768, heads=24, side=32, student_block=8, teacher_block=18, batch=1)
+TEXT = Text(tokens=TEXT_TOKENS, width=TEXT_WIDTH)
 RENAMED = {"blocks.": "joint_blocks.", ".text.": ".context_block.", ".image.": ".x_block.", "text_embedder.": "context_embedder."}
 
 
@@ -26,9 +27,9 @@ def official_name(name: str) -> str:
 
 
 def unfilled(size: Size) -> MultimodalDiffusionTransformer:
-    numbers = {"depth": size.depth, "width": size.width, "heads": size.heads, "patch": 2, "classes": 1, "learns_variance": False}
+    numbers = {"depth": size.depth, "width": size.width, "heads": size.heads, "patch": 2, "classes": None, "learns_variance": False}
     with torch.device("meta"):
-        return MultimodalDiffusionTransformer(ModelSpec(name="MMDiT/2", latent=Latent(channels=4, size=size.side), **numbers), TEXT_WIDTH)
+        return MultimodalDiffusionTransformer(ModelSpec(name="MMDiT/2", latent=Latent(channels=4, size=size.side), text=TEXT, **numbers))
 
 
 def network(size: Size) -> MultimodalDiffusionTransformer:
@@ -65,10 +66,10 @@ def losses() -> dict[str, float]:
 
 
 def training(size: Size) -> dict[str, float]:
-    """Text takes the place of labels in a batch. Keys' biases count here: between text and image their difference moves attention."""
+    """Keys' biases count here: between text and image their difference moves attention."""
     model, given, repa = network(size), inputs(size), alignment(size)
     batch = NoisyBatch(given.latents, given.noise, given.times, texts(size)[1], Flow())
-    output, features = model(batch.noisy, batch.timestep, batch.labels, taps=repa.taps)
+    output, features = model(batch.noisy, batch.timestep, batch.condition, taps=repa.taps)
     velocity, projection = batch.process.loss(output, batch), repa.loss(batch, features, model, given.draw, given.features)
     (velocity.mean() + repa.weight(0) * projection).backward()
     gradients = [(official_name(name), parameter.grad) for name, parameter in model.named_parameters()]

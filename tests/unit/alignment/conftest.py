@@ -13,7 +13,7 @@ BASELINE = BaselineOptions()
 def make_run():
     def make(alignment: AlignmentOptions = BASELINE, kind: str = "flow", **training) -> RunSpec:
         numbers = {"batch": 4, "learning_rate": 1e-3, "betas": (0.9, 0.999), "epsilon": 1e-8, "weight_decay": 0.0, "gradient_clip": 1.0}
-        numbers |= {"ema": ConstantEma(), "ema_steps": None, "label_dropout": 0.1, "precision": "fp32", "paper_steps_per_step": 1.0, "seed": 0}
+        numbers |= {"ema": ConstantEma(), "ema_steps": None, "condition_dropout": 0.1, "precision": "fp32", "paper_steps_per_step": 1.0, "seed": 0}
         return RunSpec(
             preset="test",
             run="test",

@@ -7,8 +7,9 @@ from sra.alignment.build import build_alignments
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
-from sra.models.dit import build_model
+from sra.models.build import build_model
 from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
+from sra.spec.scale import Text
 
 SRA = {"student_block": 2, "teacher_block": 3}
 
@@ -16,8 +17,8 @@ SRA = {"student_block": 2, "teacher_block": 3}
 class SpyTeacher:
     """Answers with zeros and remembers what it was shown."""
 
-    def features(self, x, timestep, labels, until):
-        self.x, self.timestep, self.labels, self.until = x, timestep, labels, until
+    def features(self, x, timestep, condition, until):
+        self.x, self.timestep, self.condition, self.until = x, timestep, condition, until
         self.grad_enabled = torch.is_grad_enabled()
         return torch.zeros(len(x), 16, 32)
 
@@ -37,7 +38,7 @@ def batch_of(run, uniform=(0.05, 0.3, 0.6, 0.99)):
 
 
 def student_features(run, alignment, batch):
-    return awake(build_model(run.model, seed=0))(batch.noisy, batch.timestep, batch.labels, alignment.taps)[1]
+    return awake(build_model(run.model, seed=0))(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
 
 
 def build_alignment(run, encoder_width, seed):
@@ -72,7 +73,7 @@ def test_teacher_sees_the_same_sample_earlier_and_stops_at_its_block(make_run):
     draw = torch.tensor([0.5, 0.0, 0.25, 0.999])
     alignment.loss(batch, student_features(run, alignment, batch), teacher, draw, None)
     assert teacher.until == 3
-    assert teacher.labels is batch.labels  # dropped for both or for neither
+    assert teacher.condition is batch.condition  # dropped for both or for neither
     assert teacher.timestep.tolist() == pytest.approx([0.0, 0.3, 0.55, 0.99 - 0.1998])
     t = teacher.timestep.view(-1, 1, 1, 1)
     torch.testing.assert_close(teacher.x, (1 - t) * batch.latents + t * batch.noise)
@@ -100,7 +101,7 @@ def test_draw_of_zero_keeps_the_time(make_run, kind):
 def test_same_block_same_time_same_weights_no_head_is_perfect(make_run):
     run = make_run(SraOptions(student_block=2, teacher_block=2, interval="fixed", max_interval=0.0, head="none"))
     alignment, batch, model = build_alignment(run, None, seed=0), batch_of(run), awake(build_model(run.model, seed=0))
-    features = model(batch.noisy, batch.timestep, batch.labels, alignment.taps)[1]
+    features = model(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
     assert alignment.loss(batch, features, model, torch.rand(4), None) == 0
     assert list(alignment.parameters()) == []
 
@@ -132,7 +133,7 @@ def test_gradients_reach_student_and_head_but_not_the_teacher(make_run):
     run = make_run(SraOptions(**SRA))
     alignment, batch = build_alignment(run, None, seed=0), batch_of(run)
     student, teacher = awake(build_model(run.model, seed=0)), awake(build_model(run.model, seed=5))
-    features = student(batch.noisy, batch.timestep, batch.labels, alignment.taps)[1]
+    features = student(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
     alignment.loss(batch, features, teacher, torch.rand(4), None).backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad.any() for p in alignment.parameters())
@@ -153,6 +154,42 @@ def test_weights_are_a_function_of_the_seed(make_run):
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
+
+
+def with_text(run):
+    """The same run of an MMDiT, told 5 text tokens."""
+    model = run.model.model_copy(update={"name": "MMDiT/2", "classes": None, "text": Text(tokens=5, width=12)})
+    return run.model_copy(update={"family": "mmdit", "model": model})
+
+
+@pytest.mark.parametrize(("options", "first"), [(SraOptions(**SRA), "head.linear1"), (RepaOptions(block=2, projector_width=48), "projector.0")])
+def test_heads_start_by_the_rule_of_the_runs_model(make_run, options, first):
+    """Xavier's in SiT, torch's own in MMDiT; both with 32 inputs."""
+    xavier, own = (build_alignment(run, 24, seed=0).get_submodule(first) for run in (make_run(options), with_text(make_run(options))))
+    assert xavier.weight.abs().max().item() == pytest.approx((6 / (32 + len(xavier.weight))) ** 0.5, rel=0.02)
+    assert not xavier.bias.any()
+    assert own.weight.abs().max().item() == pytest.approx(32**-0.5, rel=0.02)
+    assert own.bias.abs().max().item() == pytest.approx(32**-0.5, rel=0.2)
+
+
+def test_text_to_image_aligns_the_image_and_shows_the_teacher_the_same_text(make_run):
+    run = with_text(make_run(RepaSraOptions(repa=RepaOptions(block=1, projector_width=48), sra=SraOptions(**SRA))))
+    generator, process = torch.Generator().manual_seed(2), build_process(run.process)
+    latents, noise = torch.randn(2, 4, 4, 8, 8, generator=generator)
+    text = torch.randn(4, 5, 12, generator=generator)
+    batch = NoisyBatch(latents, noise, process.timesteps(torch.tensor([0.05, 0.3, 0.6, 0.99])), text, process)
+    student, teacher, alignments = build_model(run.model, seed=0), build_model(run.model, seed=5), build_alignments(run, 24, seed=0)
+    features, shown = student(batch.noisy, batch.timestep, batch.condition, (1, 2))[1], []
+    teacher.text_embedder.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
+    for name, alignment in alignments.items():
+        loss = alignment.loss(batch, features, teacher, torch.rand(4, generator=generator), torch.randn(4, 16, 24, generator=generator))
+        student.zero_grad()
+        loss.backward(retain_graph=True)
+        assert all(parameter.grad.any() for parameter in alignment.parameters()), name
+        assert student.text_embedder.weight.grad.any(), name  # the caption shapes what the image's tokens are
+        assert student.final_layer.linear.weight.grad is None, name
+    assert len(shown) == 1
+    assert shown[0] is text
 
 
 def repa(make_run, encoder_width=24):
@@ -228,7 +265,7 @@ def test_training_on_the_loss_alone_aligns(make_run, options):
     optimizer = torch.optim.Adam([*student.parameters(), *alignment.parameters()], lr=3e-3)
     losses = []
     for _ in range(30):
-        features = student(batch.noisy, batch.timestep, batch.labels, alignment.taps)[1]
+        features = student(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
         losses.append(alignment.loss(batch, features, teacher, draw, targets))
         optimizer.zero_grad()
         losses[-1].backward()

@@ -14,6 +14,7 @@ from sra.spec.method import DdpmProcess, Sampler
 
 DDPM = Ddpm()
 ALPHA_BAR = DDPM.schedule.alpha_bar
+NULL = torch.tensor(10)
 
 
 def standard_normal(*shape, seed=0):
@@ -30,7 +31,7 @@ def sample(denoise, noise, evaluations=250):
     generator = torch.Generator().manual_seed(2)
     labels = torch.zeros(len(noise), dtype=torch.long)
     sampler = Sampler(kind="ddpm", evaluations=evaluations)
-    return DDPM.sample(denoise, sampler, noise, labels, 10, lambda: torch.randn(noise.shape, generator=generator))
+    return DDPM.sample(denoise, sampler, noise, labels, NULL, lambda: torch.randn(noise.shape, generator=generator))
 
 
 def gaussian_denoiser(mean, spread, variance):
@@ -196,11 +197,11 @@ def test_network_sees_the_steps_of_the_whole_chain_and_the_last_draws_nothing():
 
     noise = torch.zeros(2, 1, 2, 2)
     sampler = Sampler(kind="ddpm", evaluations=4)
-    DDPM.sample(denoise, sampler, noise, torch.zeros(2, dtype=torch.long), 10, lambda: draws.append(1) or torch.zeros_like(noise))
+    DDPM.sample(denoise, sampler, noise, torch.zeros(2, dtype=torch.long), NULL, lambda: draws.append(1) or torch.zeros_like(noise))
     assert seen == [999, 666, 333, 0]
     assert len(draws) == 3
 
 
 def test_refuses_a_sampler_of_the_other_process():
     with pytest.raises(InputError, match="'sde' does not fit a DiT model; choose one of kind ddpm"):
-        DDPM.sample(None, Sampler(kind="sde", evaluations=4), torch.zeros(1, 1, 2, 2), torch.zeros(1), 10, None)
+        DDPM.sample(None, Sampler(kind="sde", evaluations=4), torch.zeros(1, 1, 2, 2), torch.zeros(1), NULL, None)

@@ -13,6 +13,7 @@ from sra.spec.method import FlowProcess, Sampler
 
 MEAN, SPREAD = 0.7, 0.5
 FLOW = Flow()
+NULL = torch.tensor(10)
 
 
 def moments(t):
@@ -30,7 +31,9 @@ def exact_velocity(x, timestep, labels):
 def sample(kind, evaluations, noise, denoise=exact_velocity, **options):
     generator = torch.Generator().manual_seed(1)
     sampler = Sampler(kind=kind, evaluations=evaluations, **options)
-    return FLOW.sample(denoise, sampler, noise, torch.zeros(len(noise), dtype=torch.long), 10, lambda: torch.randn(noise.shape, generator=generator))
+    return FLOW.sample(
+        denoise, sampler, noise, torch.zeros(len(noise), dtype=torch.long), NULL, lambda: torch.randn(noise.shape, generator=generator)
+    )
 
 
 def standard_normal(*shape, seed=0):
@@ -59,7 +62,7 @@ def test_another_time_keeps_everything_else():
     other = batch.at(torch.tensor([0.1, 0.2]))
     assert other.latents is batch.latents
     assert other.noise is batch.noise
-    assert other.labels is batch.labels
+    assert other.condition is batch.condition
     assert other.timestep.tolist() == pytest.approx([0.1, 0.2])
 
 
@@ -149,11 +152,11 @@ def test_noise_is_drawn_for_every_step_but_the_last():
     draws = []
     noise = standard_normal(2, 1, 2, 2)
     sampler = Sampler(kind="sde", evaluations=5)
-    FLOW.sample(exact_velocity, sampler, noise, torch.zeros(2, dtype=torch.long), 10, lambda: draws.append(1) or torch.zeros_like(noise))
+    FLOW.sample(exact_velocity, sampler, noise, torch.zeros(2, dtype=torch.long), NULL, lambda: draws.append(1) or torch.zeros_like(noise))
     assert len(draws) == 4
     for kind in ("ode_euler", "ode_heun"):
         sampler = Sampler(kind=kind, evaluations=5)
-        FLOW.sample(exact_velocity, sampler, noise, torch.zeros(2, dtype=torch.long), 10, lambda: pytest.fail("an ODE draws nothing"))
+        FLOW.sample(exact_velocity, sampler, noise, torch.zeros(2, dtype=torch.long), NULL, lambda: pytest.fail("an ODE draws nothing"))
 
 
 def test_refuses_what_it_cannot_sample():

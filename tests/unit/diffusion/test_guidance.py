@@ -24,7 +24,7 @@ class Recorder:
 
 
 def guided(recorder, **guidance):
-    call = Guided(recorder, Guidance(**guidance), NULL)
+    call = Guided(recorder, Guidance(**guidance), torch.tensor(NULL))
     return lambda time, channels=4: call(torch.zeros(2, channels, 1, 1), torch.full((2,), time), torch.tensor([1, 2]), time)
 
 
@@ -61,6 +61,21 @@ def test_batch_is_doubled_inside_the_interval_alone_ends_included():
     assert recorder.labels[1] == [1, 2, NULL, NULL]
 
 
+def test_captions_are_guided_away_from_the_tokens_of_the_empty_one():
+    """Conditions of any shape: (B, L, E), null (L, E)."""
+    captions = torch.tensor([[[1.0, 2.0]] * 3, [[5.0, 7.0]] * 3])
+    nobody = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 60.0]])
+    asked = []
+
+    def denoise(x, timestep, condition):
+        asked.append(condition)
+        return condition.mean(dim=(1, 2)).view(-1, 1, 1, 1).expand_as(x)
+
+    output = Guided(denoise, Guidance(scale=3.0), nobody)(torch.zeros(2, 1, 1, 1), torch.full((2,), 0.5), captions, 0.5)
+    assert torch.equal(asked[0], torch.cat([captions, nobody[None], nobody[None]]))
+    assert output.flatten().tolist() == pytest.approx([25 + 3 * (1.5 - 25), 25 + 3 * (6 - 25)])
+
+
 def test_scale_one_never_doubles():
     recorder = Recorder()
     guided(recorder, scale=1.0)(0.5)
@@ -71,7 +86,7 @@ def test_the_papers_sampler_doubles_172_of_250_evaluations():
     recorder = Recorder()
     sampler = Sampler(kind="sde", evaluations=250, guidance=Guidance(scale=1.8, interval=(0.0, 0.7)))
     noise = torch.zeros(1, 4, 1, 1)
-    Flow().sample(recorder, sampler, noise, torch.tensor([1]), NULL, lambda: noise)
+    Flow().sample(recorder, sampler, noise, torch.tensor([1]), torch.tensor(NULL), lambda: noise)
     assert (recorder.sizes.count(1), recorder.sizes.count(2)) == (78, 172)
     assert recorder.sizes == sorted(recorder.sizes)
 
@@ -80,7 +95,7 @@ def test_both_halves_of_a_heun_step_follow_its_first_time():
     recorder = Recorder()
     sampler = Sampler(kind="ode_heun", evaluations=7, guidance=Guidance(scale=1.8, interval=(0.5, 1.0)))
     noise = torch.zeros(1, 4, 1, 1)
-    Flow().sample(recorder, sampler, noise, torch.tensor([1]), NULL, lambda: noise)
+    Flow().sample(recorder, sampler, noise, torch.tensor([1]), torch.tensor(NULL), lambda: noise)
     # Steps start at 1, 0.75, 0.5 and 0.25; the step from 0.5 looks at 0.25 with guidance too.
     assert recorder.sizes == [2, 2, 2, 2, 2, 2, 1]
 

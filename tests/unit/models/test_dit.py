@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sra.core.errors import InputError
-from sra.models.dit import DiffusionTransformer, build_model
+from sra.models.build import build_model
+from sra.models.dit import DiffusionTransformer
 from sra.spec.run import ModelSpec
 from sra.spec.scale import PAPER_SIZES, Latent
 
@@ -87,7 +88,7 @@ def test_every_input_matters_and_samples_do_not_mix():
     model = awake(build_model(spec(), seed=0))
     x, t, labels = inputs()
     output, _ = model(x, t, labels)
-    for changed in ((x.flip(2), t, labels), (x, t / 2, labels), (x, t, torch.tensor([model.null_label, 9, 10]))):
+    for changed in ((x.flip(2), t, labels), (x, t / 2, labels), (x, t, torch.tensor([model.spec.classes, 9, 10]))):
         other, _ = model(*changed)
         assert not torch.allclose(other[0], output[0])
     torch.testing.assert_close(model(x[:1], t[:1], labels[:1])[0], output[:1])
@@ -133,4 +134,4 @@ def test_refuses_blocks_and_widths_that_do_not_exist():
     with pytest.raises(InputError, match="SiT-B/2: width 30 must be a multiple of 4"):
         DiffusionTransformer(spec(width=30, heads=3))
     with pytest.raises(IndexError):
-        model(*inputs()[:2], torch.tensor([0, 1, model.null_label + 1]))
+        model(*inputs()[:2], torch.tensor([0, 1, model.spec.classes + 1]))

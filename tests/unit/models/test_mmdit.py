@@ -6,25 +6,26 @@ from torch import nn
 
 from sra.core.errors import InputError
 from sra.models.blocks import Block, unpatchify
-from sra.models.mmdit import JointBlock, LastText, MultimodalDiffusionTransformer, build_mmdit
+from sra.models.build import build_model
+from sra.models.mmdit import JointBlock, LastText, MultimodalDiffusionTransformer
 from sra.spec.run import ModelSpec
-from sra.spec.scale import Latent
+from sra.spec.scale import Latent, Text
 
-TEXT_WIDTH = 12
+TEXT = Text(tokens=7, width=12)
 
 
-def spec(size=8, learns_variance=False, **changes):
+def spec(size=8, text=TEXT, learns_variance=False, **changes):
     numbers = {"depth": 4, "width": 32, "heads": 4, "patch": 2} | changes
-    return ModelSpec(name="MMDiT/2", latent=Latent(channels=4, size=size), classes=1, learns_variance=learns_variance, **numbers)
+    return ModelSpec(name="MMDiT/2", latent=Latent(channels=4, size=size), classes=None, text=text, learns_variance=learns_variance, **numbers)
 
 
 def model(seed=0, **changes):
-    return build_mmdit(spec(**changes), TEXT_WIDTH, seed)
+    return build_model(spec(**changes), seed)
 
 
-def inputs(seed=0, tokens=7):
+def inputs(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    shapes = (3, 4, 8, 8), (3, tokens, TEXT_WIDTH)
+    shapes = (3, 4, 8, 8), (3, TEXT.tokens, TEXT.width)
     latents, text = (torch.randn(shape, generator=generator) for shape in shapes)
     return latents, torch.rand(3, generator=generator), text
 
@@ -95,7 +96,7 @@ def test_with_shared_weights_a_joint_block_is_a_dit_block_on_all_tokens():
 def test_parameter_count_of_the_published_size():
     """24 blocks of width D = 768: two halves of 18 D² + 15 D each, of the last block's text only queries, keys, values and a shift and scale."""
     with torch.device("meta"):
-        network = MultimodalDiffusionTransformer(spec(size=32, depth=24, width=768, heads=24), text_width=768)
+        network = MultimodalDiffusionTransformer(spec(size=32, depth=24, width=768, heads=24, text=Text(tokens=77, width=768)))
     d = 768
     halves, last_text = 47 * (18 * d * d + 15 * d), 5 * d * d + 5 * d
     embeddings = (16 * d + d) + (256 * d + d + d * d + d) + (d * d + d)  # patches, time, text
@@ -174,7 +175,7 @@ def test_time_alone_is_the_condition_and_counts_from_0_to_1():
 def test_padding_is_attended_to_and_captions_of_any_length_are_taken():
     network, (x, time, text) = model(), inputs()
     assert differ(network(x, time, text)[0], network(x, time, text[:, :6])[0])
-    padded = torch.cat([text, torch.zeros(3, 2, TEXT_WIDTH)], dim=1)
+    padded = torch.cat([text, torch.zeros(3, 2, TEXT.width)], dim=1)
     assert differ(network(x, time, text)[0], network(x, time, padded)[0])
 
 
@@ -251,7 +252,7 @@ def test_same_seed_same_weights_and_the_global_state_is_left_alone():
 def test_initial_weights_are_distributed_as_torchs():
     torch.manual_seed(0)
     network = model(width=128)
-    fresh = {"x_embedder.proj": nn.Conv2d(4, 128, 2), "text_embedder": nn.Linear(TEXT_WIDTH, 128), "blocks.2.text.mlp.fc2": nn.Linear(512, 128)}
+    fresh = {"x_embedder.proj": nn.Conv2d(4, 128, 2), "text_embedder": nn.Linear(TEXT.width, 128), "blocks.2.text.mlp.fc2": nn.Linear(512, 128)}
     fresh |= {"blocks.1.image.adaLN_modulation.1": nn.Linear(128, 768), "final_layer.linear": nn.Linear(128, 16)}
     for name, theirs in fresh.items():
         ours = network.get_submodule(name)

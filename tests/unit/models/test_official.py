@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from sra.core.errors import InputError
-from sra.models.dit import DiffusionTransformer, build_model
+from sra.models.build import build_model
+from sra.models.dit import DiffusionTransformer
 from sra.models.official import convert_tensors, read_released
 from sra.spec.run import ModelSpec
 from sra.spec.scale import Latent, Width

@@ -33,7 +33,7 @@ def test_the_papers_block_pairs(run, blocks):
 def test_the_papers_training_settings():
     training = PAPER.spec("sit_xl2_sra").training
     assert (training.learning_rate, training.betas, training.weight_decay, training.batch) == (1e-4, (0.9, 0.999), 0.0, 256)
-    assert (training.ema.decay, training.label_dropout, training.gradient_clip, training.paper_steps_per_step) == (0.9999, 0.1, 1.0, 1)
+    assert (training.ema.decay, training.condition_dropout, training.gradient_clip, training.paper_steps_per_step) == (0.9999, 0.1, 1.0, 1)
 
 
 @pytest.mark.parametrize("run", PAPER.runs)
@@ -43,7 +43,7 @@ def test_a_preset_changes_scale_alone(run):
     moved = {"student_block", "teacher_block", "block", "encoder", "projector_width"}
     assert [part.model_dump(exclude=moved) for part in paper.alignment.parts] == [part.model_dump(exclude=moved) for part in digits.alignment.parts]
     assert (paper.family, paper.process, paper.model.name) == (digits.family, digits.process, digits.model.name)
-    same = ("betas", "epsilon", "weight_decay", "gradient_clip", "ema", "label_dropout", "seed")
+    same = ("betas", "epsilon", "weight_decay", "gradient_clip", "ema", "condition_dropout", "seed")
     assert all(getattr(paper.training, name) == getattr(digits.training, name) for name in same)
 
 

@@ -15,7 +15,8 @@ from sra import cli
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.receipts import read_receipt, verify_contents
-from sra.models.dit import DiffusionTransformer, build_model
+from sra.models.build import build_model
+from sra.models.dit import DiffusionTransformer
 from sra.spec.run import RunSpec, write_run
 from sra.spec.scale import PAPER_SIZES, Width
 from sra.stages.convert import convert, import_weights

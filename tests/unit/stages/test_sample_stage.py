@@ -97,7 +97,7 @@ def test_official_seeding_deals_out_images_as_the_released_scripts_do(drawn, tin
             y = torch.randint(0, 10, (batch,))
             like = torch.cat([z] * copies) if sampler.kind == "ddpm" else z.double()
             latents = build_process(spec.process).sample(
-                lambda x, t, c: model(x, t, c)[0], sampler, z, y, model.null_label, lambda like=like: torch.randn_like(like)[:batch]
+                lambda x, t, c: model(x, t, c)[0], sampler, z, y, torch.tensor(10), lambda like=like: torch.randn_like(like)[:batch]
             )
             if sampler.kind == "ddpm":
                 torch.randn_like(like)  # the script draws for the step at 0, too

@@ -83,7 +83,7 @@ def test_a_prefetched_batch_is_the_batch(tiny_run, tiny_stores):
     for step in (0, 1, 2, 7, 3):  # in order, then a jump as after a restored state
         expected, batch = run.batches.at(step), ahead.at(step)
         assert torch.equal(expected.noisy.noise, batch.noisy.noise)
-        assert torch.equal(expected.noisy.labels, batch.noisy.labels)
+        assert torch.equal(expected.noisy.condition, batch.noisy.condition)
         assert torch.equal(expected.draw, batch.draw)
 
 
@@ -91,8 +91,8 @@ def test_each_process_makes_its_share_of_one_batch(tiny_run, tiny_stores):
     spec = tiny_run("sit_xl2_repa_dinov2b")
     whole = Trainer(spec, *tiny_stores, CPU).batches.at(3)
     batches = Trainer(spec, *tiny_stores, CPU).batches
-    shares = [type(batches)(spec, *tiny_stores, batches.process, World(rank, 4)).at(3) for rank in range(4)]
-    for name in ("latents", "noise", "timestep", "labels"):
+    shares = [type(batches)(spec, tiny_stores[0], batches.conditions, tiny_stores[1], batches.process, World(rank, 4)).at(3) for rank in range(4)]
+    for name in ("latents", "noise", "timestep", "condition"):
         assert torch.equal(getattr(whole.noisy, name), torch.cat([getattr(share.noisy, name) for share in shares]))
     assert torch.equal(whole.targets, torch.cat([share.targets for share in shares]))
 

@@ -18,7 +18,7 @@ from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.encoders.vision import VisionEncoder
 from sra.spec.machine import Machine
 from sra.spec.run import write_run
-from sra.stages.train import online_targets, train
+from sra.stages.train import Inputs, online_targets, train
 from sra.training.distributed import World
 from sra.training.loop import Trainer
 from sra.training.targets import OnlineTargets
@@ -97,7 +97,7 @@ def test_it_trains_as_with_stored_features(run, micro_batch, online_run, tiny_ru
 def test_the_targets_are_the_tokens_of_the_steps_images(online_run, tiny_run, tiny_stores, features):
     online, stored = online_run().batch(3), Trainer(tiny_run(RUN), tiny_stores[0], features, CPU).batch(3)
     assert online.targets is None
-    made = online_run()._with_targets(online)
+    made = online_run()._encoded(online)
     assert made.images is None
     assert torch.allclose(made.targets, stored.targets, atol=1e-5)
     assert not made.targets.requires_grad
@@ -106,7 +106,7 @@ def test_the_targets_are_the_tokens_of_the_steps_images(online_run, tiny_run, ti
 def test_the_encoder_runs_in_the_runs_precision(online_run):
     run = online_run(training={"precision": "bf16"})
     batch = run.batch(0)
-    made = run._with_targets(batch).targets
+    made = run._encoded(batch).targets
     assert torch.equal(made, run.online.tokens(batch.images, torch.autocast("cpu", torch.bfloat16)))
     assert not torch.equal(made, run.online.tokens(batch.images, nullcontext()))
 
@@ -136,7 +136,10 @@ def test_the_encoder_stays_as_it_is_and_out_of_the_state(online_run):
 
 def test_each_process_reads_its_share(online_run):
     batches = online_run().batches
-    shares = [type(batches)(batches.spec, batches.latents, None, batches.process, World(rank, 4), batches.pixels).at(3) for rank in range(4)]
+    shares = [
+        type(batches)(batches.spec, batches.latents, batches.conditions, None, batches.process, World(rank, 4), batches.pixels).at(3)
+        for rank in range(4)
+    ]
     assert [len(share.images) for share in shares] == [2] * 4
     assert torch.equal(batches.at(3).images, torch.cat([share.images for share in shares]))
 
@@ -200,7 +203,7 @@ def test_foreign_images_are_refused(tiny_run, tiny_stores, images, tmp_path):
     [
         (RUN, {"pixels": True}, "--pixels and --encoder go together"),
         (RUN, {"encoder": True}, "--pixels and --encoder go together"),
-        (RUN, {"pixels": True, "encoder": True, "features": True}, "--features and --pixels are two ways to the same targets; give one"),
+        (RUN, {"pixels": True, "encoder": True, "features": True}, "--features and --pixels are two ways to the same thing; give one"),
         ("sit_b2_sra", {"pixels": True, "encoder": True}, "run sit_b2_sra: aligns with no encoder; leave out --pixels and --encoder"),
         (RUN, {}, "give --features STORE.json, or --pixels STORE.json and --encoder"),
     ],
@@ -209,15 +212,14 @@ def test_half_or_double_or_needless_options_are_refused(run, given, says, tiny_r
     write_run(tmp_path / "config.json", tiny_run(run))
     paths = {"pixels": pixels.manifest, "encoder": str(encoder), "features": features.manifest}
     with pytest.raises(InputError, match=says):
-        train(tmp_path / "config.json", tiny_stores[0].manifest, 2, tmp_path / "s", tmp_path / "c", **{name: paths[name] for name in given})
+        inputs = Inputs(tiny_stores[0].manifest, **{name: paths[name] for name in given})
+        train(tmp_path / "config.json", inputs, 2, tmp_path / "s", tmp_path / "c")
 
 
 def test_the_stage_trains_from_images(tiny_run, tiny_stores, pixels, encoder, tmp_path):
     write_run(tmp_path / "config.json", tiny_run(RUN))
-    train(
-        tmp_path / "config.json", tiny_stores[0].manifest, 2, tmp_path / "state.safetensors", tmp_path / "curve.jsonl",
-        machine=Machine(device="cpu"), pixels=pixels.manifest, encoder=str(encoder),
-    )  # fmt: skip
+    inputs = Inputs(tiny_stores[0].manifest, pixels=pixels.manifest, encoder=str(encoder))
+    train(tmp_path / "config.json", inputs, 2, tmp_path / "state.safetensors", tmp_path / "curve.jsonl", machine=Machine(device="cpu"))
     assert read_receipt(tmp_path / "state.safetensors", "training state")["facts"]["step"] == 2
 
 
@@ -227,8 +229,8 @@ def test_a_gpu_makes_the_same_targets(online_run, tiny_run, tiny_stores, pixels,
     here = online_run().batch(0)
     spec, gpu = tiny_run(RUN, training={"precision": "fp16"}), torch.device("cuda")
     there = Trainer(spec, tiny_stores[0], None, gpu, online=online_targets(pixels, encoder, spec, gpu))
-    made = there._with_targets(there.batch(0)).targets
+    made = there._encoded(there.batch(0)).targets
     assert made.device.type == "cuda"
-    assert torch.allclose(made.cpu(), online_run()._with_targets(here).targets, atol=2e-2)
+    assert torch.allclose(made.cpu(), online_run()._encoded(here).targets, atol=2e-2)
     there.train(10)
     assert there.state.curve[0]["repa"] < 1

@@ -64,15 +64,15 @@ def test_weight_zero_trains_exactly_as_the_baseline(tiny_run, tiny_stores):
 
 def test_every_method_sees_the_same_batches(tiny_run, tiny_stores):
     first, second = (trainer(tiny_run(run), tiny_stores).batch(7) for run in ("sit_b2", "sit_b2_sra"))
-    for name in ("latents", "noise", "timestep", "labels"):
+    for name in ("latents", "noise", "timestep", "condition"):
         assert torch.equal(getattr(first.noisy, name), getattr(second.noisy, name))
     assert torch.equal(first.draw, second.draw)
 
 
 def test_labels_are_dropped_at_the_recipes_rate(tiny_run, tiny_stores):
     run = trainer(tiny_run("sit_b2"), tiny_stores)
-    labels = torch.cat([run.batch(step).noisy.labels for step in range(500)])
-    share = (labels == run.state.model.null_label).float().mean().item()
+    labels = torch.cat([run.batch(step).noisy.condition for step in range(500)])
+    share = (labels == run.spec.model.classes).float().mean().item()
     assert share == pytest.approx(0.1, abs=4 * (0.09 / len(labels)) ** 0.5)
 
 

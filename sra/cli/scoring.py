@@ -7,7 +7,7 @@ import typer
 
 from sra.cli.launch import device_type, stage
 from sra.cli.options import Device, Output
-from sra.core.errors import InputError
+from sra.core.errors import InputError, unknown
 
 commands = typer.Typer()
 
@@ -27,11 +27,21 @@ def make_reference(
     images: Annotated[int, typer.Option(help="kept images")],
     output: Output,
     extractor_name: ExtractorName = None,
+    split: Annotated[str, typer.Option(help="train or val: whose images")] = "train",
+    resize: Annotated[str, typer.Option(help="tensorflow: the FID graph's and ADM's; pytorch: pytorch-fid's, for sra score --pytorch-reference")] = (
+        "tensorflow"
+    ),
     device: Device = "auto",
 ) -> None:
-    """Statistics of the training images, and some of the images, in the layout of ADM's reference batches."""
+    """Statistics of a split's images, and some of the images, in the layout of ADM's reference batches.
+
+    Example: sra make-reference --index index.json --extractor INCEPTION.pth --images 10000 --split val --resize pytorch --output reference.npz
+    """
+    for option, asked, known in (("split", split, ("train", "val")), ("resize", resize, ("tensorflow", "pytorch"))):
+        if asked not in known:
+            raise unknown(option, asked, known)
     run = stage("make_reference", "make_reference")
-    run(index, extractor, images, output, device=device_type(device), extractor_name=extractor_name)
+    run(index, extractor, images, output, device=device_type(device), extractor_name=extractor_name, split=split, resize=resize)
 
 
 @commands.command()
@@ -68,8 +78,18 @@ def score(
     max_duplicates: Annotated[float, typer.Option(help="largest share of byte-equal or blank samples, 0 to 1")] = 0.0,
     skip: Annotated[list[str] | None, typer.Option(help="sfid or precision_recall, for a reference without mu_s or arr_0")] = None,
     precision_recall: Annotated[str, typer.Option(help="fp32, or adm_fp16: rounded as the original suite does")] = "fp32",
-    secondary: Annotated[list[str] | None, typer.Option(help="kid, fid_infinity or fd_dinov2, beside the five")] = None,
+    secondary: Annotated[
+        list[str] | None,
+        typer.Option(help="beside the five: kid, fid_infinity, fd_dinov2, fid_pytorch, cmmd, clip_score, pick_score or caption_accuracy"),
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="of fd_dinov2: timm name or folder")] = None,
+    pytorch_reference: Annotated[Path | None, typer.Option(help="of fid_pytorch: what sra make-reference --resize pytorch wrote")] = None,
+    clip_model: Annotated[str | None, typer.Option(help="of clip_score: folder, or owner/name of the hub")] = None,
+    pick_model: Annotated[str | None, typer.Option(help="of pick_score: the same")] = None,
+    cmmd_model: Annotated[str | None, typer.Option(help="of cmmd: the same")] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="text file of what each image was drawn from, one a line; for samples without their own")
+    ] = None,
     allow_jpeg: Annotated[bool, typer.Option("--allow-jpeg", help="take JPEG files in a folder")] = False,
     batch: Batch = 256,
     device: Device = "auto",
@@ -82,6 +102,7 @@ def score(
       sra score pngs/ --reference REF.npz --labels random --uint8 floor
       sra score seed0.npz seed1.npz seed2.npz --reference REF.npz --output s.json
       sra score few.npz --reference REF.npz --allow-count --secondary kid
+      sra score t2i.npz --reference REF.npz --secondary clip_score --clip-model openai/clip-vit-large-patch14 --captions captions.txt
     """
     from sra.spec.load import checked
     from sra.spec.score import ScoreOptions
@@ -100,6 +121,11 @@ def score(
         "skip": tuple(skip or ()),
         "precision_recall": precision_recall,
         "secondary": tuple(secondary or ()),
+        "pytorch_reference": pytorch_reference,
+        "clip_model": clip_model,
+        "pick_model": pick_model,
+        "cmmd_model": cmmd_model,
+        "captions": captions,
         "batch": batch,
         **({"encoder": encoder} if encoder else {}),
     }

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ScoreName = Literal["clip_score", "pick_score"]
 
 EXAMPLES: dict[ScoreName, str] = {"clip_score": "openai/clip-vit-large-patch14", "pick_score": "yuvalkirstain/PickScore_v1"}
+CMMD_EXAMPLE = "openai/clip-vit-large-patch14-336"
+# A model that may come without tokenizer and processor, and the one whose feed it (yuvalkirstain/PickScore: README.md, Inference).
+FED_AS = {"yuvalkirstain/PickScore_v1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"}
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # either is enough; the second is how transformers saves one today
 BATCH = 64
 
@@ -39,17 +42,20 @@ class ImageTextModel:
     @classmethod
     def load(cls, source: Path | str, device: torch.device | str = "cpu", example: str = EXAMPLES["clip_score"]) -> "ImageTextModel":
         """From a folder (config.json, model.safetensors, tokenizer, preprocessor_config.json) or by the hub's owner/name."""
-        from transformers import CLIPImageProcessorPil, CLIPModel  # seconds to import
+        from transformers import CLIPModel  # seconds to import
 
         local = require_source(source, (CONFIG, WEIGHTS), example)
-        if local and not any((Path(source) / file).exists() for file in PROCESSORS):
-            raise InputError(f"{source}: {PROCESSORS[0]} is missing; {what_to_fetch(source, example)}")
         network = load_network(CLIPModel, source, example)
-        with explained(source, example), quiet():
-            # PIL's resize, as when the models were published; transformers' newer one on tensors rounds otherwise.
-            processor = CLIPImageProcessorPil.from_pretrained(source, local_files_only=local)
-        tokenizer = load_tokenizer(source, network.config.text_config.vocab_size, example)
-        return cls(network.to(device), tokenizer, processor)
+        vocabulary, lender = network.config.text_config.vocab_size, FED_AS.get(example if local else source)
+        try:
+            fed_by = load_tokenizer(source, vocabulary, example), _load_processor(source, example)
+        except InputError as error:
+            if lender is None:
+                raise
+            if local:
+                raise InputError(f"{error}; where it has none of the latter, those of {lender} are the right ones") from None
+            fed_by = load_tokenizer(lender, vocabulary, lender), _load_processor(lender, lender)
+        return cls(network.to(device), *fed_by)
 
     def sha256(self) -> str:
         return sha256_of_weights(self.network)
@@ -80,6 +86,17 @@ class ImageTextModel:
     @staticmethod
     def _unit(features: Tensor) -> Tensor:
         return F.normalize(features.float(), dim=-1)
+
+
+def _load_processor(source: Path | str, example: str) -> "CLIPImageProcessorPil":
+    """PIL's resize, as when the models were published; transformers' newer one on tensors rounds otherwise."""
+    from transformers import CLIPImageProcessorPil  # seconds to import
+
+    local = require_source(source, (), example)
+    if local and not any((Path(source) / file).exists() for file in PROCESSORS):
+        raise InputError(f"{source}: {PROCESSORS[0]} is missing; {what_to_fetch(source, example)}")
+    with explained(source, example), quiet():
+        return CLIPImageProcessorPil.from_pretrained(source, local_files_only=local)
 
 
 def image_text_scores(model: ImageTextModel, images: np.ndarray, captions: list[str], score: ScoreName = "clip_score", batch: int = BATCH) -> Tensor:

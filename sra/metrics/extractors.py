@@ -7,7 +7,7 @@ features (FID, precision, recall), seven channels of an inner map (sFID) and cla
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_file, write_json, written_whole
 from sra.metrics.exact import full_float32
+
+# How a network that takes any image brings it to its own size. tensorflow: as the FID graph itself, the ADM suite's. pytorch: half-pixel centres,
+# as pytorch-fid. One moves an image by up to half a pixel against the other, so a reference and its samples must share one.
+Resize = Literal["tensorflow", "pytorch"]
 
 SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -38,7 +42,10 @@ class Features:
 
 
 class Extractor(Protocol):
-    """What a metric needs of a network. image_size: the one height and width that it takes, None when it resizes any to its own."""
+    """What a metric needs of a network.
+
+    image_size: the one height and width that it takes. None when it resizes any to its own; then it has `resized_by(resize)` too.
+    """
 
     name: str
     image_size: int | None
@@ -46,6 +53,18 @@ class Extractor(Protocol):
     def features(self, images: np.ndarray) -> Features:
         """The taps for images (B, H, W, 3) uint8."""
         ...
+
+
+def with_resize(extractor: Extractor, resize: Resize) -> Extractor:
+    """The same network behind that resize, `tensorflow` being what an extractor is loaded with. Refuses `pytorch` for one that never resizes."""
+    if resize == "tensorflow":
+        return extractor
+    if extractor.image_size is not None:
+        size = f"{extractor.image_size} x {extractor.image_size}"
+        raise InputError(
+            f"extractor {extractor.name}: takes {size} pixels as they are, so it has no {resize} resize; leave out --resize, or fid_pytorch"
+        )
+    return extractor.resized_by(resize)
 
 
 def spatial_features(activations: Tensor) -> Tensor:

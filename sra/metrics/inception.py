@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sra.core.errors import InputError
 from sra.metrics.exact import full_float32
-from sra.metrics.extractors import Features, require_sha256, spatial_features
+from sra.metrics.extractors import Features, Resize, require_sha256, spatial_features
 from sra.metrics.tensorflow_resize import tensorflow_resize
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -32,9 +33,14 @@ class InceptionExtractor:
     name = "inception_2015"
     image_size = None
 
-    def __init__(self, network: "InceptionNetwork", device: str = "cpu"):
+    def __init__(self, network: "InceptionNetwork", device: torch.device | str = "cpu", resize: Resize = "tensorflow"):
         self.device = torch.device(device)
         self.network = network.to(self.device).requires_grad_(False)
+        self.resize = resize
+
+    def resized_by(self, resize: Resize) -> "InceptionExtractor":
+        """The same network, not a copy, behind another resize."""
+        return InceptionExtractor(self.network, self.device, resize)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu", sha256: str = KNOWN_SHA256) -> "InceptionExtractor":
@@ -57,7 +63,7 @@ class InceptionExtractor:
             for start in range(0, len(images), rest):
                 # A copy: the images may be a read-only map of a file, which torch does not take.
                 pixels = torch.from_numpy(np.array(images[start : start + rest])).to(self.device)
-                stems = [self.network.stem(network_input(few)) for few in pixels.split(first)]
+                stems = [self.network.stem(network_input(few, self.resize)) for few in pixels.split(first)]
                 inner, means = self.network.taps(torch.cat(stems))
                 spatial.append(spatial_features(inner))
                 pooled.append(means)
@@ -65,8 +71,14 @@ class InceptionExtractor:
             return Features(features, torch.cat(spatial), features @ self.network.classes.T, None)
 
 
-def network_input(images: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, 299, 299) float32 in [-1, 1), channels last in memory."""
+def network_input(images: Tensor, resize: Resize = "tensorflow") -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, 299, 299) float32 in [-1, 1], channels last in memory.
+
+    pytorch: x / 255, resized, 2 x - 1 as in pytorch-fid (src/pytorch_fid/inception.py); white is 1 there and 127 / 128 in the graph.
+    """
+    if resize == "pytorch":
+        pixels = F.interpolate(images.permute(0, 3, 1, 2).float() / 255, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
+        return pixels.mul_(2).sub_(1)
     return tensorflow_resize(images, INPUT_SIZE).sub_(128).div_(128).permute(0, 3, 1, 2)
 
 

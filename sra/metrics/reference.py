@@ -52,10 +52,10 @@ class Reference:
         write_npz(path, arrays)
 
 
-def chosen_images(available: int, wanted: int, seed: int) -> np.ndarray:
+def chosen_images(available: int, wanted: int, seed: int, split: str = "train") -> np.ndarray:
     """Which of the `available` images stand behind precision and recall: `wanted` indices, drawn without replacement, ascending."""
     if wanted > available:
-        raise InputError(f"reference_images: the preset asks for {wanted}, the train split has {available}; lower it")
+        raise InputError(f"reference_images: the preset asks for {wanted}, the {split} split has {available}; lower it")
     order = torch.randperm(available, generator=torch.Generator().manual_seed(derive_seed(seed, "reference images")))
     return np.sort(order[:wanted].numpy())
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.npz import open_npz
+from sra.core.npz import Rows, open_npz
 from sra.core.progress import Progress
 from sra.metrics.folders import open_folder
 from sra.metrics.precision_recall import NEIGHBOURS
@@ -37,12 +37,13 @@ class Images(Protocol):
 class SampleSet:
     """images: (N, H, W, 3) uint8.  labels: (N,) integers, the class each image was asked to show; None where the file has none.
 
-    notes: what a reader of its scores should know.
+    captions: of N images, what each was asked to show; None where the file has none.  notes: what a reader of its scores should know.
     """
 
     images: Images
     labels: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    captions: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,41 @@ def read_samples(path: Path, allow_jpeg: bool = False) -> SampleSet:
         raise InputError(f"{path}: holds neither arr_0 nor another array of uint8; a sample file holds its images as arr_0 (N, H, W, 3)")
     # Ours name their labels; numpy.savez(file, images, labels), which the ADM scripts call, numbers them.
     labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays and key != name), None)
-    return SampleSet(arrays[name], None if labels is None else labels.whole())
+    captions = None if "captions" not in arrays else _packed_captions(path, arrays["captions"])
+    return SampleSet(arrays[name], None if labels is None else labels.whole(), captions=captions)
+
+
+def read_caption_lines(path: Path) -> list[str]:
+    """One caption a line of a UTF-8 text file, in the order of the images."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; give a text file with one caption a line, in the order of the images")
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")  # some editors begin a file with a mark that is no part of the first caption
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    return _none_empty(lines, f"{path}: line", first=1)
+
+
+def _packed_captions(path: Path, rows: Rows) -> list[str]:
+    """Captions kept as bytes of one width (numpy's S), which pads with zero bytes."""
+    if rows.dtype.kind != "S" or rows.ndim != 1:
+        raise InputError(f"{path}: captions are {rows.dtype} {rows.shape}; expected UTF-8 bytes of one width (numpy dtype S), one for each image")
+    captions = []
+    for number, caption in enumerate(rows.whole().tolist()):
+        try:
+            captions.append(caption.decode())
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: caption {number} is not UTF-8; write captions as text.encode()") from None
+    return _none_empty(captions, f"{path}: caption", first=0)
+
+
+def _none_empty(captions: list[str], where: str, first: int) -> list[str]:
+    """where: what the number of a caption, counted from `first`, is put after."""
+    empty = next((number for number, caption in enumerate(captions, first) if not caption.strip()), None)
+    if empty is not None:
+        raise InputError(f"{where} {empty} is empty; every image needs the caption that it was drawn from")
+    return captions
 
 
 def check_samples(samples: SampleSet, image_shape: tuple[int, ...] | None, count: int, policy: LabelPolicy | None) -> None:
@@ -102,6 +137,8 @@ def check_samples(samples: SampleSet, image_shape: tuple[int, ...] | None, count
         raise InputError(f"samples: {count} images; the scores need at least {NEIGHBOURS + 1}")
     if samples.labels is not None:
         _check_labels(samples.labels, count)
+    if samples.captions is not None and len(samples.captions) != count:
+        raise InputError(f"samples: {len(samples.captions)} captions for {count} images; give one for each, in the order of the images")
     if policy is not None:
         _check_policy(samples.labels, policy)
 

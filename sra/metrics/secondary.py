@@ -1,24 +1,28 @@
-"""Scores beside the five: KID, FID extrapolated to infinitely many samples, and the Fréchet distance in another network's features.
+"""Scores beside the five, a function each: KID, FID extrapolated to infinitely many samples or by pytorch-fid's resize, the Fréchet distance and
+the mean discrepancy in other networks' features, and how well images match the captions they were drawn from.
 
-No published SRA number exists in them. Each says how many real images stand behind it.
+Each says what stands behind it beside the samples: how many real images, which network.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Literal
 
-import numpy as np
 from torch import Tensor
 
 from sra.core.errors import InputError
-from sra.core.progress import Progress
-from sra.metrics.exact import full_float32
-from sra.metrics.frechet import FeatureStatistics, RunningMoments, frechet_distance
+from sra.metrics.caption_accuracy import caption_accuracy, check_reader, described_scenes
+from sra.metrics.extractors import Extractor, with_resize
+from sra.metrics.frechet import FeatureStatistics, frechet_distance
 from sra.metrics.frechet_infinity import POINTS, SMALLEST, frechet_at_infinity
+from sra.metrics.judges import CaptionJudge, Judges, embeddings, global_statistics, mean_match
 from sra.metrics.kernel_distance import SUBSET_SIZE, SUBSETS, kernel_distance
-from sra.metrics.samples import Images
+from sra.metrics.maximum_mean_discrepancy import Estimator, maximum_mean_discrepancy
+from sra.metrics.samples import Images, SampleSet
+from sra.spec.scale import SecondaryMetric
 
-SecondaryName = Literal["kid", "fid_infinity", "fd_dinov2"]
+WITH_REAL_IMAGES: tuple[SecondaryMetric, ...] = ("kid", "fd_dinov2", "cmmd")
+WITH_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "caption_accuracy")
+CMMD_ESTIMATOR: Estimator = "biased"  # that of the published numbers
 
 
 @dataclass(frozen=True)
@@ -30,61 +34,95 @@ class SecondaryValue:
 
 
 @dataclass(frozen=True)
-class GlobalJudge:
-    """One vector an image by another network, and the statistics of the real images in it.
+class Evidence:
+    """What the scores are made from.
 
-    features: images (B, H, W, 3) uint8 -> (B, E) float32.  name, sha256: of the network.
+    pooled: (N, d) of the samples.  real: (n, d) of the reference's images.  reference: of the whole set of real images.
     """
 
-    name: str
-    sha256: str
-    features: Callable[[np.ndarray], Tensor]
-    real: FeatureStatistics
+    samples: SampleSet
+    pooled: Tensor
+    real: Tensor | None
+    reference: FeatureStatistics
+    extractor: Extractor
+    judges: Judges
+    batch: int
+    seed: int
 
 
-def global_statistics(images: Images, features: Callable[[np.ndarray], Tensor], batch: int, what: str) -> FeatureStatistics:
-    """Mean and covariance of one vector an image, batch by batch, on the CPU."""
-    moments = RunningMoments()
-    with Progress(f"global features of {what}", len(images), "images") as progress:
-        for start in range(0, len(images), batch):
-            with full_float32():
-                found = features(images[start : start + batch])
-            if not found.isfinite().all():
-                raise InputError(f"{what}: images from {start} on give global features that are not finite; check the encoder")
-            moments.update(found.cpu())
-            progress.advance(len(found))
-    return moments.statistics()
+def check_secondary(wanted: Collection[SecondaryMetric], samples: SampleSet, real_images: Images | None, extractor: Extractor) -> None:
+    """Raise InputError for what the samples, the reference or the extractor cannot give."""
+    for name in WITH_REAL_IMAGES:
+        if name in wanted and (real_images is None or not len(real_images)):
+            raise InputError(f"--secondary {name}: compares with the reference's images, and the reference has none (arr_0); leave it out")
+    if "fid_infinity" in wanted and len(samples.images) < 2 * SMALLEST:
+        raise InputError(f"--secondary fid_infinity: needs at least {2 * SMALLEST} samples, there are {len(samples.images)}; leave it out")
+    if "fid_pytorch" in wanted:
+        with_resize(extractor, "pytorch")
+    for name in WITH_CAPTIONS:
+        if name in wanted and samples.captions is None:
+            raise InputError(f"--secondary {name}: needs the captions that the samples were drawn from; give --captions, or leave it out")
+    if "caption_accuracy" in wanted:
+        check_reader(extractor, samples.images)
+        described_scenes(samples.captions)
 
 
-def check_secondary(wanted: Collection[SecondaryName], count: int, real_images: Images | None) -> None:
-    """Raise InputError for what `count` samples or the reference cannot give."""
-    for name in ("kid", "fd_dinov2"):
-        if name in wanted and real_images is None:
-            raise InputError(f"--secondary {name}: compares with the reference's images, and the reference has no arr_0; leave it out")
-    if "fid_infinity" in wanted and count < 2 * SMALLEST:
-        raise InputError(f"--secondary fid_infinity: needs at least {2 * SMALLEST} samples, there are {count}; leave it out")
+def secondary_scores(wanted: Collection[SecondaryMetric], evidence: Evidence) -> dict[SecondaryMetric, SecondaryValue]:
+    return {name: score(evidence) for name, score in SCORES.items() if name in wanted}
 
 
-def secondary_scores(
-    wanted: Collection[SecondaryName],
-    pooled: Tensor,
-    real: Tensor | None,
-    reference: FeatureStatistics,
-    images: Images,
-    judge: GlobalJudge | None,
-    batch: int,
-    seed: int,
-) -> dict[SecondaryName, SecondaryValue]:
-    """pooled: (N, d) of the samples.  real: (n, d) of the reference's images.  reference: of the whole training set."""
-    found: dict[SecondaryName, SecondaryValue] = {}
-    if "kid" in wanted:
-        size = min(SUBSET_SIZE, len(real), len(pooled))
-        kid = kernel_distance(real.to(pooled.device), pooled, seed, SUBSETS, size)
-        found["kid"] = SecondaryValue(kid.mean, {"sd": kid.sd, "real_images": len(real), "subsets": SUBSETS, "subset_size": size, "seed": seed})
-    if "fid_infinity" in wanted:
-        value = frechet_at_infinity(pooled, reference, seed, POINTS, SMALLEST)
-        found["fid_infinity"] = SecondaryValue(value, {"real_images": reference.count, "points": POINTS, "smallest": SMALLEST, "seed": seed})
-    if "fd_dinov2" in wanted:
-        value = frechet_distance(global_statistics(images, judge.features, batch, "samples"), judge.real)
-        found["fd_dinov2"] = SecondaryValue(value, {"real_images": judge.real.count, "encoder": judge.name, "encoder_sha256": judge.sha256})
-    return found
+def _kid(evidence: Evidence) -> SecondaryValue:
+    real, pooled = evidence.real.to(evidence.pooled.device), evidence.pooled
+    size = min(SUBSET_SIZE, len(real), len(pooled))
+    found = kernel_distance(real, pooled, evidence.seed, SUBSETS, size)
+    about = {"sd": found.sd, "real_images": len(real), "subsets": SUBSETS, "subset_size": size, "seed": evidence.seed}
+    return SecondaryValue(found.mean, about)
+
+
+def _fid_infinity(evidence: Evidence) -> SecondaryValue:
+    value = frechet_at_infinity(evidence.pooled, evidence.reference, evidence.seed, POINTS, SMALLEST)
+    return SecondaryValue(value, {"real_images": evidence.reference.count, "points": POINTS, "smallest": SMALLEST, "seed": evidence.seed})
+
+
+def _fd_dinov2(evidence: Evidence) -> SecondaryValue:
+    judge = evidence.judges.fd_dinov2
+    found = global_statistics(evidence.samples.images, judge.features, evidence.batch, f"samples by {judge.name}")
+    about = {"real_images": judge.real.count, "encoder": judge.name, "encoder_sha256": judge.sha256}
+    return SecondaryValue(frechet_distance(found, judge.real), about)
+
+
+def _fid_pytorch(evidence: Evidence) -> SecondaryValue:
+    """A second pass over the samples: the network sees other pixels. Nothing but its pooled features' moments is kept."""
+    network, real = with_resize(evidence.extractor, "pytorch"), evidence.judges.fid_pytorch
+    found = global_statistics(evidence.samples.images, lambda images: network.features(images).pooled, evidence.batch, "samples by pytorch's resize")
+    return SecondaryValue(frechet_distance(found, real), {"real_images": real.count, "resize": "pytorch"})
+
+
+def _caption_match(evidence: Evidence, judge: CaptionJudge) -> SecondaryValue:
+    found = mean_match(evidence.samples.images, evidence.samples.captions, judge, evidence.batch)
+    return SecondaryValue(found.mean, {"standard_error": found.standard_error, "model": judge.name, "model_sha256": judge.sha256})
+
+
+def _cmmd(evidence: Evidence) -> SecondaryValue:
+    judge = evidence.judges.cmmd
+    found = embeddings(evidence.samples.images, judge.features, evidence.batch, f"samples by {judge.name}")
+    about = {"real_images": len(judge.real), "estimator": CMMD_ESTIMATOR, "model": judge.name, "model_sha256": judge.sha256}
+    return SecondaryValue(maximum_mean_discrepancy(judge.real, found, CMMD_ESTIMATOR), about)
+
+
+def _caption_accuracy(evidence: Evidence) -> SecondaryValue:
+    samples, extractor = evidence.samples, evidence.extractor
+    found = caption_accuracy(samples.images, samples.captions, lambda digits: extractor.features(digits).predicted, evidence.batch)
+    return SecondaryValue(found.everything, {"digits": found.digits, "colours": found.colours, "pairs": len(samples.images)})
+
+
+SCORES: dict[SecondaryMetric, Callable[[Evidence], SecondaryValue]] = {
+    "kid": _kid,
+    "fid_infinity": _fid_infinity,
+    "fd_dinov2": _fd_dinov2,
+    "fid_pytorch": _fid_pytorch,
+    "clip_score": lambda evidence: _caption_match(evidence, evidence.judges.clip_score),
+    "pick_score": lambda evidence: _caption_match(evidence, evidence.judges.pick_score),
+    "cmmd": _cmmd,
+    "caption_accuracy": _caption_accuracy,
+}

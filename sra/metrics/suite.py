@@ -17,10 +17,12 @@ from sra.metrics.exact import full_float32
 from sra.metrics.extractors import Extractor
 from sra.metrics.frechet import FeatureStatistics, RunningMoments, frechet
 from sra.metrics.inception_score import inception_score
+from sra.metrics.judges import Judges
 from sra.metrics.precision_recall import NEIGHBOURS, Mode, precision_recall
 from sra.metrics.reference import Reference, Skippable
 from sra.metrics.samples import Images, LabelPolicy, Repeats, SampleSet, check_samples, digests_of, find_repeats
-from sra.metrics.secondary import GlobalJudge, SecondaryName, SecondaryValue, check_secondary, secondary_scores
+from sra.metrics.secondary import Evidence, SecondaryValue, check_secondary, secondary_scores
+from sra.spec.scale import SecondaryMetric
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Settings:
     max_duplicates: float = 0.0
     precision_recall: Mode = "fp32"
     skip: tuple[Skippable, ...] = ()
-    secondary: tuple[SecondaryName, ...] = ()
+    secondary: tuple[SecondaryMetric, ...] = ()
     batch: int = 256
     seed: int = 0
 
@@ -83,7 +85,7 @@ class Scores:
     clipped: dict[str, float]
     repeats: Repeats
     warnings: tuple[str, ...]
-    secondary: dict[SecondaryName, SecondaryValue] = field(default_factory=dict)
+    secondary: dict[SecondaryMetric, SecondaryValue] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """By the names that tables use; a metric that is not defined here is left out."""
@@ -105,11 +107,11 @@ def score(
     extractor: Extractor,
     settings: Settings,
     real: RealFeatures | None = None,
-    judge: GlobalJudge | None = None,
+    judges: Judges | None = None,
 ) -> Scores:
     """The scores of `samples` by the ADM definitions.
 
-    real: what `real_features` gives for this reference and extractor, when it was computed before.  judge: for fd_dinov2.
+    real: what `real_features` gives for this reference and extractor, when it was computed before.  judges: for the secondary scores that ask one.
     """
     check_request(samples, reference, extractor, settings)
     if real is None and settings.needs_real_features:
@@ -141,7 +143,8 @@ def score(
         repeats=repeats,
         warnings=(*samples.notes, *warnings),
         secondary=secondary_scores(
-            settings.secondary, pooled, real and real.pooled, reference.pooled, samples.images, judge, settings.batch, settings.seed
+            settings.secondary,
+            Evidence(samples, pooled, real and real.pooled, reference.pooled, extractor, judges or Judges(), settings.batch, settings.seed),
         ),
     )
 
@@ -159,7 +162,7 @@ def check_request(samples: SampleSet, reference: Reference, extractor: Extractor
             f"samples: {settings.count} images for {dimensions} feature dimensions leave the covariance singular and FID mostly bias; "
             "draw more, or give --allow-count for a score named by its count"
         )
-    check_secondary(settings.secondary, settings.count, reference.images)
+    check_secondary(settings.secondary, samples, reference.images, extractor)
 
 
 def require_exact(extractor: Extractor) -> None:

@@ -10,7 +10,7 @@ from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.npz import read_npz
 from sra.core.receipts import receipt_path, verify_contents
-from sra.metrics.extractors import Extractor, load_extractor, weights_of
+from sra.metrics.extractors import Extractor, Resize, load_extractor, weights_of
 from sra.metrics.inception import URL
 from sra.metrics.reference import Reference, Skippable, read_reference
 from sra.metrics.samples import DIGEST_BYTES
@@ -33,8 +33,11 @@ class OpenedExtractor:
 
 @dataclass(frozen=True)
 class OpenedReference:
+    """source: hash of the index and name of the split that it was made of, None for one that was not made here."""
+
     reference: Reference
     sha256: str
+    source: tuple[str, str] | None = None
 
 
 def default_extractor() -> Path:
@@ -67,18 +70,40 @@ def open_reference(
     path: Path, extractor: OpenedExtractor, skip: tuple[Skippable, ...] = (), name: str | None = None, root: Path = Path()
 ) -> OpenedReference:
     """The reference, made here (its receipt names the extractor) or published (it may have a row of weights.tsv)."""
-    entry, sha256 = None, None
+    entry, sha256, source = None, None, None
     if receipt_path(path).exists():
-        receipt = verify_contents(path, "reference")
-        if receipt["made_from"].get("extractor", extractor.sha256) != extractor.sha256:
-            raise InputError(f"{path}: was made with another extractor than {extractor.extractor.name} as given; build the reference again")
-        sha256 = receipt["sha256"]
+        sha256, source = _made_here(path, extractor, "tensorflow")
     else:
         entry, sha256 = _checked_row(path, name, "reference", root)
     reference = read_reference(path, skip)
     if entry:
         record_sha256(entry, path, sha256, root)
-    return OpenedReference(reference, sha256 or sha256_of_file(path))
+    return OpenedReference(reference, sha256 or sha256_of_file(path), source)
+
+
+def open_pytorch_reference(path: Path, extractor: OpenedExtractor, beside: OpenedReference) -> OpenedReference:
+    """The reference of FID-pytorch: made here with pytorch's resize, of the same images as the reference that it stands `beside`."""
+    sha256, source = _made_here(path, extractor, "pytorch")
+    reference = read_reference(path, ("sfid", "precision_recall"))
+    if beside.source not in (None, source):
+        raise InputError(f"{path}: was made of other images (index or split) than the reference; run sra make-reference --resize pytorch on its own")
+    sizes = [real.images.shape[1:3] for real in (reference, beside.reference) if real.images is not None]
+    if len(set(sizes)) > 1:
+        raise InputError(f"{path}: its images are {sizes[0]} pixels, the reference's {sizes[1]}; make it of images of the same size")
+    return OpenedReference(reference, sha256, source)
+
+
+def _made_here(path: Path, extractor: OpenedExtractor, resize: Resize) -> tuple[str, tuple[str, str] | None]:
+    """The reference's hash and what it was made of, after comparing its receipt with its bytes, the extractor and the resize."""
+    receipt = verify_contents(path, "reference")
+    made_from, facts = receipt["made_from"], receipt["facts"]
+    if made_from.get("extractor", extractor.sha256) != extractor.sha256:
+        raise InputError(f"{path}: was made with another extractor than {extractor.extractor.name} as given; build the reference again")
+    found = facts.get("resize", "tensorflow")
+    if found != resize:
+        where = "--pytorch-reference" if found == "pytorch" else "--reference"
+        raise InputError(f"{path}: was made with {found}'s resize, expected {resize}'s; give it as {where}, or build one with --resize {resize}")
+    return receipt["sha256"], (made_from["index"], facts.get("split", "train")) if "index" in made_from else None
 
 
 def _checked_row(file: Path, name: str | None, kind: str, root: Path) -> tuple[WeightsEntry | None, str | None]:

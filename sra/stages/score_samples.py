@@ -2,7 +2,7 @@
 
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,16 @@ import numpy as np
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_json
 from sra.core.receipts import receipt_path, recorded_sha256, verify_contents, versions
-from sra.encoders.global_features import GlobalFeatures
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
 from sra.metrics.precision_recall import NEIGHBOURS
-from sra.metrics.reference import Reference
-from sra.metrics.samples import SampleSet, read_samples
-from sra.metrics.secondary import GlobalJudge, global_statistics
+from sra.metrics.samples import SampleSet, read_caption_lines, read_samples
 from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, real_features, score
 from sra.spec.load import checked
 from sra.spec.score import (
     ForeignScore,
     SampleFacts,
+    ScoredCaptions,
     ScoredExtractor,
     ScoredLabels,
     ScoredReference,
@@ -34,7 +32,15 @@ from sra.spec.score import (
     Spread,
     metric_name,
 )
-from sra.stages.score_inputs import OpenedExtractor, OpenedReference, open_extractor, open_reference, read_real_features
+from sra.stages.score_inputs import (
+    OpenedExtractor,
+    OpenedReference,
+    open_extractor,
+    open_pytorch_reference,
+    open_reference,
+    read_real_features,
+)
+from sra.stages.score_judges import judges_of, open_models
 
 PAPER_COUNT = 50_000  # of the ADM suite and of every paper that quotes it; refused otherwise unless it is declared
 
@@ -54,6 +60,7 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
     """Write and return the score of one sample set, or of several and their spread; the same inputs give the same bytes."""
     extractor = open_extractor(options.extractor, options.device, options.extractor_name)
     real = open_reference(reference, extractor, options.skip, options.reference_name)
+    pytorch = open_pytorch_reference(options.pytorch_reference, extractor, real) if "fid_pytorch" in options.secondary else None
     opened = [_open_samples(path, options) for path in paths]
     _refuse_unlike(opened)
     settings = [_settings(samples, options) for samples in opened]
@@ -62,15 +69,16 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
         raise InputError(f"samples: sets of {' and '.join(map(str, counts))} images have no spread together; give sets of one count")
     for samples, wanted in zip(opened, settings, strict=True):
         check_request(samples.samples, real.reference, extractor.extractor, wanted)
+    models = open_models(options)
 
     features = _real_features(real, extractor, settings[0], options)
-    judge = _judge(real.reference, options) if "fd_dinov2" in options.secondary else None
+    judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, options.batch)
     records = []
     for samples, wanted in zip(opened, settings, strict=True):
-        scores = score(samples.samples, real.reference, extractor.extractor, wanted, features, judge)
+        scores = score(samples.samples, real.reference, extractor.extractor, wanted, features, judges)
         for warning in scores.warnings:
             print(f"WARNING: {samples.path}: {warning}", file=sys.stderr, flush=True)
-        records.append(_record(samples, scores, wanted, extractor, real, options))
+        records.append(_record(samples, scores, wanted, extractor, real, pytorch, options))
     result = records[0] if len(records) == 1 else _with_spread(records)
     write_json(output, result.as_json())
     print(_report(paths, reference, records, result, output))
@@ -82,22 +90,36 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give an npz of samples or a folder of PNGs")
     if path.is_dir() or not receipt_path(path).exists():
-        samples = read_samples(path, options.allow_jpeg)
+        samples = _with_captions(read_samples(path, options.allow_jpeg), path, options.captions)
         sha256 = samples.images.sha256() if isinstance(samples.images, FolderImages) else sha256_of_file(path)
         return OpenedSamples(path, samples, sha256, None, None)
     receipt = verify_contents(path, "samples")
     facts = checked(receipt["facts"], SampleFacts, f"{path}: its receipt")
     if "weights" not in receipt["made_from"]:
         raise InputError(f"{path}: its receipt does not say which weights drew it; draw the samples again")
+    if options.captions:
+        raise InputError(f"{path}: was made here, and such a pack holds its captions if it has any; leave out --captions")
+    if options.labels and facts.label_policy is None:
+        raise InputError(f"{path}: --labels {options.labels}, its receipt says that it was drawn from captions; leave out --labels")
     claims = {"count": facts.count, "labels": facts.label_policy, "uint8": facts.sampler.get("uint8")}
     for name, said in claims.items():
         asked = getattr(options, name)
         if asked is not None and said is not None and asked != said:
             raise InputError(f"{path}: --{name} {asked}, its receipt says {said}; leave out --{name}")
     samples = read_samples(path)
-    if samples.labels is None:
-        raise InputError(f"{path}: the key labels is missing; a sample pack made here holds arr_0 and labels")
+    drawn_from = "labels" if facts.label_policy else "captions"
+    if getattr(samples, drawn_from) is None:
+        raise InputError(f"{path}: the key {drawn_from} is missing; a sample pack made here from {drawn_from} holds arr_0 and {drawn_from}")
     return OpenedSamples(path, samples, receipt["sha256"], facts, receipt["made_from"]["weights"])
+
+
+def _with_captions(samples: SampleSet, path: Path, captions: Path | None) -> SampleSet:
+    """The samples with the captions of a file beside them, where one is given."""
+    if captions is None:
+        return samples
+    if samples.captions is not None:
+        raise InputError(f"{path}: holds captions of its own; leave out --captions, or take the key captions out of the npz")
+    return replace(samples, captions=read_caption_lines(captions))
 
 
 def _refuse_unlike(opened: list[OpenedSamples]) -> None:
@@ -148,15 +170,14 @@ def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: 
     return real_features(real.reference.images, extractor.extractor, options.batch)
 
 
-def _judge(reference: Reference, options: ScoreOptions) -> GlobalJudge:
-    network = GlobalFeatures.load(options.encoder, options.device)
-    real = global_statistics(reference.images, network.features, options.batch, "the reference")
-    name = Path(options.encoder).name if Path(options.encoder).exists() else options.encoder  # a record holds no path
-    return GlobalJudge(name, network.sha256, network.features, real)
-
-
 def _record(
-    samples: OpenedSamples, scores: Scores, settings: Settings, extractor: OpenedExtractor, real: OpenedReference, options: ScoreOptions
+    samples: OpenedSamples,
+    scores: Scores,
+    settings: Settings,
+    extractor: OpenedExtractor,
+    real: OpenedReference,
+    pytorch: OpenedReference | None,
+    options: ScoreOptions,
 ) -> ScoreRecord | ForeignScore:
     facts, images, labels = samples.facts, real.reference.images, samples.samples.labels
     metrics = scores.metrics()
@@ -171,6 +192,7 @@ def _record(
             images=0 if images is None else len(images),
             statistics_count=real.reference.pooled.count,
             features_sha256=options.reference_features and recorded_sha256(options.reference_features),
+            pytorch_sha256=pytorch and pytorch.sha256,
         ),
         "samples": ScoredSamples(
             sha256=samples.sha256,
@@ -181,6 +203,7 @@ def _record(
             copied=scores.repeats.copied,
             max_duplicates=settings.max_duplicates,
             labels=ScoredLabels(policy=settings.labels, per_class=None if labels is None else np.bincount(labels).tolist()),
+            captions=_captions(samples, options),
             uint8=facts.sampler.get("uint8") if facts else options.uint8,
         ),
         "settings": ScoreSettings(
@@ -197,6 +220,13 @@ def _record(
         "warnings": list(scores.warnings),
     }
     return ScoreRecord(**facts.model_dump(), **measured, weights=ScoredWeights(sha256=samples.weights)) if facts else ForeignScore(**measured)
+
+
+def _captions(samples: OpenedSamples, options: ScoreOptions) -> ScoredCaptions | None:
+    if samples.samples.captions is None:
+        return None
+    policy = samples.facts and samples.facts.caption_policy
+    return ScoredCaptions(policy=policy, sha256=options.captions and sha256_of_file(options.captions))
 
 
 def _with_spread(records: list[ScoreRecord | ForeignScore]) -> SeedScores:

@@ -10,11 +10,11 @@ from sra.core.errors import InputError
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
 from sra.metrics.frechet_infinity import frechet_at_infinity
 from sra.metrics.inception_score import inception_score
+from sra.metrics.judges import GlobalJudge, Judges, global_statistics
 from sra.metrics.kernel_distance import kernel_distance
 from sra.metrics.precision_recall import precision_recall
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
-from sra.metrics.secondary import GlobalJudge, global_statistics
 from sra.metrics.suite import RealFeatures, Settings, extract, extract_batches, real_features, score
 
 LABELS = np.zeros(200, np.int64)
@@ -221,7 +221,7 @@ def test_kernel_distance_and_the_judges_distance_are_those_of_their_parts(pack, 
         return torch.from_numpy(images).float().mean((1, 2))
 
     judge = GlobalJudge("mean colour", "0" * 64, judged, global_statistics(reference.images, judged, 64, "reference"))
-    found = score(pack, reference, patches, settings(secondary=("kid", "fd_dinov2"), batch=37), judge=judge)
+    found = score(pack, reference, patches, settings(secondary=("kid", "fd_dinov2"), batch=37), judges=Judges(judge))
     real, generated = patches.features(reference.images).pooled, patches.features(pack.images).pooled
     expected = kernel_distance(real, generated, 0, size=150)
     assert found.secondary["kid"].value == pytest.approx(expected.mean)

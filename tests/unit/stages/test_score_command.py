@@ -106,7 +106,8 @@ def test_the_command_needs_samples_reference_and_little_else(score_house, monkey
     [
         (("--labels", "evenly"), "sra score: labels: Input should be 'random' or 'balanced'"),
         (("--skip", "fid"), "sra score: skip.0"),
-        (("--secondary", "cmmd"), "sra score: secondary.0"),
+        (("--secondary", "fvd"), "sra score: secondary.0"),
+        (("--secondary", "kid", "--secondary", "cmmd"), "sra score: secondary: cmmd needs --cmmd-model; give it, or leave out the score"),
         (("--max-duplicates", "2"), "sra score: max_duplicates"),
         (("--count", "0"), "sra score: count"),
     ],

@@ -117,12 +117,13 @@ def test_the_score_says_what_it_depends_on(house, tmp_path):
     assert written["schema"] == 1
     assert written["extractor"]["sha256"] == sha256_of_file(house.folder / "extractor" / WEIGHTS_FILE)
     assert written["reference"] == {
-        **{"sha256": sha256_of_file(house.folder / "reference.npz"), "images": 150, "statistics_count": 300, "features_sha256": None}
+        **{"sha256": sha256_of_file(house.folder / "reference.npz"), "images": 150, "statistics_count": 300},
+        **{"features_sha256": None, "pytorch_sha256": None},
     }
     per_class = np.bincount(patterns(2, COUNT)[1]).tolist()
     assert written["samples"] == {
         **{"sha256": sha256_of_file(house.samples), "name": None, "count": COUNT, "duplicates": 0, "blank": 0, "copied": 0},
-        **{"max_duplicates": 0.0, "labels": {"policy": "random", "per_class": per_class}, "uint8": "floor"},
+        **{"max_duplicates": 0.0, "labels": {"policy": "random", "per_class": per_class}, "captions": None, "uint8": "floor"},
     }
     assert written["names"]["fid"] == f"FID@{COUNT}"
     assert (written["settings"]["dtype"], written["settings"]["eps_fallback"]) == ("float32", False)

@@ -2,10 +2,11 @@
 
 One multiply-add is 2 FLOPs. Only matrix products count, attention's included; norms, activations and the optimiser move bytes but
 compute little. The "Gflops" of Peebles & Xie 2023 (arXiv 2212.09748, Table 1), which SiT, REPA and SRA take over, are multiply-adds:
-double them to compare. The layers are those of figure 3 there; the tests hold every formula against the network itself.
+double them to compare. The layers are those of figure 3 there and of figure 2 in Esser et al. 2024 (arXiv 2403.03206); the tests hold every
+formula against the network itself.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from math import ceil
 
@@ -15,6 +16,54 @@ from sra.spec.run import ModelSpec, RunSpec
 
 TIME_FREQUENCIES = 256
 FP32, HALF = 4, 2  # bytes
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """What a block does to the tokens of one modality but for the attention's scores, which all modalities share. Counts, of a width D."""
+
+    tokens: int
+    maps: int  # D x D weights that every token meets
+    biases: int  # of those maps, D each
+    modulations: int  # shifts, scales and gates: each a map of the condition, with its bias, whatever the tokens
+    kept_fp32: int  # tensors of tokens x D that autograd keeps in fp32 whatever the precision of the matrix products
+    kept_computed: int  # and in that precision
+
+    def parameters(self, width: int) -> int:
+        return (self.maps + self.modulations) * width**2 + (self.biases + self.modulations) * width
+
+    def flops(self, width: int) -> int:
+        return 2 * (self.tokens * self.maps + self.modulations) * width**2
+
+    def kept_bytes(self, width: int, computed: int) -> int:
+        return self.tokens * width * (self.kept_fp32 * FP32 + self.kept_computed * computed)
+
+
+def _streams(model: ModelSpec, block: int) -> list[_Stream]:
+    """The modalities of a block, counted from 1: the image, and the text where the condition is one."""
+    if model.text is None:
+        return [_whole(model.tokens)]
+    text = (_only_attended_to if block == model.depth else _in_joint_block)(model.text.tokens)
+    return [_in_joint_block(model.tokens), text]
+
+
+def _whole(tokens: int) -> _Stream:
+    """qkv 3, projection 1 and the MLP 4 + 4 with two norms, each shifted, scaled and gated.
+
+    It keeps the residual stream and its norm, twice, in fp32; as they are computed it keeps qkv (3), attention's output, the MLP's hidden layer
+    before and after GELU (8), and twice a branch's input and output (4).
+    """
+    return _Stream(tokens, maps=12, biases=9, modulations=6, kept_fp32=4, kept_computed=16)
+
+
+def _in_joint_block(tokens: int) -> _Stream:
+    """The same, and its part of attention's output a second time, apart from the other modality's."""
+    return replace(_whole(tokens), kept_computed=17)
+
+
+def _only_attended_to(tokens: int) -> _Stream:
+    """The text in the last block of an MMDiT: qkv of one norm, shifted and scaled. It keeps stream and norm; input, qkv and attention's output."""
+    return _Stream(tokens, maps=3, biases=3, modulations=2, kept_fp32=2, kept_computed=5)
 
 
 @dataclass(frozen=True)
@@ -55,9 +104,9 @@ class TrainingMemory:
 def parameters(model: ModelSpec) -> int:
     """Learnt numbers of the transformer; its fixed positions (tokens x width) are not among them."""
     d = model.width
-    block = 18 * d**2 + 15 * d
-    final = 2 * d**2 + 2 * d + (d + 1) * _patch_outputs(model)
-    return model.depth * block + (_patch_inputs(model) + 1) * d + _time_parameters(model) + _label_parameters(model) + final
+    blocks = sum(stream.parameters(d) for block in _blocks(model) for stream in _streams(model, block))
+    embeddings = (_patch_inputs(model) + 1) * d + _time_parameters(model) + _label_parameters(model) + _text_parameters(model)
+    return embeddings + blocks + 2 * d**2 + 2 * d + (d + 1) * _patch_outputs(model)
 
 
 def head_parameters(options: MethodOptions, width: int, encoder_width: int | None = None) -> int:
@@ -69,19 +118,19 @@ def forward_flops(model: ModelSpec, blocks: int | None = None) -> int:
     """One image through the model; with `blocks`, only until that block, as a teacher runs: no later block and no final layer."""
     n, d = model.tokens, model.width
     embeddings = n * _patch_inputs(model) * d + TIME_FREQUENCIES * d + d**2
+    if model.text:
+        embeddings += model.text.tokens * model.text.width * d
     final = 2 * d**2 + n * d * _patch_outputs(model)
     if blocks is not None:
-        return 2 * embeddings + blocks * block_flops(model)
-    return 2 * (embeddings + final) + model.depth * block_flops(model)
+        return 2 * embeddings + sum(block_flops(model, block) for block in _blocks(model)[:blocks])
+    return 2 * (embeddings + final) + _all_blocks_flops(model)
 
 
-def block_flops(model: ModelSpec) -> int:
-    """One image through one block. Per token 12 d^2 multiply-adds: qkv 3, projection 1, the MLP 4 + 4; scores and values n d each.
-
-    adaLN takes 6 d^2 an image, whatever the tokens.
-    """
-    n, d = model.tokens, model.width
-    return 2 * (12 * n * d**2 + 2 * n**2 * d + 6 * d**2)
+def block_flops(model: ModelSpec, block: int = 1) -> int:
+    """One image through one block: the streams of its modalities, and attention among all tokens, scores and values T D each a token."""
+    streams = _streams(model, block)
+    attention = 2 * sum(stream.tokens for stream in streams) ** 2 * model.width
+    return 2 * attention + sum(stream.flops(model.width) for stream in streams)
 
 
 def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False) -> TrainingFlops:
@@ -94,7 +143,7 @@ def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing
         student=3 * forward_flops(model),
         teacher=sum(forward_flops(model, part.teacher_block) for part in parts if isinstance(part, SraOptions)),
         heads=sum(_head_flops(part, model, encoder_width) for part in parts),
-        recomputed=model.depth * block_flops(model) if checkpointing else 0,
+        recomputed=_all_blocks_flops(model) if checkpointing else 0,
     )
 
 
@@ -130,16 +179,19 @@ def state_bytes(run: RunSpec, encoder_width: int | None = None) -> int:
 def _activation_bytes(run: RunSpec, checkpointing: bool, encoder_width: int | None) -> int:
     """What autograd keeps of one image. Left out: what is smaller than tokens x width, such as the condition and attention's logsumexp."""
     model, computed = run.model, HALF if _is_half(run) else FP32
-    stream = model.tokens * model.width
-    # A block keeps the residual stream and its norm, twice, in fp32 whatever the precision of the matrix products. In that precision
-    # it keeps qkv (3), attention's output, the MLP's hidden layer before and after GELU (8), and twice a branch's input and output (4).
-    block = stream * (4 * FP32 + 16 * computed)
+    kept = [sum(stream.kept_bytes(model.width, computed) for stream in _streams(model, block)) for block in _blocks(model)]
     # Checkpointing keeps each block's input, and all of the one block that the backward pass is at.
-    blocks = model.depth * stream * FP32 + block if checkpointing else model.depth * block
+    blocks = model.depth * _block_input_bytes(model, computed) + max(kept) if checkpointing else sum(kept)
     # The final layer keeps its input, its norm and that modulated; around it all stand the input's patches and the loss's error.
-    ends = stream * (2 * FP32 + computed) + model.tokens * (_patch_inputs(model) * computed + _patch_outputs(model) * FP32)
+    ends = model.tokens * model.width * (2 * FP32 + computed) + model.tokens * (_patch_inputs(model) * computed + _patch_outputs(model) * FP32)
+    text = model.text.tokens * model.text.width * computed if model.text else 0
     heads = sum(_head_activation_bytes(part, model, encoder_width, computed) for part in run.alignment.parts if part.weight)
-    return blocks + ends + heads
+    return blocks + ends + text + heads
+
+
+def _block_input_bytes(model: ModelSpec, computed: int) -> int:
+    """The residual streams: the image's is fp32, as its positions are; the text's has the precision of its embedding."""
+    return model.width * (model.tokens * FP32 + (model.text.tokens * computed if model.text else 0))
 
 
 def _head_activation_bytes(options: MethodOptions, model: ModelSpec, encoder_width: int | None, computed: int) -> int:
@@ -177,7 +229,19 @@ def _time_parameters(model: ModelSpec) -> int:
 
 def _label_parameters(model: ModelSpec) -> int:
     """One row a class and one for "no class"."""
-    return (model.classes + 1) * model.width
+    return (model.classes + 1) * model.width if model.classes else 0
+
+
+def _text_parameters(model: ModelSpec) -> int:
+    return (model.text.width + 1) * model.width if model.text else 0
+
+
+def _blocks(model: ModelSpec) -> range:
+    return range(1, model.depth + 1)
+
+
+def _all_blocks_flops(model: ModelSpec) -> int:
+    return sum(block_flops(model, block) for block in _blocks(model))
 
 
 def _patch_inputs(model: ModelSpec) -> int:

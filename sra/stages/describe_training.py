@@ -19,13 +19,14 @@ from sra.data.store import ArrayStore
 from sra.encoders.vision import EncoderSize, size_of
 from sra.models.blocks import Block
 from sra.models.initial import initial_weights
+from sra.models.mmdit import JointBlock
 from sra.plan.cost import FP32, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry
-from sra.spec.run import RunSpec, read_run
+from sra.spec.run import ModelSpec, RunSpec, read_run
 from sra.stages.device import choose_device
 from sra.stages.train import check_processes
 from sra.training.precision import autocast, set_float32_products
@@ -98,12 +99,20 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple
     lines = [
         ("train", f"{run.run}, preset {run.preset}, seed {run.training.seed} (dry run: nothing is trained or written)"),
         ("model", f"{model.name}: {model.depth} blocks of width {model.width}, {model.heads} heads, {model.tokens} tokens of {latent} latents"),
+        ("condition", _condition(run)),
         *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
         ("machine", ", ".join([run.training.precision, where, *extras])),
         ("batch", batch),
         ("epoch", epoch),
     ]
     return "\n".join(f"{name:<10}  {text}" for name, text in lines)
+
+
+def _condition(run: RunSpec) -> str:
+    text = run.model.text
+    if text is None:
+        return _several(run.model.classes, "class", "classes")
+    return f"captions as {text.tokens} text tokens of width {text.width}, encoded by {run.text_encoder} before training"
 
 
 def _parameters(run: RunSpec, encoder_width: int | None) -> str:
@@ -210,18 +219,21 @@ def block_rate(run: RunSpec, device: torch.device, at_most: int) -> float:
     """FLOP/s of one block, forward and backward, on random tokens of `at_most` images, or of fewer when those take half a second."""
     model = run.model
     with initial_weights(0, "measured block") as generator:
-        block = Block(model.width, model.heads).to(device)
-    tokens = torch.randn(at_most, model.tokens, model.width, generator=generator).to(device)
-    condition = torch.randn(at_most, model.width, generator=generator).to(device)
+        block = _block_of(model).to(device)
+    # What a block is called with: tokens of the image, of the text where there is one, and the condition.
+    shapes = [(model.tokens, model.width), *([(model.text.tokens, model.width)] if model.text else []), (model.width,)]
+    whole = [torch.randn(at_most, *shape, generator=generator).to(device) for shape in shapes]
 
     def seconds(images: int, times: int) -> float:
-        inputs = [tensor[:images].clone().requires_grad_() for tensor in (tokens, condition)]
+        inputs = [tensor[:images].clone().requires_grad_() for tensor in whole]
         _finish(device)
         start = time.perf_counter()
         for _ in range(times):
             with autocast(run.training.precision, device):
                 out = block(*inputs)
-            torch.autograd.grad(out.sum(), [*inputs, *block.parameters()])
+            # A joint block gives image and text.
+            ends = out if isinstance(out, tuple) else (out,)
+            torch.autograd.grad([tokens.sum() for tokens in ends], [*inputs, *block.parameters()])
         _finish(device)
         return time.perf_counter() - start
 
@@ -232,6 +244,11 @@ def block_rate(run: RunSpec, device: torch.device, at_most: int) -> float:
         once = min(seconds(images, 1), seconds(images, 1))
     times = max(1, round(MEASURED_SECONDS / once))
     return 3 * block_flops(model) * images * times / seconds(images, times)
+
+
+def _block_of(model: ModelSpec) -> Block | JointBlock:
+    """As all but the last are."""
+    return JointBlock(model.width, model.heads, last=False) if model.text else Block(model.width, model.heads)
 
 
 def _finish(device: torch.device) -> None:

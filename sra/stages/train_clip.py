@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from sra.core.receipts import read_receipt, write_receipt
-from sra.data.captions import CaptionedSplit
+from sra.core.errors import InputError
+from sra.core.receipts import write_receipt
 from sra.encoders import clip_training
 from sra.encoders.text import WEIGHTS
+from sra.stages.small_sets import all_images, small_set
 
 
 def train_clip(index: Path, output: Path, seed: int) -> None:
     """Train on the train split and write the folder `output`: config, tokenizer, weights and, beside the weights, their receipt."""
-    read_receipt(index, "index")
-    train, held_out = (CaptionedSplit(index, split) for split in ("train", "val"))
-    clip = clip_training.train_clip(torch.from_numpy(_images(train)), train.captions, output, seed)
-    found = clip_training.retrieval(clip, _images(held_out), held_out.captions)
+    data = small_set(index)
+    if not data.captioned:
+        raise InputError(f"{index}: its images have no captions; give the JSON that `sra index-captions` writes")
+    clip = clip_training.train_clip(torch.from_numpy(all_images(data.train)), data.train.captions, output, seed)
+    found = clip_training.retrieval(clip, all_images(data.held_out), data.held_out.captions)
     write_receipt(
         Path(output) / WEIGHTS,
         "clip",
@@ -28,8 +29,3 @@ def train_clip(index: Path, output: Path, seed: int) -> None:
         held_out_scenes=found.scenes,
         held_out_trials=found.trials,
     )
-
-
-def _images(split: CaptionedSplit) -> np.ndarray:
-    """All of them, (N, S, S, 3) uint8: scenes are small."""
-    return next(split.batches(range(len(split)), len(split)))

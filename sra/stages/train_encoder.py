@@ -3,23 +3,38 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from sra.core.receipts import read_receipt, write_receipt
-from sra.data.images import load_split
+from sra.core.receipts import write_receipt
+from sra.data.captions import CaptionedSplit
+from sra.data.images import ImageSplit
+from sra.data.scenes import COLOURS, scene_of_caption
 from sra.encoders import vision_training
 from sra.encoders.vision import WEIGHTS
+from sra.stages.small_sets import all_images, small_set
 
 
 def train_encoder(index: Path, output: Path, seed: int) -> None:
-    """Train on the train split's labels and write the folder `output`: config, weights and, beside the weights, their receipt."""
-    read_receipt(index, "index")
-    images, labels, held_out, held_out_labels = map(torch.from_numpy, (*load_split(index, "train"), *load_split(index, "held_out")))
-    encoder = vision_training.train_encoder(images, labels, output, seed)
+    """Train on what the train split shows and write the folder `output`: config, weights and, beside the weights, their receipt."""
+    data = small_set(index)
+    images, held_out = (torch.from_numpy(all_images(split)) for split in (data.train, data.held_out))
+    labels = labels_of(data.train)
+    encoder = vision_training.train_encoder(images, labels, output, seed, vision_training.SCENES if data.captioned else vision_training.DIGITS)
     write_receipt(
         Path(output) / WEIGHTS,
         "encoder",
         {"index": index},
         seed=seed,
         parameters=sum(parameter.numel() for parameter in encoder.network.parameters()),
-        held_out_accuracy=vision_training.accuracy(encoder, held_out, held_out_labels),
+        held_out_accuracy=vision_training.accuracy(encoder, held_out, labels_of(data.held_out), vision_training.classes_of(labels)),
     )
+
+
+def labels_of(split: ImageSplit) -> Tensor:
+    """Classes (N,) int64; of captioned scenes (N, 4): left digit, left colour, right digit, right colour, as the first caption says."""
+    if not isinstance(split, CaptionedSplit):
+        return torch.from_numpy(split.labels)
+    colours = list(COLOURS)
+    scenes = [scene_of_caption(captions[0]) for captions in split.captions]
+    rows = [[value for shown in (scene.left, scene.right) for value in (shown.digit, colours.index(shown.colour))] for scene in scenes]
+    return torch.tensor(rows)

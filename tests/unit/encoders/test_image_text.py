@@ -7,10 +7,10 @@ import pytest
 import torch
 from random_clip import WORDS, save_random_clip
 from torch.nn import functional as F
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor, CLIPTokenizer
 
 from sra.core.errors import InputError
-from sra.encoders.image_text import ImageTextModel, image_text_scores
+from sra.encoders.image_text import EXAMPLES, FED_AS, ImageTextModel, image_text_scores
 
 CAPTIONS = [*WORDS, "", "red " * 100, "green"]
 
@@ -138,3 +138,57 @@ def test_what_is_missing_is_named(folder, tmp_path):
     (other / "processor_config.json").unlink()
     with pytest.raises(InputError, match=r"preprocessor_config\.json is missing; fetch"):
         ImageTextModel.load(other)
+
+
+PICK_SCORE, LENDER = EXAMPLES["pick_score"], "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+TOKENIZER, PROCESSOR = ("tokenizer.json", "tokenizer_config.json"), ("processor_config.json",)
+
+
+@pytest.fixture
+def hub(folder, tmp_path, monkeypatch):
+    """hub(names of files) -> folder: PickScore on the hub and someone/tuned are a model without those files, the lender is whole."""
+    bare = shutil.copytree(folder, tmp_path / "bare")
+    known = {PICK_SCORE: bare, LENDER: folder, "someone/tuned": bare}
+    for kind in (CLIPModel, CLIPTokenizer, CLIPImageProcessorPil):
+        original = kind.from_pretrained
+        monkeypatch.setattr(kind, "from_pretrained", lambda source, original=original, **named: original(known.get(source, source), **named))
+
+    def without(*files):
+        for file in files:
+            (bare / file).unlink()
+        return bare
+
+    return without
+
+
+@pytest.mark.parametrize("missing", [(), TOKENIZER, PROCESSOR, TOKENIZER + PROCESSOR], ids=["nothing", "tokenizer", "processor", "both"])
+def test_pick_score_of_the_hub_borrows_what_it_comes_without(hub, model, images, missing):
+    assert FED_AS == {PICK_SCORE: LENDER}
+    hub(*missing)
+    found = ImageTextModel.load(PICK_SCORE, example=PICK_SCORE)
+    for score in EXAMPLES:
+        assert torch.equal(image_text_scores(found, images, CAPTIONS, score), image_text_scores(model, images, CAPTIONS, score))
+
+
+def test_its_own_processor_comes_first(hub, images, model):
+    bare = hub()
+    file = bare / "processor_config.json"
+    file.write_text(file.read_text().replace("0.48145466", "0.1"))
+    assert not torch.allclose(ImageTextModel.load(PICK_SCORE).image_features(images), model.image_features(images), atol=1e-4)
+
+
+def test_no_other_model_borrows(hub):
+    hub(*PROCESSOR)
+    with pytest.raises(InputError, match="someone/tuned: cannot be loaded"):
+        ImageTextModel.load("someone/tuned", example=PICK_SCORE)
+
+
+@pytest.mark.parametrize(("missing", "named"), [(TOKENIZER, "tokenizer.json"), (PROCESSOR, "preprocessor_config.json")])
+def test_a_folder_borrows_nothing_and_names_the_lender(hub, missing, named):
+    bare = hub(*missing)
+    with pytest.raises(InputError, match=rf"bare: {named} is missing; fetch .* those of {LENDER} ") as caught:
+        ImageTextModel.load(bare, example=PICK_SCORE)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=f"bare: {named} is missing; fetch") as caught:
+        ImageTextModel.load(bare)
+    assert LENDER not in str(caught.value)

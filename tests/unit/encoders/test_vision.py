@@ -1,5 +1,7 @@
 """The wrapper against timm's own calls, on small transformers with random or briefly trained weights."""
 
+import math
+
 import pytest
 import timm
 import torch
@@ -7,8 +9,9 @@ from timm.models import save_for_hf
 from torch.nn import functional as F
 
 from sra.core.errors import InputError
+from sra.core.progress import Progress
 from sra.encoders.vision import WEIGHTS, VisionEncoder
-from sra.encoders.vision_training import EncoderTraining, accuracy, train_encoder
+from sra.encoders.vision_training import EncoderTraining, accuracy, classes_of, train_encoder
 
 MEAN, STD = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
 
@@ -99,6 +102,65 @@ def test_training_learns_and_repeats_byte_for_byte(tmp_path):
     train_encoder(images, labels, tmp_path / "b", seed=0, training=training)
     for file in ("config.json", WEIGHTS):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert accuracy(encoder, images, labels) == 1
-    assert accuracy(encoder, images, 1 - labels) == 0
+    assert accuracy(encoder, images, labels, [2]) == 1
+    assert accuracy(encoder, images, 1 - labels, [2]) == 0
     assert encoder.tokens(images).shape == (64, 16, 64)
+
+
+def two_attributes():
+    """Upper half dark or bright, lower half dark, grey or bright: images (96, 32, 32, 3) and labels (96, 2)."""
+    labels = torch.stack([torch.arange(96) % 2, torch.arange(96) % 3], dim=1)
+    images = torch.randint(60, (96, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    images[:, :16] += (150 * labels[:, 0]).to(torch.uint8).view(-1, 1, 1, 1)
+    images[:, 16:] += (90 * labels[:, 1]).to(torch.uint8).view(-1, 1, 1, 1)
+    return images, labels
+
+
+def test_attributes_are_learnt_together_and_all_must_be_right(tmp_path):
+    images, labels = two_attributes()
+    assert classes_of(labels) == [2, 3]
+    training = EncoderTraining(epochs=25, batch=16, shift=0, position_scale=15)
+    encoder = train_encoder(images, labels, tmp_path, seed=0, training=training)
+    assert encoder.network.num_classes == 5
+    assert accuracy(encoder, images, labels, [2, 3]) == 1
+    # One attribute wrong in a third of the images, the other in none.
+    wrong = labels.clone()
+    wrong[::3, 1] = (wrong[::3, 1] + 1) % 3
+    assert accuracy(encoder, images, wrong, [2, 3]) == pytest.approx(2 / 3)
+    wrong[1::3, 0] = 1 - wrong[1::3, 0]
+    assert accuracy(encoder, images, wrong, [2, 3]) == pytest.approx(1 / 3)
+
+
+def test_one_attribute_is_a_class(tmp_path):
+    images, labels = two_attributes()
+    training = EncoderTraining(epochs=1, batch=16)
+    for name, column in (("flat", labels[:, 1]), ("column", labels[:, 1:])):
+        train_encoder(images, column, tmp_path / name, seed=0, training=training)
+    assert (tmp_path / "flat" / WEIGHTS).read_bytes() == (tmp_path / "column" / WEIGHTS).read_bytes()
+
+
+def test_the_scale_of_positions_is_that_of_the_start(tmp_path):
+    images, labels = two_attributes()
+    still = {"epochs": 1, "batch": 96, "learning_rate": 1e-9, "weight_decay": 0.0}
+    networks = [train_encoder(images, labels, tmp_path / str(scale), 0, EncoderTraining(position_scale=scale, **still)).network for scale in (1, 15)]
+    assert networks[0].pos_embed.std().item() == pytest.approx(0.02, rel=0.1)
+    torch.testing.assert_close(networks[1].pos_embed, 15 * networks[0].pos_embed)
+    torch.testing.assert_close(networks[1].patch_embed.proj.weight, networks[0].patch_embed.proj.weight)
+
+
+def test_the_loss_is_the_sum_over_attributes(tmp_path, monkeypatch):
+    images, labels = two_attributes()
+    given, cross_entropy = [], F.cross_entropy
+
+    def spied(scores, answers):
+        given.append((scores.shape, answers.clone()))
+        return cross_entropy(scores, answers)
+
+    losses, advance = [], Progress.advance
+    monkeypatch.setattr(F, "cross_entropy", spied)
+    monkeypatch.setattr(Progress, "advance", lambda self, *args, **shown: (losses.append(shown["loss"]), advance(self, *args, **shown))[1])
+    train_encoder(images, labels, tmp_path, seed=0, training=EncoderTraining(epochs=2, batch=96, shift=0))
+    assert [shape for shape, _ in given] == [(96, 2), (96, 3)] * 2
+    assert sorted(zip(*(answers.tolist() for _, answers in given[:2]), strict=True)) == sorted(map(tuple, labels.tolist()))
+    # timm's classifier starts at about zero, where each attribute costs the logarithm of its classes.
+    assert losses[0] == pytest.approx(math.log(2) + math.log(3), rel=0.2)

@@ -1,5 +1,7 @@
 """Oracles: the network itself (parameters, torch's FLOP counter, what autograd keeps, a state on disk) and published numbers."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -8,12 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from sra.alignment.build import build_alignments
 from sra.alignment.distances import smooth_l1
 from sra.alignment.repa import nt_xent
-from sra.models.dit import DiffusionTransformer, build_model
-from sra.plan.cost import forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
+from sra.models.build import build_model, empty_model
+from sra.plan.cost import block_flops, forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.spec.machine import Machine
 from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
 from sra.spec.run import model_named
-from sra.spec.scale import Latent
+from sra.spec.scale import Latent, Text
 from sra.training.state import TrainingState
 
 LATENT = Latent(channels=4, size=32)
@@ -24,20 +26,28 @@ REPA = RepaOptions(block=1, projector_width=24)
 DEEP_NT_XENT = RepaOptions(block=1, projector_width=24, projector_layers=4, objective="nt_xent")
 LINEAR = RepaOptions(block=1, projector_layers=1)
 BOTH = RepaSraOptions(repa=REPA, sra=SRA)
+CLIP = Text(tokens=77, width=768)  # ViT-L/14, REPA's text encoder
+# Fewer text tokens than the image's 64, and more.
+TEXTS = [None, Text(tokens=24, width=20), Text(tokens=100, width=48)]
+
+
+def has_text(text):
+    return f"{text.tokens} text tokens" if text else "classes"
 
 
 def counted_parameters(model):
     with FakeTensorMode():  # shapes without numbers
-        return sum(parameter.numel() for parameter in DiffusionTransformer(model).parameters())
+        return sum(parameter.numel() for parameter in empty_model(model).parameters())
 
 
 @pytest.fixture
 def run_of(tiny_run):
     """`run_of(SRA)`: 3 blocks of width 32 on 64 tokens."""
 
-    def make(alignment, precision="fp32", batch=4, learns_variance=False):
+    def make(alignment, precision="fp32", batch=4, text=None, learns_variance=False):
         spec = tiny_run("sit_b2")
         model = {"depth": 3, "width": 32, "heads": 2, "latent": Latent(channels=4, size=16), "learns_variance": learns_variance}
+        model |= {"text": text, "classes": None if text else spec.model.classes}
         return spec.model_copy(
             update={
                 "model": spec.model.model_copy(update=model),
@@ -57,7 +67,9 @@ class Step:
         self.student, self.teacher = build_model(run.model, 0), build_model(run.model, 1).requires_grad_(False)
         self.student.recompute_blocks = checkpointing
         self.alignments = build_alignments(run, ENCODER_WIDTH, 0)
-        self.inputs = torch.randn(images, latent.channels, latent.size, latent.size), torch.rand(images), torch.zeros(images, dtype=torch.long)
+        text = run.model.text
+        condition = torch.randn(images, text.tokens, text.width) if text else torch.zeros(images, dtype=torch.long)
+        self.inputs = torch.randn(images, latent.channels, latent.size, latent.size), torch.rand(images), condition
         self.targets = torch.randn(images, run.model.tokens, ENCODER_WIDTH)
 
     def loss(self):
@@ -99,9 +111,21 @@ def test_parameters_are_those_of_the_network(family, size):
     assert parameters(model) == counted_parameters(model)
 
 
-@pytest.mark.parametrize("changes", [{"classes": 10, "learns_variance": True}, {"patch": 4, "depth": 2}, {"latent": Latent(channels=3, size=8)}])
-def test_parameters_of_small_networks(run_of, changes):
-    model = run_of(SRA).model.model_copy(update=changes)
+def test_parameters_of_text_to_image_are_those_of_the_network():
+    """REPA's size: 24 blocks of width 768."""
+    model = model_named("MMDiT/2", LATENT, 1000, text=CLIP)
+    assert parameters(model) == counted_parameters(model) == 505_070_608
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=has_text)
+@pytest.mark.parametrize("changes", [{"depth": 4}, {"patch": 4, "depth": 1}, {"latent": Latent(channels=3, size=8)}])
+def test_parameters_of_small_networks(run_of, changes, text):
+    model = run_of(SRA, text=text).model.model_copy(update=changes)
+    assert parameters(model) == counted_parameters(model)
+
+
+def test_parameters_of_a_network_that_learns_the_variance(run_of):
+    model = run_of(SRA, learns_variance=True).model.model_copy(update={"classes": 7})
     assert parameters(model) == counted_parameters(model)
 
 
@@ -125,38 +149,63 @@ def test_forward_flops_are_twice_the_published_multiply_adds(size, published):
     assert forward_flops(model_named(f"DiT-{size}/2", LATENT, 1000)) / 2e9 == pytest.approx(published, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["SiT-S/2", "SiT-XL/2", "DiT-B/4"])
-def test_forward_flops_are_those_that_torch_counts(name):
-    model = model_named(name, LATENT, 1000)
-    with FakeTensorMode():  # shapes without numbers
-        network, image = DiffusionTransformer(model), (torch.empty(1, 4, 32, 32), torch.empty(1), torch.empty(1, dtype=torch.long))
-        with FlopCounterMode(display=False) as whole:
-            network(*image)
-        with FlopCounterMode(display=False) as cut:
-            network.features(*image, until=3)
-    assert forward_flops(model) == whole.get_total_flops()
-    assert forward_flops(model, 3) == cut.get_total_flops()
-
-
-@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA, NO_HEAD, REPA, DEEP_NT_XENT, BOTH], ids=lambda options: options.method)
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_training_flops_are_those_that_torch_counts(run_of, alignment, checkpointing):
-    images = 2
-    run = run_of(alignment, learns_variance=True)
-    step = Step(run, images, checkpointing)
+def counted_flops(run):
     with FlopCounterMode(display=False) as counter:
-        step.loss().backward()
+        run()
+    return counter.get_total_flops()
+
+
+def inputs_of(model):
+    """One image without numbers."""
+    condition = torch.empty(1, model.text.tokens, model.text.width) if model.text else torch.empty(1, dtype=torch.long)
+    return torch.empty(1, 4, model.latent.size, model.latent.size), torch.empty(1), condition
+
+
+@pytest.mark.parametrize("name", ["SiT-S/2", "SiT-XL/2", "DiT-B/4", "MMDiT/2"])
+def test_forward_flops_are_those_that_torch_counts(name):
+    model = model_named(name, LATENT, 1000, text=CLIP if name == "MMDiT/2" else None)
+    with FakeTensorMode():  # shapes without numbers
+        network, image = empty_model(model), inputs_of(model)
+        whole, cut = counted_flops(lambda: network(*image)), counted_flops(lambda: network.features(*image, until=3))
+    assert forward_flops(model) == whole
+    assert forward_flops(model, 3) == cut
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=has_text)
+def test_flops_up_to_each_block_and_of_each_block(run_of, text):
+    """The last block of an MMDiT has less text than the others, and a teacher may stop there too."""
+    model = run_of(SRA, text=text).model
+    with FakeTensorMode():
+        network, image = empty_model(model), inputs_of(model)
+        found = [counted_flops(lambda until=until: network.features(*image, until=until)) for until in (1, 2, 3)]
+    assert [forward_flops(model, until) for until in (1, 2, 3)] == found
+    assert [block_flops(model, block) for block in (2, 3)] == [found[1] - found[0], found[2] - found[1]]
+    assert block_flops(model) == block_flops(model, 2)
+    assert (block_flops(model, 3) < block_flops(model)) == (text is not None)
+
+
+@pytest.mark.parametrize(
+    ("alignment", "text"),
+    [*((options, None) for options in (BaselineOptions(), SRA, NO_HEAD, REPA, DEEP_NT_XENT, BOTH)), *product((SRA, BOTH), TEXTS[1:])],
+)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_training_flops_are_those_that_torch_counts(run_of, alignment, text, checkpointing):
+    images = 2
+    run = run_of(alignment, text=text, learns_variance=text is None)
+    step = Step(run, images, checkpointing)
+    counted = counted_flops(lambda: step.loss().backward())
     model, ours = run.model, training_flops(run, ENCODER_WIDTH, checkpointing)
-    # Latents and times need no gradient. Fused attention computes its scores once more in the backward pass (5 products for 2).
-    inputs = 2 * (model.tokens * 16 * model.width + 256 * model.width)
-    scores_again = model.depth * 2 * model.tokens**2 * model.width
-    assert counter.get_total_flops() == images * (ours.total - inputs + scores_again)
+    # Latents, times and texts need no gradient. Fused attention computes its scores once more in the backward pass (5 products for 2).
+    inputs = 2 * (model.tokens * 16 * model.width + 256 * model.width + (text.tokens * text.width * model.width if text else 0))
+    scores_again = model.depth * 2 * (model.tokens + (text.tokens if text else 0)) ** 2 * model.width
+    assert counted == images * (ours.total - inputs + scores_again)
     assert inputs < 0.05 * ours.total
 
 
-def test_a_teacher_costs_only_the_way_to_its_block(run_of):
-    shallow, deep = (training_flops(run_of(SRA.model_copy(update={"teacher_block": block}))) for block in (2, 3))
-    model = run_of(SRA).model
+@pytest.mark.parametrize("text", TEXTS, ids=has_text)
+def test_a_teacher_costs_only_the_way_to_its_block(run_of, text):
+    shallow, deep = (training_flops(run_of(SRA.model_copy(update={"teacher_block": block}), text=text)) for block in (2, 3))
+    model = run_of(SRA, text=text).model
     assert deep.teacher - shallow.teacher == (forward_flops(model, 3) - forward_flops(model, 2)) > 0
     assert deep.teacher < forward_flops(model)
     assert training_flops(run_of(BaselineOptions())).surcharge == 0
@@ -176,24 +225,29 @@ def test_an_alignment_without_weight_costs_nothing_but_its_parameters(run_of):
     assert training_memory(off, Machine()).weights == training_memory(run_of(SRA), Machine()).weights
 
 
-@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA, REPA], ids=lambda options: options.method)
+@pytest.mark.parametrize(
+    ("alignment", "text"), [(BaselineOptions(), None), (SRA, None), (REPA, None), (BaselineOptions(), TEXTS[1]), (REPA, TEXTS[1]), (SRA, TEXTS[2])]
+)
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
-def test_activations_are_what_autograd_keeps(run_of, alignment, precision, dtype):
-    run = run_of(alignment, precision, batch=4)
+def test_activations_are_what_autograd_keeps(run_of, alignment, text, precision, dtype):
+    run = run_of(alignment, precision, batch=4, text=text)
     kept, twice = (Step(run, images).kept_bytes(dtype) for images in (4, 8))
     ours = training_memory(run, Machine(), ENCODER_WIDTH)
-    assert ours.activations == pytest.approx(twice - kept, rel=0.05)
+    # Text comes in the precision of its embedding. A GPU's autocast takes norms to fp32, a CPU's leaves them: streams and norms are half as large.
+    norms = 4 * (run.model.depth - 1) + 2
+    smaller = norms * 4 * text.tokens * run.model.width * (4 - dtype.itemsize) if text else 0
+    assert ours.activations - smaller == pytest.approx(twice - kept, rel=0.05)
     # What does not grow with the images are autocast's copies of the weights; those of biases it holds without autograd.
     weights = 2 * kept - twice
     assert weights <= ours.copies <= 1.05 * weights
     assert (ours.copies > 0) == (precision != "fp32")
 
 
-@pytest.mark.parametrize("alignment", [BaselineOptions(), SRA], ids=lambda options: options.method)
-def test_checkpointing_keeps_the_blocks_inputs_and_one_opened_block(run_of, alignment):
-    run = run_of(alignment, batch=4)
+@pytest.mark.parametrize(("alignment", "text"), [(BaselineOptions(), None), (SRA, None), *product((BaselineOptions(), SRA), TEXTS[1:])])
+def test_checkpointing_keeps_the_blocks_inputs_and_one_opened_block(run_of, alignment, text):
+    run = run_of(alignment, batch=4, text=text)
     kept, twice = (Step(run, images, checkpointing=True).kept_bytes(torch.float32) for images in (4, 8))
-    one_block = 4 * run.model.tokens * run.model.width * 20 * 4
+    one_block = 4 * run.model.width * 4 * ((run.model.tokens + text.tokens) * 21 if text else run.model.tokens * 20)
     ours = training_memory(run, Machine(activation_checkpointing=True)).activations
     assert ours - one_block == pytest.approx(twice - kept, rel=0.1)
     assert ours < 0.7 * training_memory(run, Machine()).activations
@@ -217,8 +271,9 @@ def test_activations_follow_the_images_at_once(run_of):
     assert training_memory(run, Machine(processes=4, micro_batch=4)).activations == whole / 8
 
 
-def test_a_state_on_disk_has_the_predicted_bytes(run_of, tmp_path):
-    run = run_of(BOTH)
+@pytest.mark.parametrize("text", TEXTS, ids=has_text)
+def test_a_state_on_disk_has_the_predicted_bytes(run_of, tmp_path, text):
+    run = run_of(BOTH, text=text)
     student, teacher = build_model(run.model, 0), build_model(run.model, 0)
     TrainingState(run, {}, student, build_alignments(run, ENCODER_WIDTH, 0), teacher).save(tmp_path / "state.safetensors")
     header = (tmp_path / "state.safetensors").stat().st_size - state_bytes(run, ENCODER_WIDTH)

@@ -77,6 +77,30 @@ def test_both_methods_are_told_one_a_line(described):
     assert "assumed: features of width 768 from encoder none_such, until results/shared/digits/features/none_such/store.json exists" in text
 
 
+def test_the_condition_is_classes_or_captions(described):
+    assert line_of(described("sit_b2"), "condition") == "10 classes"
+    run = DIGITS.spec("mmdit_sra")
+    text = described(run)
+    shape = run.model.text
+    words = f"captions as {shape.tokens} text tokens of width {shape.width}, encoded by {run.text_encoder} before training"
+    assert line_of(text, "condition") == words
+    assert line_of(text, "model").startswith(f"MMDiT/2: {run.model.depth} blocks of width {run.model.width}")
+    assert "classes" not in text
+
+
+def test_text_to_image_has_its_own_images_flops_and_segments(described):
+    run = DIGITS.spec("mmdit_sra")
+    text, flops, batch = described(run), training_flops(run), run.training.batch
+    images = DIGITS.datasets[run.dataset].images
+    assert run.dataset == DIGITS.preset_of("mmdit_sra").dataset != DIGITS.preset.dataset
+    assert line_of(text, "epoch") == f"{images // batch} steps; {images:,} images (config/datasets.tsv)".replace(",", " ")
+    assert f"{parameters(run.model):,}".replace(",", " ") in text
+    assert f"{flops.total / 1e6:.1f} M" in line_of(text, "total")
+    steps = DIGITS.preset.milestones[DIGITS.milestones("mmdit_sra")[-1]]
+    seconds = stage.STARTUP_SECONDS + steps * batch * flops.total / (stage.SHARE_OF_BLOCK_RATE * RATE)
+    assert seconds_of(line_of(text.split("segments")[1], "total")) == pytest.approx(seconds, abs=1)
+
+
 def test_an_encoder_in_the_loop_is_counted(described):
     """DINOv2-B's forward pass on 256 patches and a class token, in closed form: 24 n d^2 + 4 n^2 d a block, and the patch embedding."""
     run = DIGITS.spec("sit_xl2_repa_dinov2b")
@@ -238,10 +262,34 @@ def test_the_rate_of_a_block_that_takes_a_known_time(monkeypatch):
         assert rate == pytest.approx(3 * block_flops(run.model) * at_most / (1e-3 * (at_most + 2)))
 
 
-def test_the_rate_of_a_real_block_leaves_the_random_state_alone(monkeypatch):
+def test_the_rate_of_a_joint_block_counts_the_text_too(monkeypatch):
+    clock, given = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now), []
+
+    class TimedBlock(nn.Module):
+        """Ten milliseconds a call; image and text come back, as every block but the last gives them."""
+
+        def __init__(self, width, heads, last):
+            super().__init__()
+            assert not last
+            self.scale = nn.Parameter(torch.ones(width))
+
+        def forward(self, image, text, condition):
+            clock.now += 1e-2
+            given.append((tuple(image.shape[1:]), tuple(text.shape[1:]), tuple(condition.shape[1:])))
+            return image * self.scale + condition[:, None], text * self.scale
+
+    monkeypatch.setattr(stage, "JointBlock", TimedBlock)
+    monkeypatch.setattr(stage, "time", clock)
+    model = DIGITS.spec("mmdit").model
+    assert stage.block_rate(DIGITS.spec("mmdit"), torch.device("cpu"), 1) == pytest.approx(3 * block_flops(model) / 1e-2)
+    assert set(given) == {((model.tokens, model.width), (model.text.tokens, model.width), (model.width,))}
+
+
+@pytest.mark.parametrize("name", ["sit_b2", "mmdit"])
+def test_the_rate_of_a_real_block_leaves_the_random_state_alone(monkeypatch, name):
+    run = DIGITS.spec(name)
     monkeypatch.setattr(stage, "MEASURED_SECONDS", 0.02)
     state = torch.get_rng_state()
-    run = DIGITS.spec("sit_b2")
     bf16 = run.model_copy(update={"training": run.training.model_copy(update={"precision": "bf16"})})
     assert all(stage.block_rate(spec, torch.device("cpu"), 4) > 1e6 for spec in (run, bf16))
     assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,40 @@
+"""The data sets that stand-ins are trained on: small enough for memory, with a train split and another that is held out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sra.core.errors import InputError
+from sra.core.files import read_json
+from sra.core.receipts import read_receipt
+from sra.data.captions import CaptionedSplit
+from sra.data.images import ImageSplit
+
+
+@dataclass(frozen=True)
+class SmallSet:
+    """Digits have classes; scenes of digits have captions."""
+
+    train: ImageSplit
+    held_out: ImageSplit
+
+    @property
+    def captioned(self) -> bool:
+        return isinstance(self.train, CaptionedSplit)
+
+
+def small_set(index: Path) -> SmallSet:
+    """The set that `sra index` or `sra index-captions` wrote. Raises InputError where there is not one split beside train."""
+    read_receipt(index, "index")
+    content = read_json(index)
+    others = sorted(set(content["splits"]) - {"train"})
+    if "train" not in content["splits"] or len(others) != 1:
+        raise InputError(f"{index}: its splits are {', '.join(content['splits'])}, expected train and one to measure on; index a set that has both")
+    kind = CaptionedSplit if "captions" in content["images"][0] else ImageSplit
+    return SmallSet(kind(index, "train"), kind(index, others[0]))
+
+
+def all_images(split: ImageSplit) -> np.ndarray:
+    """(N, S, S, 3) uint8."""
+    return next(split.batches(range(len(split)), len(split)))

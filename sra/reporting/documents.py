@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sra.spec.base import Strict
-from sra.spec.display import CurvesFigure, GridFigure, ScoreOf, SettingColumn
+from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, SettingColumn
 from sra.spec.scale import Preset
 
 Status = Literal["ok", "not run", "n/a", "not in the paper"]  # of our number; the last: ours exists, the paper has none
@@ -73,6 +73,7 @@ class TableDocument(Strict):
     setting_columns: list[SettingColumn]
     columns: list[DocumentColumn]
     rows: list[DocumentRow]
+    best_of: Literal["table", "group"] = "table"
     notes: list[Note]
 
 
@@ -133,14 +134,19 @@ class CurvesDocument(PictureDocument):
     panels: list[CurvePanel]
 
 
-class GridBlock(Strict):
-    """The images of one run: places in the sample pack, one list a class; shorter than `per_class` where the pack has no more."""
+class SampleBlock(Strict):
+    """One run of a figure of samples: whether its sample pack exists, and the hash that its score recorded of the pack."""
 
     method: Literal["none", "sra", "repa"]
     run: str
     status: Literal["ok", "not run"]
     reason: str | None
     samples_sha256: str | None
+
+
+class GridBlock(SampleBlock):
+    """`indices`: places in the sample pack, one list a class; shorter than `per_class` where the pack has no more."""
+
     indices: list[list[int]]
 
 
@@ -155,10 +161,21 @@ class GridDocument(PictureDocument):
     blocks: list[GridBlock]
 
 
-FigureDocument = Annotated[CurvesDocument | GridDocument, Field(discriminator="kind")]
+class CaptionsDocument(PictureDocument):
+    """Images of sample packs beside the captions that were asked for. `captions`: of places 0, 1, ...; empty while no pack exists."""
+
+    kind: Literal["captions"] = "captions"
+    score: ScoreOf
+    count: int
+    rule: str
+    captions: list[str]
+    blocks: list[SampleBlock]
 
 
-def heading_of(figure: CurvesFigure | GridFigure, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
+FigureDocument = Annotated[CurvesDocument | GridDocument | CaptionsDocument, Field(discriminator="kind")]
+
+
+def heading_of(figure: CurvesFigure | SampleFigure, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
     """The fields of a `PictureDocument` that come from the figure's file and the preset."""
     return {
         "id": figure.id,
@@ -180,6 +197,6 @@ def band_of(preset_id: str, preset: Preset) -> str | None:
 
 
 def number_of(identity: str) -> str:
-    """table_6 -> Table 6, figure_7c -> Figure 7c, table_s1 -> Table S1."""
+    """table_6 -> Table 6, figure_7c -> Figure 7c, table_s1 -> Table S1, figure_t2i -> Figure T2I."""
     kind, _, number = identity.partition("_")
-    return f"{kind.capitalize()} {number.replace('s', 'S')}"
+    return f"{kind.capitalize()} {'T2I' if number == 't2i' else number.replace('s', 'S')}"

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sra.core.progress import duration_text
 from sra.reporting.documents import TableDocument
 from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, milestone_text, number_text, short_hash
-from sra.reporting.table_formats import LEGEND, caption_of, grouped, shown_columns
+from sra.reporting.table_formats import caption_of, grouped, legend_of, shown_columns
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "report" / "templates"
 
@@ -16,7 +16,7 @@ def environment(templates: Path) -> Environment:
     """Autoescape is on for every template, and a name that does not exist is an error."""
     made = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(count=count_text, duration=duration_text, milestone=milestone_text, number=number_text, short=short_hash)
-    made.globals.update(table_legend=LEGEND, table_caption=caption_of, narrow_space=NARROW_SPACE)
+    made.globals.update(table_legend=legend_of, table_caption=caption_of, narrow_space=NARROW_SPACE)
     made.globals.update(shown_columns=shown_columns, grouped=grouped, paddings=paddings)
     return made
 
@@ -29,6 +29,6 @@ def table_fragment(document: TableDocument, templates: Path = TEMPLATES) -> str:
 def paddings(document: TableDocument) -> list[list[list[str]]]:
     """Padding of each number by metric, shown column and row, which puts the points of a column on one line."""
     return [
-        [decimal_padding([text(row.cells[metric]) for row in document.rows]) for _, text, _ in shown_columns(document)]
-        for metric in range(len(document.columns))
+        [decimal_padding([shown.text(row.cells[metric]) for row in document.rows]) for shown in under]
+        for metric, under in enumerate(shown_columns(document))
     ]

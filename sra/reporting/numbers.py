@@ -1,7 +1,8 @@
-"""How every number is written. Tables, figures and the page call these functions, so a value reads the same wherever it stands."""
+"""How every number, and text of others, is written. Tables, figures and the page call these functions, so a value reads the same everywhere."""
 
 import math
 import re
+import unicodedata
 
 from sra.core.errors import InputError
 
@@ -23,6 +24,11 @@ METRIC_NAMES = {
     "kid": "KID",
     "fid_infinity": "FID∞",
     "fd_dinov2": "FD-DINOv2",
+    "fid_pytorch": "FID (pytorch-fid)",
+    "clip_score": "CLIP score",
+    "pick_score": "PickScore",
+    "cmmd": "CMMD",
+    "caption_accuracy": "Caption accuracy",
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
 
@@ -89,3 +95,9 @@ def _padding(length: int, longest: int) -> str:
         return ""
     point = PUNCTUATION_SPACE if length == 0 else ""
     return point + FIGURE_SPACE * (longest - length - len(point))
+
+
+def one_line(text: str) -> str:
+    """Text of others on one line: breaks and tabs become spaces; control and direction marks, and what no XML may hold, go."""
+    spaced = re.sub(r"[\n\r\t\u2028\u2029]+", " ", text)
+    return "".join(character for character in spaced if unicodedata.category(character) not in ("Cc", "Cf") and character not in "\ufffe\uffff")

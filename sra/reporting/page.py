@@ -14,7 +14,17 @@ from sra.reporting.documents import FigureDocument, TableDocument, band_of
 from sra.reporting.html import TEMPLATES, environment
 from sra.reporting.numbers import milestone_text
 from sra.reporting.scores import Scores, load_scores
-from sra.reporting.summary import Progress, comparisons, progress_of, seconds_by_stage, verdict_sentence, wanted_by
+from sra.reporting.summary import (
+    CAPTIONS_OF_SCENES,
+    Progress,
+    caption_sentence,
+    comparisons,
+    guidance_scale,
+    progress_of,
+    seconds_by_stage,
+    verdict_sentence,
+    wanted_by,
+)
 from sra.reporting.table_formats import to_csv
 from sra.spec.base import Strict
 from sra.spec.load import checked, load
@@ -25,6 +35,7 @@ from sra.spec.scale import Preset, scaled_decay
 PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transformers Can Provide Representation Guidance by Themselves"
 PAPER_ID = "arXiv 2505.02831v5"
 PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
+FAMILIES = ("sit", "dit", "mmdit")  # in the paper's order
 DEFAULT_PRESET = "digits"  # of config/config.yaml
 QUIRKS = TEMPLATES.parent / "quirks.yaml"
 
@@ -58,6 +69,7 @@ class Trained:
     run: str
     model: str
     size: str
+    condition: str
     method: str
     average: str
     learning_rate: str
@@ -107,6 +119,8 @@ def render_report(
         verdict=verdict_sentence(found, milestone, preset_id, preset),
         verdict_milestone=milestone_text(milestone),
         comparisons=found,
+        captions_of_scenes=CAPTIONS_OF_SCENES,
+        captions_drawn=caption_sentence(scores),
         seconds=seconds_by_stage(benchmark_folders),
         facts=_Facts(scores),
         trained=_trained(Path(runs_folder), scores),
@@ -119,11 +133,11 @@ def render_report(
 
 
 def _by_number(folder: Path, kind: str) -> list[Path]:
-    """`table_1.json`, `table_6.json`, `table_10.json`, `table_s1.json`: in the paper's order, supplements last."""
+    """`table_1.json`, `table_6.json`, `table_10.json`, `table_s1.json`: in the paper's order, what it has not (s1, t2i) last."""
 
     def order(path: Path) -> tuple[bool, int, str]:
         number = path.stem.removeprefix(f"{kind}_")
-        return number.startswith("s"), int("".join(filter(str.isdigit, number)) or 0), number
+        return number[0].isalpha(), int("".join(filter(str.isdigit, number)) or 0), number
 
     return sorted(Path(folder).glob(f"{kind}_*.json"), key=order)
 
@@ -175,12 +189,7 @@ class _Facts:
         self.devices = sorted({r.device for r in records})
         self.versions = sorted({(package, version) for r in records for package, version in r.versions.items()})
         self.warned = sum(bool(r.warnings) for r in records)
-        self.guided = [r for r in records if _is_guided(r.sampler) and "label_agreement" in r.metrics]
-
-
-def _is_guided(sampler: dict) -> bool:
-    guidance = sampler.get("guidance")
-    return isinstance(guidance, dict) and guidance.get("scale", 1.0) != 1.0
+        self.guided = [r for r in records if guidance_scale(r.sampler) != 1.0 and "label_agreement" in r.metrics]
 
 
 def _used_in(tables: list[TableDocument], figures: list[FigureDocument], scores: Scores) -> dict[str, list[TableDocument | FigureDocument]]:
@@ -209,7 +218,7 @@ def _trained(runs_folder: Path, scores: Scores) -> list[Trained]:
     """The runs behind the scores, by model and then by name."""
     scored = {file.record.run for file in scores}
     specs = [spec for spec in _configurations(runs_folder).values() if spec.run in scored]
-    return [_as_trained(spec) for spec in sorted(specs, key=lambda spec: (spec.family != "sit", spec.model.width, spec.run))]
+    return [_as_trained(spec) for spec in sorted(specs, key=lambda spec: (FAMILIES.index(spec.family), spec.model.width, spec.run))]
 
 
 def _as_trained(spec: RunSpec) -> Trained:
@@ -219,6 +228,7 @@ def _as_trained(spec: RunSpec) -> Trained:
         run=spec.run,
         model=spec.model.name,
         size=f"{spec.model.depth} × {spec.model.width}",
+        condition=f"captions, {spec.model.text.tokens} tokens of {spec.text_encoder}" if spec.model.text else f"one of {spec.model.classes} classes",
         method=spec.alignment.words,
         average=" to ".join(f"{scaled_decay(decay, spec.training.paper_steps_per_step):.4g}" for decay in decays),
         learning_rate=f"{spec.training.learning_rate:.3g}",

@@ -10,7 +10,8 @@ from sra.reporting.numbers import METRIC_NAMES, steps_of_milestone
 
 COLUMNS = ["key", "metric", "value", "unit", "source", "confidence"]
 UNITS = ("1", "%")
-CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred")
+# unverified: said to be printed, in a place that nobody here has read.
+CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "unverified")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.reporting.numbers import METRIC_NAMES, milestone_text
 from sra.spec.display import ScoreOf
-from sra.spec.scale import Preset
+from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score
 
 
@@ -67,7 +67,7 @@ def load_scores(paths: Iterable[Path], preset_id: str) -> Scores:
 
 
 def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
-    """The value of `metric`, or why there is none: not run (perhaps not at this preset), or not defined for the extractor."""
+    """The value of `metric`, or why there is none: not run (perhaps not at this preset), not asked for, or not defined for the extractor."""
     if run is None:
         return Outcome("not run")
     if score.milestone not in preset.milestones:
@@ -77,5 +77,11 @@ def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, pre
         return Outcome("not run")
     value = file.record.metrics.get(metric)
     if value is None:
-        return Outcome("n/a", reason=f"{METRIC_NAMES[metric]} is not defined for extractor {file.record.extractor.name}")
+        return Outcome("n/a", reason=_why_absent(metric, file.record))
     return Outcome("ok", value)
+
+
+def _why_absent(metric: str, record: ScoreRecord) -> str:
+    if metric in get_args(SecondaryMetric):
+        return f"{METRIC_NAMES[metric]} was not asked for when these samples were scored"
+    return f"{METRIC_NAMES[metric]} is not defined for extractor {record.extractor.name}"

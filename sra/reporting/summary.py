@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from sra.core.errors import InputError
-from sra.reporting.documents import CurvesDocument, FigureDocument, GridDocument, TableDocument
-from sra.reporting.numbers import METRIC_NAMES, milestone_text, number_text, steps_of_milestone
+from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
+from sra.reporting.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
 from sra.reporting.scores import Scores
 from sra.spec.display import Metric, ScoreOf
 from sra.spec.scale import Preset
 
 COMPARED: tuple[tuple[Metric, Literal["lower", "higher"]], ...] = (("fid", "lower"), ("is", "higher"))
+
+# What a caption of the digit scenes says: each of two digits has one of 10 values and one of 4 colours (sra/data/scenes.py).
+CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
 # Rendering is not part of the cost of a number, and counting it would change the page each time it is rendered.
 STAGES_NOT_COUNTED = ("table", "figure", "report")
@@ -94,6 +97,25 @@ def _count_words(found: list[Comparison]) -> str:
     return f"is {word} than its baseline in {count[word]} of {total}{equal}"
 
 
+def guidance_scale(sampler: dict) -> float:
+    """Of a score's sampler; 1 is no guidance."""
+    guidance = sampler.get("guidance")
+    return float(guidance.get("scale", 1.0)) if isinstance(guidance, dict) else 1.0
+
+
+def caption_sentence(scores: Scores) -> str | None:
+    """How many captions the best run with guidance draws right; None while none was scored."""
+    found = [file.record for file in scores if "caption_accuracy" in file.record.metrics and guidance_scale(file.record.sampler) != 1.0]
+    if not found:
+        return None
+    best = max(found, key=lambda record: (record.metrics["caption_accuracy"], record.run, record.sampler_name))
+    return (
+        f"With guidance {guidance_scale(best.sampler):.1f} the best run, {best.run} (step {count_text(best.step)}, sampler {best.sampler_name}), "
+        f"draws both digits in the right colours for {number_text(best.metrics['caption_accuracy'], '.1%')} % of {count_text(best.count)} captions, "
+        f"as the feature network reads them; chance is about 1 in {count_text(CAPTIONS_OF_SCENES)}."
+    )
+
+
 @dataclass(frozen=True)
 class Progress:
     """Scores shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it."""
@@ -117,7 +139,7 @@ def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, Score
     """The scores behind a document, each once."""
     if isinstance(document, TableDocument):
         found = [(row.run, row.score) for row in document.rows if row.run]
-    elif isinstance(document, GridDocument):
+    elif isinstance(document, GridDocument | CaptionsDocument):
         found = [(block.run, document.score) for block in document.blocks]
     else:
         found = [

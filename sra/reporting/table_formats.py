@@ -3,14 +3,12 @@
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Callable
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
+from typing import NamedTuple
 
 from sra.reporting.documents import Cell, DocumentRow, TableDocument
-from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding
-
-LEGEND = "Bold: best of its column, paper and ours apart; equal prints are equally good."
+from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding, one_line
 
 
 def to_csv(document: TableDocument) -> str:
@@ -31,17 +29,40 @@ def to_csv(document: TableDocument) -> str:
     return file.getvalue()
 
 
-def shown_columns(document: TableDocument) -> list[tuple[str, Callable[[Cell], str], Callable[[Cell], bool]]]:
-    """The columns under each metric: name, text and whether it is best. A difference exists only where numbers are comparable."""
-    columns = [("paper", lambda cell: cell.published, lambda cell: cell.published_best), ("ours", lambda cell: cell.text, lambda cell: cell.best)]
-    if document.comparable:
-        columns.append(("Δ", lambda cell: cell.difference_text, lambda cell: False))
-    return columns
+class Shown(NamedTuple):
+    """A column under a metric: its name, and of a cell the text, the number behind it, and whether it is the best."""
+
+    name: str
+    text: Callable[[Cell], str]
+    value: Callable[[Cell], float | None]
+    best: Callable[[Cell], bool]
+
+
+PAPER = Shown("paper", lambda cell: cell.published, lambda cell: cell.published_value, lambda cell: cell.published_best)
+OURS = Shown("ours", lambda cell: cell.text, lambda cell: cell.value, lambda cell: cell.best)
+DIFFERENCE = Shown("Δ", lambda cell: cell.difference_text, lambda cell: cell.difference, lambda cell: False)
+
+
+def shown_columns(document: TableDocument) -> list[list[Shown]]:
+    """The columns under each metric. A metric that the paper does not print is ours alone; a difference needs comparable numbers."""
+    beside = [PAPER, OURS, DIFFERENCE] if document.comparable else [PAPER, OURS]
+    printed = (any(row.cells[metric].published_value is not None for row in document.rows) for metric in range(len(document.columns)))
+    return [beside if of_metric else [OURS] for of_metric in printed]
+
+
+def shown_cells(document: TableDocument, row: DocumentRow) -> list[tuple[Cell, Shown]]:
+    """One row's cells, each once for every column that shows it."""
+    return [(cell, shown) for cell, columns in zip(row.cells, shown_columns(document), strict=True) for shown in columns]
 
 
 def grouped(document: TableDocument) -> list[tuple[str | None, list[DocumentRow]]]:
     """Neighbouring rows of one group together, in the paper's order."""
     return [(group, list(rows)) for group, rows in groupby(document.rows, key=lambda row: row.group)]
+
+
+def legend_of(document: TableDocument) -> str:
+    within = " within its group of rows" if document.best_of == "group" else ""
+    return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
 
 
 def caption_of(document: TableDocument) -> str:
@@ -52,7 +73,7 @@ def caption_of(document: TableDocument) -> str:
 def to_markdown(document: TableDocument) -> str:
     """A GitHub table. Groups become lines of their own with the group's name in bold."""
     headers = ["", *(column.label for column in document.setting_columns)]
-    headers += [f"{column.header} {name}" for column in document.columns for name, _, _ in shown_columns(document)]
+    headers += [f"{column.header} {shown.name}" for column, under in zip(document.columns, shown_columns(document), strict=True) for shown in under]
     numbers_from = 1 + len(document.setting_columns)
     lines = [f"**{_markdown(document.number)}.** {_markdown(caption_of(document))}", ""]
     if document.band:
@@ -64,9 +85,9 @@ def to_markdown(document: TableDocument) -> str:
             lines.append(_markdown_line([f"**{_markdown(group)}**", *[""] * (len(headers) - 1)]))
         for row in rows:
             label = _markdown(row.label) + _html_mark(row.mark)
-            texts = [_bold_markdown(_markdown(text(cell)), best(cell)) for cell in row.cells for _, text, best in shown_columns(document)]
+            texts = [_bold_markdown(_markdown(shown.text(cell)), shown.best(cell)) for cell, shown in shown_cells(document, row)]
             lines.append(_markdown_line([label, *map(_markdown, row.settings), *texts]))
-    lines += ["", LEGEND]
+    lines += ["", legend_of(document)]
     lines += [f"\n{_html_mark(note.mark)} {_markdown(note.text)}".replace("\n ", "\n") for note in document.notes]
     return "\n".join(lines) + "\n"
 
@@ -85,24 +106,24 @@ def _bold_markdown(text: str, bold: bool) -> str:
 
 def _markdown(text: str) -> str:
     """Literal text: nothing in it starts a tag, a link, emphasis or a new cell."""
-    escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", _one_line(text))
+    escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def to_tex(document: TableDocument) -> str:
     """A `table` environment for a document that loads booktabs (and inputenc utf8 on old engines)."""
-    shown = shown_columns(document)
     texts = _padded_columns(document)
-    width = 1 + len(document.setting_columns) + len(document.columns) * len(shown)
+    numbers = sum(map(len, shown_columns(document)))
+    width = 1 + len(document.setting_columns) + numbers
     band = f"{_tex(document.band)} " if document.band else ""
     lines = [
-        f"% {_one_line(document.number)}, preset {_one_line(document.preset)}. Needs \\usepackage{{booktabs}}.",
+        f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs}}.",
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{band}{_tex(caption_of(document))}}}",
-        f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * (len(document.columns) * len(shown))}}}",
+        f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * numbers}}}",
         "\\toprule",
-        *_tex_head(document, len(shown)),
+        *_tex_head(document),
         "\\midrule",
     ]
     place = 0
@@ -115,7 +136,7 @@ def to_tex(document: TableDocument) -> str:
             label = _tex(row.label) + _tex_mark(row.mark)
             lines.append(" & ".join([label, *map(_tex, row.settings), *texts[place]]) + " \\\\")
             place += 1
-    lines += ["\\bottomrule", "\\end{tabular}", "", f"\\footnotesize {_tex(LEGEND)}"]
+    lines += ["\\bottomrule", "\\end{tabular}", "", f"\\footnotesize {_tex(legend_of(document))}"]
     lines += [f"\n{_tex_mark(note.mark)}{_tex(note.text)}" for note in document.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
 
@@ -124,12 +145,14 @@ def _tex_mark(mark: str) -> str:
     return f"\\textsuperscript{{{mark}}}" if mark else ""
 
 
-def _tex_head(document: TableDocument, shown: int) -> list[str]:
+def _tex_head(document: TableDocument) -> list[str]:
     """Two head rows: the metrics over their columns, then the columns' names."""
+    shown = shown_columns(document)
     before = 1 + len(document.setting_columns)
-    spans = [f"\\multicolumn{{{shown}}}{{c}}{{{_tex(column.header)}}}" for column in document.columns]
-    rules = [f"\\cmidrule(lr){{{before + 1 + index * shown}-{before + (index + 1) * shown}}}" for index in range(len(document.columns))]
-    names = [_tex(name) for _ in document.columns for name, _, _ in shown_columns(document)]
+    ends = list(accumulate(map(len, shown), initial=before))
+    spans = [f"\\multicolumn{{{len(under)}}}{{c}}{{{_tex(column.header)}}}" for column, under in zip(document.columns, shown, strict=True)]
+    rules = [f"\\cmidrule(lr){{{start + 1}-{end}}}" for start, end in pairwise(ends)]
+    names = [_tex(column.name) for under in shown for column in under]
     return [
         " & ".join([*[""] * before, *spans]) + " \\\\",
         "".join(rules),
@@ -139,14 +162,13 @@ def _tex_head(document: TableDocument, shown: int) -> list[str]:
 
 def _padded_columns(document: TableDocument) -> list[list[str]]:
     """The numbers of each row, bold where best, with phantom digits that put the points of a column on one line."""
-    shown = shown_columns(document)
     columns = []
-    for metric in range(len(document.columns)):
-        for _, text, best in shown:
-            cells = [row.cells[metric] for row in document.rows]
-            texts = [text(cell) for cell in cells]
+    for metric, under in enumerate(shown_columns(document)):
+        cells = [row.cells[metric] for row in document.rows]
+        for shown in under:
+            texts = [shown.text(cell) for cell in cells]
             pads = decimal_padding(texts)
-            columns.append([_bold_tex(_tex(t), best(cell)) + _tex(pad) for t, cell, pad in zip(texts, cells, pads, strict=True)])
+            columns.append([_bold_tex(_tex(t), shown.best(cell)) + _tex(pad) for t, cell, pad in zip(texts, cells, pads, strict=True)])
     return [list(line) for line in zip(*columns, strict=True)]
 
 
@@ -166,10 +188,4 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in _one_line(text))
-
-
-def _one_line(text: str) -> str:
-    """Line breaks and tabs become spaces; control and direction marks, which could end a comment or reorder a row, go."""
-    spaced = re.sub(r"[\n\r\t\u2028\u2029]+", " ", text)
-    return "".join(character for character in spaced if unicodedata.category(character) not in ("Cc", "Cf"))
+    return "".join(_TEX.get(character, character) for character in one_line(text))

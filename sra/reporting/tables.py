@@ -1,7 +1,9 @@
 """A table as one typed document: the paper's rows with published and reproduced numbers. Every output format is drawn from it."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
+from typing import get_args
 
 from sra.core.files import write_json, write_text
 from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, TableDocument, band_of, number_of
@@ -20,7 +22,7 @@ from sra.reporting.published import Published, PublishedNumber, load_published
 from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
 from sra.reporting.table_formats import to_csv, to_markdown, to_tex
 from sra.spec.display import Column, Row, ScoreOf, TableSpec
-from sra.spec.scale import Preset
+from sra.spec.scale import Preset, SecondaryMetric
 
 
 def render_table(
@@ -44,6 +46,7 @@ def render_table(
 
 
 def build_table(table: TableSpec, scores: Scores, published: Published, preset_id: str, preset: Preset) -> TableDocument:
+    table, left_out = _measured(table, published, preset_id, preset)
     notes = _Notes()
     rows = [_row(table, row, scores, published, preset_id, preset, notes) for row in table.rows]
     return TableDocument(
@@ -54,14 +57,27 @@ def build_table(table: TableSpec, scores: Scores, published: Published, preset_i
         preset=preset_id,
         comparable=preset.comparable,
         band=band_of(preset_id, preset),
-        conditions=_conditions(table.score, preset),
+        conditions=_conditions(table, preset),
         setting_columns=table.setting_columns,
         columns=[
             DocumentColumn(metric=column.metric, header=_header(column), better=column.better, format=column.format) for column in table.columns
         ],
-        rows=_with_best(rows, table.columns),
-        notes=[Note(mark="", text=text) for text in table.notes] + notes.collected,
+        rows=_with_best(rows, table),
+        best_of=table.best_of,
+        notes=[Note(mark="", text=text) for text in [*table.notes, *left_out]] + notes.collected,
     )
+
+
+def _measured(table: TableSpec, published: Published, preset_id: str, preset: Preset) -> tuple[TableSpec, list[str]]:
+    """The table without the secondary metrics that neither the preset measures nor the paper prints, and a note that names them."""
+
+    def shown(column: Column) -> bool:
+        printed = (published.number(row.published, column.metric, f"{table.id}, row {row.label[:60]!r}") for row in table.rows if row.published)
+        return column.metric not in get_args(SecondaryMetric) or column.metric in preset.secondary or any(printed)
+
+    columns = [column for column in table.columns if shown(column)]
+    names = [METRIC_NAMES[column.metric] for column in table.columns if column not in columns]
+    return table.model_copy(update={"columns": columns}), [f"Not measured at preset {preset_id}: {', '.join(names)}."] if names else []
 
 
 class _Notes:
@@ -128,8 +144,14 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
     )
 
 
-def _with_best(rows: list[DocumentRow], columns: list[Column]) -> list[DocumentRow]:
-    """Mark the best of each column, ours and the paper's apart. Values that print alike are equally good; one run alone is never best."""
+def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
+    """Mark the best of each column, in the whole table or in each group of neighbouring rows."""
+    parts = [list(part) for _, part in groupby(rows, key=lambda row: row.group if table.best_of == "group" else None)]
+    return [row for part in parts for row in _best_marked(part, table.columns)]
+
+
+def _best_marked(rows: list[DocumentRow], columns: list[Column]) -> list[DocumentRow]:
+    """Ours and the paper's apart. Values that print alike are equally good; one run alone is never best."""
     cells = [list(row.cells) for row in rows]
     for place, column in enumerate(columns):
         choose = min if column.better == "lower" else max
@@ -156,11 +178,13 @@ def _score_text(score: ScoreOf) -> str:
     return f"{milestone_text(score.milestone)} steps, {count_text(score.samples)} samples, sampler {score.sampler}"
 
 
-def _conditions(score: ScoreOf, preset: Preset) -> str:
+def _conditions(table: TableSpec, preset: Preset) -> str:
     """What holds for the whole table, in the paper's units and in ours."""
+    score = table.score
+    unless = ", unless a row or its group says otherwise" if any(row.score for row in table.rows) else ""
     if preset.comparable:
-        return f"Paper and ours: {_score_text(score)}. Ours: one seed."
+        return f"Paper and ours{unless}: {_score_text(score)}. Ours: one seed."
     step, count = preset.milestones.get(score.milestone), preset.samples.get(score.samples)
     here = [f"step {count_text(step)}" if step else f"{milestone_text(score.milestone)} is not reached"]
     here.append(f"{count_text(count)} samples" if count else "no such sample count")
-    return f"Paper: {_score_text(score)}. Ours: {', '.join(here)}, {preset.title}, one seed."
+    return f"Paper{unless}: {_score_text(score)}. Ours: {', '.join(here)}, {preset.title}, data set {preset.dataset}, one seed."

@@ -10,6 +10,7 @@ from sra.plan.layout import Results, Shared
 from sra.plan.targets import Wanted, wanted_by_all, wanted_by_figure, wanted_by_table
 from sra.reporting import figures, page, tables
 from sra.spec.registry import Registry
+from sra.spec.scale import Preset
 
 
 def render_table(registry: Registry, table: str) -> None:
@@ -18,7 +19,8 @@ def render_table(registry: Registry, table: str) -> None:
         raise unknown("table", table, registry.tables)
     spec = registry.tables[table]
     folder = (root / Results(preset).table(table)).parent
-    tables.render_table(spec, _scores(root, preset, wanted_by_table(spec, registry)), _published(root), preset, registry.preset, folder)
+    runs = [row.run for row in spec.rows if row.run]
+    tables.render_table(spec, _scores(root, preset, wanted_by_table(spec, registry)), _published(root), preset, _preset_of(registry, runs), folder)
 
 
 def render_figure(registry: Registry, figure: str) -> None:
@@ -42,7 +44,7 @@ def render_report(registry: Registry) -> None:
         results / "tables",
         results / "figures",
         scores,
-        [results / "benchmarks", root / Shared(registry.preset.dataset).folder / "benchmarks"],
+        [results / "benchmarks", *(root / Shared(dataset).folder / "benchmarks" for dataset in _datasets(registry.preset))],
         results / "runs",
         root / Results(preset).report,
         commit=_commit(root),
@@ -56,6 +58,16 @@ def refresh(registry: Registry) -> None:
     for render, name in tracked(jobs, "render", len(jobs), "items"):
         render(registry, name)
     render_report(registry)
+
+
+def _preset_of(registry: Registry, runs: list[str]) -> Preset:
+    """The preset as these runs see it: text to image has a data set of its own. Runs of both kinds have no data set in common."""
+    captioned = {registry.is_text_to_image(run) for run in runs}
+    return registry.preset.for_captions() if captioned == {True} and registry.preset.text_to_image else registry.preset
+
+
+def _datasets(preset: Preset) -> list[str]:
+    return [preset.dataset, *([preset.text_to_image.dataset] if preset.text_to_image else [])]
 
 
 def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:

@@ -14,7 +14,7 @@ from sra.core.files import read_json
 from sra.reporting.curves import plain_ticks, spaced, spread
 from sra.reporting.documents import CurvesDocument, GridDocument
 from sra.reporting.figures import render_figure
-from sra.reporting.grids import SamplePack
+from sra.reporting.packs import SamplePack
 from sra.spec.display import CurvesFigure, GridFigure, Panel, ScoreOf, Series
 
 GUIDED = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)

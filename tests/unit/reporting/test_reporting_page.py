@@ -5,12 +5,13 @@ import re
 from hashlib import sha256
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from sra.reporting.figures import render_figure
 from sra.reporting.page import render_report
 from sra.reporting.tables import render_table
-from sra.spec.display import Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
+from sra.spec.display import CaptionsFigure, Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
 from sra.spec.registry import Registry
 from sra.spec.run import write_run
 
@@ -190,3 +191,67 @@ def test_an_empty_preset_still_has_a_page(tmp_path, preset):
     page = Page((tmp_path / "report.html").read_text())
     assert "No pair of SRA and its baseline has been scored yet" in page.texts["p"]
     assert "tables" not in page.ids
+
+
+@pytest.fixture
+def text_to_image(tmp_path, preset, write_score, write_published, root):
+    """text_to_image(caption, **metrics) -> the page of a preset with one run on captions, sampled and scored."""
+    digits = Registry(root, "digits").preset
+    captioned = preset.model_copy(update={"text_to_image": digits.text_to_image})
+
+    def call(caption, **metrics):
+        spec = Registry(root, "digits").spec("mmdit_sra")
+        write_run(tmp_path / "runs/mmdit_sra/config.json", spec)
+        score = write_score("mmdit_sra", sampler="cfg2", scale=2.0, fid=1.0, **metrics)
+        pack = tmp_path / "captioned.npz"
+        np.savez(pack, arr_0=np.zeros((3, 8, 8, 3), np.uint8), captions=np.array([caption.encode()] * 3))
+        figure = CaptionsFigure(
+            kind="captions", id="figure_t2i", title="T", paper="p", caption="c", count=3,
+            score=ScoreOf(milestone="m400k", sampler="cfg2", samples=50000), runs=[Series(method="sra", run="mmdit_sra")],
+        )  # fmt: skip
+        published = write_published("table_9", "a,fid,29.10")
+        render_figure(figure, [score], {"mmdit_sra": pack}, published, "small", captioned, tmp_path / "f")
+        render_report("small", captioned, tmp_path / "t", tmp_path / "f", [score], [], tmp_path / "runs", tmp_path / "report.html")
+        score.unlink()
+        return (tmp_path / "report.html").read_text(), spec
+
+    return call
+
+
+def test_text_to_image_on_the_page(text_to_image):
+    text, spec = text_to_image("a red three left of a blue five", caption_accuracy=0.93)
+    page = Page(text)
+    assert "figure_t2i" in page.ids
+    assert "Figure T2I: T" in page.texts["h3"]
+    assert "1 of 1" in page.texts["dd"]  # the figure's score counts as wanted
+    assert "draws both digits in the right colours for 93.0 % of 500 captions" in page.texts["p"]
+    assert f"captions, {spec.model.text.tokens} tokens of {spec.text_encoder}" in page.texts["td"]
+    assert "digits and scenes, 8 × 8 pixels" in page.texts["span"]
+    assert page.texts["th"].count("a red three left of a blue five") == 3
+    assert "1 in 1600 by chance" in page.texts["li"]
+
+
+def test_no_caption_is_counted_where_none_was_scored(text_to_image):
+    assert "draws both digits" not in text_to_image("a red three left of a blue five")[0]
+
+
+def test_hostile_captions_stay_text_on_the_page(text_to_image, hostile):
+    page = Page(text_to_image(hostile)[0])
+    assert len(page.all("script")) == 1
+    assert len(page.all("img")) == 1
+    assert "onerror=alert(1)" in page.texts["th"]
+
+
+def test_supplements_follow_the_paper_s_own(tmp_path, preset, write_published):
+    published = write_published("table_9", "a,fid,29.10")
+    series = [Series(method="none", run="base")]
+    score = ScoreOf(milestone="m400k", sampler="cfg2", samples=50000)
+    common = {"title": "T", "paper": "p", "caption": "c", "score": score, "runs": series}
+    figures = [CaptionsFigure(kind="captions", id="figure_t2i", **common)]
+    figures += [GridFigure(kind="grid", id=identity, **common) for identity in ("figure_12", "figure_5", "figure_s3")]
+    for figure in figures:
+        render_figure(figure, [], {}, published, "small", preset, tmp_path / "f")
+    render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html")
+    ids = [name for name in Page((tmp_path / "report.html").read_text()).ids if re.fullmatch(r"figure_[a-z0-9]+", name)]
+    assert ids[:2] == ["figure_5", "figure_12"]
+    assert set(ids[2:]) == {"figure_s3", "figure_t2i"}

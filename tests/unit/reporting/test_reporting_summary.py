@@ -3,10 +3,11 @@
 import pytest
 
 from sra.core.errors import InputError
+from sra.data.scenes import COLOURS, DIGIT_NAMES
 from sra.reporting.curves import build_curves
 from sra.reporting.published import Published
 from sra.reporting.scores import load_scores
-from sra.reporting.summary import comparisons, progress_of, seconds_by_stage, verdict_sentence
+from sra.reporting.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, progress_of, seconds_by_stage, verdict_sentence
 from sra.spec.display import CurvesFigure, Panel, Series
 
 CAVEAT = "This preset exercises the method, it does not prove or disprove the paper."
@@ -76,6 +77,24 @@ def test_progress_counts_what_the_preset_reaches(figure, preset, write_score):
     scores = load_scores([write_score("b", fid=1.0)], "small")
     progress = progress_of(build_curves(figure, scores, Published([]), "small", preset), scores, preset)
     assert (progress.done, progress.wanted, progress.beyond) == (1, 8, 4)
+
+
+def test_the_best_guided_run_draws_that_many_captions(write_score):
+    scores = [
+        write_score("plain", sampler="cfg2", scale=2.0, caption_accuracy=0.5),
+        write_score("with_sra", sampler="cfg2", scale=2.0, caption_accuracy=0.9304),
+        write_score("with_repa", sampler="ode", scale=1.0, caption_accuracy=0.99),  # without guidance
+        write_score("with_repa", sampler="cfg4", scale=4.0, fid=1.0),
+    ]
+    assert caption_sentence(load_scores(scores, "small")) == (
+        "With guidance 2.0 the best run, with_sra (step 400, sampler cfg2), draws both digits in the right colours for 93.0 % of 500 captions, "
+        "as the feature network reads them; chance is about 1 in 1600."
+    )
+    assert caption_sentence(load_scores(scores[2:], "small")) is None
+
+
+def test_chance_is_that_of_the_scenes():
+    assert (len(DIGIT_NAMES) * len(COLOURS)) ** 2 == CAPTIONS_OF_SCENES
 
 
 def test_seconds_are_summed_by_stage_without_rendering(tmp_path):

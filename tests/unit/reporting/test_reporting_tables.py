@@ -86,6 +86,40 @@ def test_best_is_chosen_for_each_side_alone(render, write_score):
     assert [row.cells[0].published_best for row in document.rows] == [False, True, False]
 
 
+def test_best_may_be_chosen_within_groups(render, write_score, tmp_path):
+    rows = [Row(label=name, run=f"r{name}", group=group) for name, group in (("a", "30K"), ("b", "30K"), ("c", "40K"), ("d", "40K"))]
+    scores = [write_score(f"r{name}", fid=fid) for name, fid in (("a", 9.0), ("b", 8.0), ("c", 2.0), ("d", 1.0))]
+    document = render(table(*rows, best_of="group"), scores)
+    assert [row.cells[0].best for row in document.rows] == [False, True, False, True]
+    assert "best of its column within its group of rows" in (tmp_path / "out/table_9.md").read_text()
+    assert [row.cells[0].best for row in render(table(*rows), scores).rows] == [False, False, False, True]
+
+
+def test_a_metric_that_the_paper_does_not_print_is_ours_alone(render, write_score, tmp_path, comparable):
+    columns = [Column(metric="fid", better="lower"), Column(metric="recall", better="higher")]
+    render(table(Row(label="A", run="ra", published="table_9/a"), columns=columns), [write_score("ra", fid=1.0, recall=0.5)], comparable)
+    assert "|  | FID ↓ paper | FID ↓ ours | FID ↓ Δ | Recall ↑ ours |" in (tmp_path / "out/table_9.md").read_text()
+    html = (tmp_path / "out/table_9.html").read_text()
+    assert html.count('class="number paper') == 1
+    assert [int(width) for width in re.findall(r'scope="colgroup" colspan="(\d)"', html)] == [3, 1]
+    tex = (tmp_path / "out/table_9.tex").read_text()
+    assert "\\begin{tabular}{lrrrr}" in tex
+    assert "\\cmidrule(lr){2-4}\\cmidrule(lr){5-5}" in tex
+
+
+def test_secondary_metrics_are_shown_where_they_are_measured_or_printed(render, write_score, write_published, preset):
+    write_published("table_9", "a,fid,30.00", "a,pick_score,20.05")
+    columns = [Column(metric=metric, better="higher") for metric in ("fid", "pick_score", "cmmd")]
+    columns.append(Column(metric="caption_accuracy", better="higher", format=".1%"))
+    spec = table(Row(label="A", run="ra", published="table_9/a"), columns=columns)
+    scores = [write_score("ra", fid=1.0, caption_accuracy=0.9302)]
+    document = render(spec, scores, preset.model_copy(update={"secondary": ["caption_accuracy"]}))
+    assert [column.header for column in document.columns] == ["FID ↑", "PickScore ↑", "Caption accuracy (%) ↑"]
+    assert [cell.text for cell in document.rows[0].cells] == ["1.00", "n/a", "93.0"]
+    assert document.notes[0].text == "Not measured at preset small: CMMD."
+    assert document.notes[1].text == "n/a: PickScore was not asked for when these samples were scored"
+
+
 def test_one_run_shown_twice_is_not_the_best(render, write_score):
     rows = [Row(label=name, run="ra", published="table_9/a") for name in ("x", "y")]
     document = render(table(*rows), [write_score("ra", fid=20.0)])

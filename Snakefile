@@ -27,11 +27,12 @@ wildcard_constraints:
     shards=r"\d{3}",
     vae="[a-z0-9_]+",
     encoder=r"(timm/)?[A-Za-z0-9_.]+",
+    clip="[a-z0-9_]+",
     extractor="[a-z0-9_]+",
     images=r"\d+",
     reference="[a-z0-9_]+",
     table=r"table_s?\d+[a-z]?",
-    figure=r"figure_s?\d+[a-z]?",
+    figure=r"figure_(s?\d+[a-z]?|t2i)",
 
 
 rule all:
@@ -41,6 +42,7 @@ rule all:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/extract.smk"
+include: "workflow/rules/captions.smk"
 include: "workflow/rules/standins.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"

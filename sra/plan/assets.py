@@ -18,20 +18,20 @@ class Assets:
     registry: Registry
     downloads: str
 
-    def source(self, name: str, kind: str, dataset: str) -> str:
+    def source(self, name: str, kind: str) -> str:
         """What a stage loads: our folder, a file of the user's, a folder of the user's, or a hub's name, in this order."""
         if name.startswith(TIMM):
             return self._fetched(name) or name
         entry = self.registry.weights_of(name, kind)
         if entry.source == "trained":
-            return Shared(dataset).model(kind, name)
+            return Shared(entry.place).model(kind, name)
         if entry.source == "file":
             return str(Path(self.downloads) / entry.place)
         return self._fetched(entry.place) or entry.place
 
-    def inputs(self, name: str, kind: str, dataset: str) -> list[str]:
+    def inputs(self, name: str, kind: str) -> list[str]:
         """The file that a rule waits for. Empty for a hub's model, and for a file not fetched yet: its stage says what to fetch."""
-        source = self.source(name, kind, dataset)
+        source = self.source(name, kind)
         trained = not name.startswith(TIMM) and self.registry.weights_of(name, kind).source == "trained"
         if trained or (self.root / source).is_dir():
             return [f"{source}/{FILES.get(kind, 'model.safetensors')}"]

@@ -26,8 +26,13 @@ class Shared:
     def images(self) -> str:
         return str(self.folder / "images.zip")
 
+    @property
+    def coco(self) -> str:
+        """Folder of a captioned data set that the workflow makes, in the layout of MS-COCO 2014."""
+        return str(self.folder / "coco")
+
     def model(self, kind: str, name: str) -> str:
-        """Folder of a model of kind vae, encoder or extractor."""
+        """Folder of a model of kind vae, encoder, clip or extractor."""
         return str(self.folder / kind / name)
 
     def latents(self, vae: str) -> str:
@@ -36,13 +41,16 @@ class Shared:
     def features(self, encoder: str) -> str:
         return str(self.folder / "features" / encoder / "store.json")
 
+    def text(self, encoder: str) -> str:
+        return str(self.folder / "text" / encoder / "store.json")
+
     @property
     def pixels(self) -> str:
         return str(self.folder / "pixels" / "store.json")
 
-    def reference(self, extractor: str, images: int) -> str:
-        """One made of the train split."""
-        return str(self.folder / "reference" / extractor / f"train_{images}.npz")
+    def reference(self, extractor: str, name: str) -> str:
+        """One made here; `name` says of which split and with how many images: train_10000."""
+        return str(self.folder / "reference" / extractor / f"{name}.npz")
 
     def reference_features(self, extractor: str, reference: str) -> str:
         return str(self.folder / "reference" / extractor / f"{reference}.features.npz")

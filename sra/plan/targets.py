@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sra.core.errors import InputError, unknown
-from sra.spec.display import CurvesFigure, GridFigure, ScoreOf, TableSpec
+from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, TableSpec
 from sra.spec.registry import Registry
 from sra.spec.run import size_of
 
@@ -22,8 +22,8 @@ def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
     return _reachable(wanted, registry, f"table {table.id}")
 
 
-def wanted_by_figure(figure: CurvesFigure | GridFigure, registry: Registry) -> list[Wanted]:
-    if isinstance(figure, GridFigure):
+def wanted_by_figure(figure: CurvesFigure | SampleFigure, registry: Registry) -> list[Wanted]:
+    if isinstance(figure, SampleFigure):
         return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
     wanted = [
         Wanted(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
@@ -44,6 +44,8 @@ def wanted_by_all(registry: Registry) -> list[Wanted]:
 def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wanted]:
     kept = []
     for item in dict.fromkeys(wanted):
+        if registry.is_text_to_image(item.run) and registry.preset.text_to_image is None:
+            continue
         registry.spec(item.run)
         registry.sampler(item.score.sampler)
         registry.sample_count(item.score.samples)

@@ -7,6 +7,7 @@ sample_needs = plan.needs("sample")
 rule sample_shard:
     """Draw, decode and store one shard. Image i is a function of (seed, i), whatever the shards and batches."""
     input:
+        unpack(plan.prompts_of),
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
         vae=plan.fetched("vae"),

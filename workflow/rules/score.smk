@@ -5,16 +5,16 @@ score_needs = plan.needs("score")
 
 
 rule make_reference:
-    """Statistics and images of the training set, in the layout of ADM's reference batches."""
+    """Statistics and images of a split, in the layout of ADM's reference batches, under its resize or pytorch-fid's."""
     input:
         index="results/shared/{dataset}/index.json",
         extractor=plan.fetched("extractor"),
     output:
-        reference="results/shared/{dataset}/reference/{extractor}/train_{images}.npz",
+        reference="results/shared/{dataset}/reference/{extractor}/{split,train|val}_{images}{resize,(_pytorch)?}.npz",
     log:
-        "results/shared/{dataset}/logs/make_reference/{extractor}/{images}.log",
+        "results/shared/{dataset}/logs/make_reference/{extractor}/{split}_{images}{resize}.log",
     benchmark:
-        "results/shared/{dataset}/benchmarks/make_reference/{extractor}/{images}.tsv"
+        "results/shared/{dataset}/benchmarks/make_reference/{extractor}/{split}_{images}{resize}.tsv"
     conda:
         "../envs/stages.yaml"
     threads: score_needs.threads
@@ -25,12 +25,13 @@ rule make_reference:
     params:
         extractor=plan.model("extractor"),
         held=plan.held("extractor"),
+        resize=lambda wildcards: "pytorch" if wildcards.resize else "tensorflow",
         source=plan.source("metrics"),
     message:
         "make the reference statistics of {wildcards.dataset}"
     shell:
-        "sra make-reference --index {input.index} --extractor {params.extractor:q} {params.held:q} "
-        "--images {wildcards.images} --output {output.reference} 2> {log}"
+        "sra make-reference --index {input.index} --split {wildcards.split} --extractor {params.extractor:q} {params.held:q} "
+        "--images {wildcards.images} --resize {params.resize} --output {output.reference} 2> {log}"
 
 
 rule reference_features:
@@ -70,6 +71,8 @@ rule score_samples:
         samples="results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/samples.npz",
         reference=plan.reference_input,
         features=plan.reference_features_of,
+        pytorch_reference=plan.pytorch_reference_of,
+        judges=plan.judges_of,
         extractor=plan.fetched("extractor"),
     output:
         score="results/{preset}/scores/{run}/{milestone}/{sampler}/n{paper_count}.json",

@@ -77,3 +77,28 @@ rule train_extractor:
         "train the feature extractor {wildcards.extractor}"
     shell:
         "sra train-extractor --index {input.index} --output {params.folder} 2> {log}"
+
+
+rule train_clip:
+    """Train the small CLIP that stands for the text encoder and for the models of image-text scores."""
+    input:
+        index="results/shared/{dataset}/index.json",
+    output:
+        config="results/shared/{dataset}/clip/{clip}/config.json",
+        weights="results/shared/{dataset}/clip/{clip}/model.safetensors",
+    log:
+        "results/shared/{dataset}/logs/train_clip/{clip}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/train_clip/{clip}.tsv"
+    conda:
+        "../envs/stages.yaml"
+    threads: standin_needs.threads
+    resources:
+        mem_mb=standin_needs.mem_mb,
+        runtime=standin_needs.runtime,
+    params:
+        folder=subpath(output.weights, parent=True),
+    message:
+        "train the CLIP {wildcards.clip}"
+    shell:
+        "sra train-clip --index {input.index} --output {params.folder} 2> {log}"

@@ -30,6 +30,7 @@ rule train_segment:
     """Continue one run from its previous point to a milestone; resumable inside the segment."""
     input:
         unpack(plan.targets_of),
+        unpack(plan.captions_of),
         config="results/{preset}/runs/{run}/config.json",
         latents=plan.latents_of,
         previous=plan.previous_state,
@@ -50,12 +51,12 @@ rule train_segment:
     params:
         step=plan.step,
         minutes=plan.rolling_minutes,
-        targets=plan.target_options,
+        options=plan.training_options,
         previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
     message:
         "train {wildcards.run} to {wildcards.point}"
     shell:
-        "sra train {input.config} --latents {input.latents} {params.targets:q} {params.previous} --until {params.step} "
+        "sra train {input.config} --latents {input.latents} {params.options:q} {params.previous} --until {params.step} "
         "--rolling-minutes {params.minutes} --state {output.state} --curve {output.curve} 2> {log}"
 
 

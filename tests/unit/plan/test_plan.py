@@ -86,8 +86,8 @@ def test_rules_are_told_what_the_preset_says():
     assert plan.step(run) == DIGITS.preset.milestones["m400k"]
     assert plan.previous_state(run) == []
     assert plan.targets_of(run) == {"features": "results/shared/digits/features/digits_vit/store.json", "pixels": [], "encoder": []}
-    assert plan.target_options(run) == ["--features", "results/shared/digits/features/digits_vit/store.json"]
-    assert plan.target_options(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
+    assert plan.training_options(run) == ["--features", "results/shared/digits/features/digits_vit/store.json"]
+    assert plan.training_options(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []
     assert plan.sample_count(run) == DIGITS.preset.samples[50000]
     assert plan.model("vae")(run) == "results/shared/digits/vae/digits_vae"
     assert plan.fetched("vae")(run) == ["results/shared/digits/vae/digits_vae/diffusion_pytorch_model.safetensors"]
@@ -142,14 +142,14 @@ def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):
 
 
 def test_a_training_job_takes_one_gpu_a_process():
-    plan, run = Plan(ROOT, {"preset": "paper", "processes": 8}), SimpleNamespace(preset="paper")
+    plan, run = Plan(ROOT, {"preset": "paper", "processes": 8}), SimpleNamespace(preset="paper", run="sit_b2")
     assert (plan.needs("train").gpu(run), plan.needs("sample").gpu(run)) == (8, 1)
     assert Plan(ROOT, {"processes": 2}).needs("train").gpu(SimpleNamespace(preset="digits")) == 0
 
 
 def test_models_that_the_user_fetches_are_no_inputs():
     plan = Plan(ROOT, {"preset": "paper"})
-    run = SimpleNamespace(preset="paper")
+    run = SimpleNamespace(preset="paper", run="sit_b2")
     assert plan.fetched("vae")(run) == plan.fetched("extractor")(run) == plan.reference_input(run) == []
     assert plan.model("vae")(run) == "stabilityai/sd-vae-ft-ema"
     assert plan.reference_of(run) == "downloads/VIRTUAL_imagenet256_labeled.npz"
@@ -201,7 +201,7 @@ def test_a_subset_of_imagenet_has_its_own_number_of_images():
 
 
 def test_what_the_user_fetched_is_used_and_waited_for(tmp_path):
-    plan, run = Plan(ROOT, {"preset": "paper", "paths": {"downloads": str(tmp_path)}}), SimpleNamespace(preset="paper")
+    plan, run = Plan(ROOT, {"preset": "paper", "paths": {"downloads": str(tmp_path)}}), SimpleNamespace(preset="paper", run="sit_b2")
     (tmp_path / "sd-vae-ft-ema").mkdir()
     (tmp_path / "weights-inception-2015-12-05-6726825d.pth").touch()
     (tmp_path / "vit_small_patch16_224.dino").mkdir()
@@ -217,7 +217,7 @@ def test_encoders_run_beside_the_training_where_the_preset_says_so():
     plan = Plan(ROOT, {"preset": "paper"})
     run = SimpleNamespace(preset="paper", run="sit_xl2_repa_dinov2b")
     assert plan.targets_of(run) == {"features": [], "pixels": "results/shared/imagenet256/pixels/store.json", "encoder": []}
-    assert plan.target_options(run) == [
+    assert plan.training_options(run) == [
         "--pixels", "results/shared/imagenet256/pixels/store.json", "--encoder", "timm/vit_base_patch14_dinov2.lvd142m"
     ]  # fmt: skip
 
@@ -231,3 +231,73 @@ def test_official_seeding_draws_one_shard_a_process(tmp_path):
     shards = Plan(tmp_path, {"preset": "paper"}).sample_shards(run)
     assert len(shards) == 8
     assert shards[7].endswith("published/n50000/shard_007_of_008.npz")
+
+
+CAPTIONED = SimpleNamespace(preset="digits", run="mmdit_sra", point="m150k", milestone="m150k", sampler="ode50_cfg2", paper_count="40192")
+
+
+def test_runs_on_captions_have_a_data_set_and_models_of_their_own():
+    plan = Plan(ROOT, {"preset": "digits"})
+    assert plan.latents_of(CAPTIONED) == "results/shared/scenes/latents/scenes_vae/store.json"
+    assert plan.training_options(CAPTIONED) == ["--text", "results/shared/scenes/text/scenes_clip/store.json"]
+    repa = SimpleNamespace(preset="digits", run="mmdit_repa")
+    assert plan.training_options(repa)[:2] == ["--features", "results/shared/scenes/features/scenes_vit/store.json"]
+    assert plan.prompts_of(CAPTIONED) == {
+        "captions": "results/shared/scenes/index.json",
+        "text_encoder": ["results/shared/scenes/clip/scenes_clip/model.safetensors"],
+    }
+    assert plan.model("vae")(CAPTIONED) == "results/shared/scenes/vae/scenes_vae"
+    # The classifier of single digits scores scenes of them, as a classifier of ImageNet scores MS-COCO.
+    assert plan.model("extractor")(CAPTIONED) == "results/shared/digits/extractor/digits_cnn"
+    assert plan.reference_of(CAPTIONED) == "results/shared/scenes/reference/digits_cnn/val_1600.npz"
+    assert plan.shards("text")(SimpleNamespace(dataset="scenes", clip="scenes_clip")) == [
+        "results/shared/scenes/text/scenes_clip/text_000_of_001.npy"
+    ]
+    assert plan.step(CAPTIONED) == 1000
+    assert plan.expected_images(SimpleNamespace(dataset="scenes")) == "--expected-train 6400 --expected-val 1600"
+
+
+def test_a_run_of_classes_asks_for_no_captions():
+    plan, run = Plan(ROOT, {"preset": "digits"}), SimpleNamespace(preset="digits", run="sit_b2", sampler="sde250")
+    assert plan.captions_of(run) == {"text": [], "captions": [], "text_encoder": []}
+    assert plan.prompts_of(run) == {"captions": [], "text_encoder": []}
+    assert "--captions" not in plan.sampling_options(run)
+    assert plan.judges_of(run) == plan.pytorch_reference_of(run) == []
+
+
+def test_captions_at_the_papers_scale_are_scored_under_both_resizes_and_by_three_models(tmp_path):
+    plan = Plan(ROOT, {"preset": "paper", "paths": {"coco": str(tmp_path), "expected_coco": {"train": 6, "val": 4}}})
+    run = SimpleNamespace(preset="paper", run="mmdit")
+    assert plan.reference_input(run) == ["results/shared/coco256/reference/inception_2015/val_10000.npz"]
+    assert plan.pytorch_reference_of(run) == ["results/shared/coco256/reference/inception_2015/val_10000_pytorch.npz"]
+    options = plan.score_options(run)
+    assert options[options.index("--pick-model") + 1] == "yuvalkirstain/PickScore_v1"
+    assert options[options.index("--cmmd-model") + 1] == "openai/clip-vit-large-patch14-336"
+    coco = SimpleNamespace(dataset="coco256", clip="clip_l14")
+    assert plan.dtype("text")(coco) == "fp16"
+    assert plan.expected_images(coco) == "--expected-train 6 --expected-val 4"
+    assert plan.source_images(coco) == []
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/captions_val2014.json").touch()
+    assert plan.source_images(coco) == [f"{tmp_path}/annotations/captions_val2014.json"]
+
+
+def test_captions_are_encoded_in_each_step_where_the_preset_says_so(tmp_path):
+    for name in ("config", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    preset = tmp_path / "config/presets/paper.yaml"
+    preset.write_text(preset.read_text().replace("text_dtype: fp16", "text_features: online\n  text_dtype: fp16"))
+    plan, run = Plan(tmp_path, {"preset": "paper"}), SimpleNamespace(preset="paper", run="mmdit_sra")
+    assert plan.captions_of(run)["captions"] == "results/shared/coco256/index.json"
+    assert plan.training_options(run) == ["--captions", "results/shared/coco256/index.json", "--text-encoder", "openai/clip-vit-large-patch14"]
+
+
+def test_a_preset_without_captions_leaves_their_runs_out(tmp_path):
+    for name in ("config", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    preset = tmp_path / "config/presets/digits.yaml"
+    text = preset.read_text()
+    preset.write_text(text[: text.index("text_to_image:")] + text[text.index("needs:") :])
+    assert not any(item.run.startswith("mmdit") for item in wanted_by_all(Registry(tmp_path, "digits")))
+    with pytest.raises(InputError, match="has no text_to_image; add it, or choose a preset that has"):
+        Registry(tmp_path, "digits").spec("mmdit")

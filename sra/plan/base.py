@@ -1,0 +1,103 @@
+"""What every part of the plan knows: the user's choices, the registry of each preset, and where models come from."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from sra.core.errors import InputError
+from sra.plan.assets import Assets
+from sra.plan.sources import source_hash
+from sra.spec.config import UserConfig
+from sra.spec.load import checked
+from sra.spec.registry import Registry
+from sra.spec.scale import Needs, Preset
+
+
+class PlanBase:
+    """Every rule of a preset asks the same registry, loaded once."""
+
+    def __init__(self, root: Path, config: dict):
+        self.root = root
+        self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
+        self.preset = self.user.preset
+        self.registry = lru_cache(lambda preset: Registry(root, preset, released=self.user.weights == "released"))
+
+    # Models and references, for the rules of a data set (named by wildcards) and of a preset (named there)
+
+    def fetched(self, kind: str) -> Callable[..., list[str]]:
+        """The weights that a rule waits for."""
+        return lambda wildcards: self._assets(wildcards).inputs(*self._asset(wildcards, kind))
+
+    def model(self, kind: str) -> Callable[..., str]:
+        """What its stage loads."""
+        return lambda wildcards: self._assets(wildcards).source(*self._asset(wildcards, kind))
+
+    def held(self, kind: str) -> Callable[..., list[str]]:
+        """The option that has a fetched file checked."""
+        return lambda wildcards: self._assets(wildcards).held(*self._asset(wildcards, kind))
+
+    # Resources
+
+    def needs(self, stage: str):
+        """Resource functions of a stage: `needs("train").mem_mb` takes wildcards."""
+        return _NeedsOf(self, stage)
+
+    def source(self, *rooms: str) -> str:
+        return source_hash(*rooms)
+
+    # For the parts of the plan
+
+    def _preset_of(self, wildcards) -> Preset:
+        """The preset as the run of the wildcards sees it."""
+        return self.registry(wildcards.preset).preset_of(wildcards.run)
+
+    def _preset_on(self, dataset: str) -> Preset:
+        """The preset, or its part on captions, whose data set this is: of the user's, else of the first that uses it."""
+        ids = [self.preset, *sorted(path.stem for path in (self.root / "config" / "presets").glob("*.yaml"))]
+        for preset in (self.registry(name).preset for name in ids):
+            for part in (preset, preset.for_captions()) if preset.text_to_image else (preset,):
+                if part.dataset == dataset:
+                    return part
+        raise InputError(f"no preset uses data set {dataset!r}; name one in config/presets")
+
+    def _dataset(self, name: str):
+        datasets = self.registry(self.preset).datasets
+        if name not in datasets:
+            raise InputError(f"data set {name!r} is not in config/datasets.tsv; known: {', '.join(datasets)}")
+        return datasets[name]
+
+    def _assets(self, wildcards) -> Assets:
+        return Assets(self.root, self.registry(getattr(wildcards, "preset", self.preset)), self.user.paths.downloads)
+
+    def _asset(self, wildcards, kind: str) -> tuple[str, str]:
+        """Its name and kind."""
+        named = getattr(wildcards, kind, None)
+        if named:
+            return named, kind
+        if kind in ("encoder", "clip"):
+            spec = self.registry(wildcards.preset).spec(wildcards.run)
+            return (spec.encoder if kind == "encoder" else spec.text_encoder), kind
+        return getattr(self._preset_of(wildcards), kind), kind
+
+
+class _NeedsOf:
+    def __init__(self, plan: PlanBase, stage: str):
+        self._plan, self._stage = plan, stage
+
+    def _entry(self, wildcards) -> Needs:
+        preset = getattr(wildcards, "preset", self._plan.preset)
+        return self._plan.registry(preset).preset.needs.get(self._stage, Needs())
+
+    def gpu(self, wildcards) -> int:
+        """Training takes one for each of the user's processes."""
+        gpu = self._entry(wildcards).gpu
+        return max(gpu, self._plan.user.processes) if gpu and self._stage == "train" else gpu
+
+    def threads(self, wildcards) -> int:
+        return self._entry(wildcards).threads
+
+    def mem_mb(self, wildcards) -> int:
+        return self._entry(wildcards).mem_mb
+
+    def runtime(self, wildcards) -> int:
+        return self._entry(wildcards).runtime

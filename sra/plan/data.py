@@ -1,0 +1,81 @@
+"""What the rules of data sets ask: the images, and the stores that training reads."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from sra.plan.base import PlanBase
+from sra.plan.layout import Shared
+
+ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
+SCENES = (*ANNOTATIONS, "train2014.zip", "val2014.zip")  # what `sra make-scenes` writes
+
+
+class DataPlan(PlanBase):
+    """Each method takes Snakemake's wildcards, of which one is the data set."""
+
+    @property
+    def captioned(self) -> str:
+        """The captioned data sets as the pattern of a wildcard."""
+        return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.captioned)
+
+    def source_images(self, wildcards) -> list[str]:
+        """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so).
+
+        Of the user's captioned images only the annotations, which name the rest.
+        """
+        source, dataset = self.images_source(wildcards), self._dataset(wildcards.dataset)
+        files = [f"{source}/{file}" for file in (SCENES if dataset.kind == "made" else ANNOTATIONS)] if dataset.captioned else [source]
+        return [file for file in files if dataset.kind == "made" or (source and (self.root / file).exists())]
+
+    def images_source(self, wildcards) -> str:
+        """Where they lie; empty when the user has not said where."""
+        dataset = self._dataset(wildcards.dataset)
+        if dataset.kind == "made":
+            return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
+        return getattr(self.user.paths, dataset.source.removeprefix("paths.")) or ""
+
+    def expected_images(self, wildcards) -> str:
+        """Options of `sra index` and `sra index-captions`: what config/datasets.tsv says of the data set. A subset of the user's has its own
+        numbers, and any classes.
+        """
+        dataset, paths = self._dataset(wildcards.dataset), self.user.paths
+        yours = dataset.kind == "path"
+        if dataset.captioned:
+            subset = paths.expected_coco if yours else None
+            train, val = (subset.train, subset.val) if subset else (dataset.images, dataset.validation)
+            return f"--expected-train {train} --expected-val {val}"
+        if yours and paths.expected_images is not None:
+            return f"--expected-images {paths.expected_images}"
+        return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
+
+    def dtype(self, kind: str) -> Callable[..., str]:
+        """What latents, features or text are stored as."""
+
+        def stored(wildcards) -> str:
+            preset = self._preset_on(wildcards.dataset)
+            return preset.text_to_image.text_dtype if kind == "text" else getattr(preset, f"{kind}_dtype")
+
+        return stored
+
+    def shards(self, kind: str) -> Callable[..., list[str]]:
+        """The parts of a store of latents, features, text or pixels."""
+
+        store = {
+            "latents": lambda wildcards: Shared(wildcards.dataset).latents(wildcards.vae),
+            "features": lambda wildcards: Shared(wildcards.dataset).features(wildcards.encoder),
+            "text": lambda wildcards: Shared(wildcards.dataset).text(wildcards.clip),
+            "pixels": lambda wildcards: Shared(wildcards.dataset).pixels,
+        }[kind]
+
+        def parts(wildcards) -> list[str]:
+            of = self._preset_on(wildcards.dataset).data_shards
+            return [str(PurePosixPath(store(wildcards)).with_name(f"{kind}_{shard:03d}_of_{of:03d}.npy")) for shard in range(of)]
+
+        return parts
+
+    def token_grid(self, wildcards) -> int:
+        """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
+        return self._preset_on(wildcards.dataset).latent.size // 2
+
+    def image_size(self, wildcards) -> int:
+        return self._preset_on(wildcards.dataset).image_size

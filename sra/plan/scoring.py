@@ -1,0 +1,101 @@
+"""What the rules between weights and scores ask."""
+
+import math
+import re
+
+from sra.plan.base import PlanBase
+from sra.plan.layout import Results, Shared
+
+MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made here: split, images kept, resize of pytorch-fid
+
+
+class ScoringPlan(PlanBase):
+    """Each method takes Snakemake's wildcards, of which two are the preset and the run, or the data set."""
+
+    def sampler(self, wildcards) -> str:
+        """The resolved sampler as JSON: a changed sampler is a changed parameter, so its samples are drawn again."""
+        return self.registry(wildcards.preset).sampler(wildcards.sampler).model_dump_json()
+
+    def sample_count(self, wildcards) -> int:
+        return self.registry(wildcards.preset).sample_count(int(wildcards.paper_count))
+
+    def prompts_of(self, wildcards) -> dict[str, str | list[str]]:
+        """What captions are drawn from and encoded by; empty lists for models of classes."""
+        spec = self.registry(wildcards.preset).spec(wildcards.run)
+        if spec.text_encoder is None:
+            return {"captions": [], "text_encoder": []}
+        return {"captions": Shared(spec.dataset).index, "text_encoder": self.fetched("clip")(wildcards)}
+
+    def sampling_options(self, wildcards) -> list[str]:
+        preset, captions = self._preset_of(wildcards), self.prompts_of(wildcards)["captions"]
+        prompts = ["--captions", captions, "--text-encoder", self.model("clip")(wildcards)] if captions else []
+        return ["--batch", str(preset.sampling_batch), "--precision", preset.sampling_precision, *prompts]
+
+    def sample_shards(self, wildcards) -> list[str]:
+        registry = self.registry(wildcards.preset)
+        seeding = registry.sampler(wildcards.sampler).official_seeding
+        count = registry.sample_count(int(wildcards.paper_count))
+        shards = seeding.processes if seeding else math.ceil(count / registry.preset.shard_samples)
+        return [
+            Results(wildcards.preset).sample_shard(wildcards.run, wildcards.milestone, wildcards.sampler, int(wildcards.paper_count), shard, shards)
+            for shard in range(shards)
+        ]
+
+    # References
+
+    def reference_of(self, wildcards) -> str:
+        """ADM's file or another that the user fetched, else the one made here."""
+        return self._made_reference(wildcards) or self.model("reference")(wildcards)
+
+    def reference_input(self, wildcards) -> list[str]:
+        """The reference as a rule's input: a file not fetched yet is none, so that its stage can say what to fetch."""
+        made = self._made_reference(wildcards)
+        return [made] if made else self.fetched("reference")(wildcards)
+
+    def reference_features_of(self, wildcards) -> str:
+        preset = self._preset_of(wildcards)
+        return Shared(preset.dataset).reference_features(preset.extractor, preset.reference or self._reference_made_for(wildcards))
+
+    def pytorch_reference_of(self, wildcards) -> list[str]:
+        """Statistics of the same images under pytorch-fid's resize, where they are compared with."""
+        preset = self._preset_of(wildcards)
+        if "fid_pytorch" not in preset.secondary:
+            return []
+        return [Shared(preset.dataset).reference(preset.extractor, f"{self._reference_made_for(wildcards)}_pytorch")]
+
+    def held_for_scores(self, wildcards) -> list[str]:
+        """Options that have the extractor and the reference checked against weights.tsv, where the user fetched them."""
+        return self.held("extractor")(wildcards) + ([] if self._made_reference(wildcards) else self.held("reference")(wildcards))
+
+    # Scores
+
+    def judges_of(self, wildcards) -> list[str]:
+        """Files of the models that compare images with captions."""
+        return [file for name in self._judges(wildcards).values() for file in self._assets(wildcards).inputs(name, "clip")]
+
+    def score_options(self, wildcards) -> list[str]:
+        """What is measured besides, by what, and what is let pass."""
+        preset, judges = self._preset_of(wildcards), self._judges(wildcards)
+        options = [("--secondary", metric) for metric in preset.secondary]
+        options += [("--pytorch-reference", file) for file in self.pytorch_reference_of(wildcards)]
+        options += [(f"--{score.partition('_')[0]}-model", self._assets(wildcards).source(name, "clip")) for score, name in judges.items()]
+        return [word for option in (*options, ("--max-duplicates", str(preset.duplicates))) for word in option]
+
+    def _judges(self, wildcards) -> dict[str, str]:
+        """Names of the models by the score they give, of those that are asked for."""
+        preset = self._preset_of(wildcards)
+        part = preset.text_to_image if self.registry(wildcards.preset).is_text_to_image(wildcards.run) else None
+        return {score: name for score, name in part.judges if score in preset.secondary} if part else {}
+
+    def _made_reference(self, wildcards) -> str | None:
+        """The reference that a rule makes; None where the user fetches one."""
+        named = getattr(wildcards, "reference", None)
+        if named:
+            return Shared(wildcards.dataset).reference(wildcards.extractor, named) if MADE.fullmatch(named) else None
+        preset = self._preset_of(wildcards)
+        return None if preset.reference else Shared(preset.dataset).reference(preset.extractor, self._reference_made_for(wildcards))
+
+    def _reference_made_for(self, wildcards) -> str:
+        """Its name: images of ImageNet are compared with what was trained on, those of captions with the validation images."""
+        preset = self._preset_of(wildcards)
+        return f"{'val' if self._dataset(preset.dataset).captioned else 'train'}_{preset.reference_images}"

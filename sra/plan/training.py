@@ -1,0 +1,77 @@
+"""What the rules between a run's configuration and its weights ask."""
+
+from pathlib import Path
+
+from sra.plan.base import PlanBase
+from sra.plan.layout import Results, Shared
+from sra.plan.targets import point_before, point_named
+
+
+class TrainingPlan(PlanBase):
+    """Each method takes Snakemake's wildcards, of which two are the preset and the run."""
+
+    def fingerprint(self, wildcards) -> str:
+        return self.registry(wildcards.preset).spec(wildcards.run).fingerprint
+
+    def latents_of(self, wildcards) -> str:
+        spec = self.registry(wildcards.preset).spec(wildcards.run)
+        return Shared(spec.dataset).latents(spec.vae)
+
+    def targets_of(self, wildcards) -> dict[str, str | list[str]]:
+        """What REPA's targets are made from: stored features, or the images and the encoder; empty lists for the other methods."""
+        spec, online = self.registry(wildcards.preset).spec(wildcards.run), self._preset_of(wildcards).encoder_features == "online"
+        needed = {"features": [], "pixels": [], "encoder": []}
+        if spec.encoder and online:
+            needed |= {"pixels": Shared(spec.dataset).pixels, "encoder": self.fetched("encoder")(wildcards)}
+        elif spec.encoder:
+            needed["features"] = Shared(spec.dataset).features(spec.encoder)
+        return needed
+
+    def captions_of(self, wildcards) -> dict[str, str | list[str]]:
+        """What captions are read from: stored text, or the index and the text encoder; empty lists for models of classes."""
+        spec, part = self.registry(wildcards.preset).spec(wildcards.run), self._preset_of(wildcards).text_to_image
+        needed = {"text": [], "captions": [], "text_encoder": []}
+        if spec.text_encoder and part.text_features == "online":
+            needed |= {"captions": Shared(spec.dataset).index, "text_encoder": self.fetched("clip")(wildcards)}
+        elif spec.text_encoder:
+            needed["text"] = Shared(spec.dataset).text(spec.text_encoder)
+        return needed
+
+    def training_options(self, wildcards) -> list[str]:
+        """Both for the command line."""
+        targets, captions = self.targets_of(wildcards), self.captions_of(wildcards)
+        options = {name: files for name, files in {**targets, **captions}.items() if files and name not in ("encoder", "text_encoder")}
+        if targets["pixels"]:
+            options["encoder"] = self.model("encoder")(wildcards)
+        if captions["captions"]:
+            options["text-encoder"] = self.model("clip")(wildcards)
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def previous_state(self, wildcards) -> list[str]:
+        before = point_before(self.registry(wildcards.preset), wildcards.run, wildcards.point)
+        return [Results(wildcards.preset).state(wildcards.run, before.name)] if before else []
+
+    def step(self, wildcards) -> int:
+        return point_named(self.registry(wildcards.preset), wildcards.run, wildcards.point).step
+
+    def rolling_minutes(self, wildcards) -> float:
+        return self.registry(wildcards.preset).preset.rolling_minutes
+
+    # Inputs of the rule that starts from released weights
+
+    def released_file(self, wildcards) -> list[str]:
+        """The checkpoint, when it is where the user keeps them; the stage says what to fetch when it is not."""
+        path = Path(self.released_path(wildcards))
+        return [str(path)] if path.exists() else []
+
+    def released_path(self, wildcards) -> str:
+        """In the folder of what the user fetched, which defaults to `downloads`."""
+        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        folder = "" if checkpoint.entry is None else self.user.paths.downloads
+        return str(Path(folder) / checkpoint.file)
+
+    def released_options(self, wildcards) -> list[str]:
+        """Whose file it is, and the step it was trained to."""
+        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        name = ["--name", checkpoint.entry.name] if checkpoint.entry else []
+        return ["--from", checkpoint.family, "--step", str(checkpoint.step), *name]

@@ -61,7 +61,7 @@ def train(
     given = {"device": device, "processes": processes, "micro_batch": micro_batch, "compile": compile}
     machine = checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, "sra train")
     if dry_run:
-        stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder)
+        stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder, text_encoder)
         return
     for name, value in {"latents": latents, "until": until, "state": state, "curve": curve}.items():
         if value is None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sra.core.errors import InputError
 from sra.encoders.folders import model_hashes, sha256_of_weights
+from sra.encoders.vision import EncoderSize
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedModel
@@ -60,8 +61,9 @@ class TextEncoder:
 
     @torch.no_grad()
     def encode_ids(self, ids: Tensor) -> Tensor:
-        """Features (B, tokens, width) float32 of (B, tokens) token ids on the encoder's device."""
-        return self.network(input_ids=ids).last_hidden_state.float()
+        """Features (B, tokens, width) float32 of (B, tokens) token ids on the encoder's device, the same whatever the precision around it."""
+        with _full_float32(ids.device.type):
+            return self.network(input_ids=ids).last_hidden_state.float()
 
     @cached_property
     def null(self) -> Tensor:
@@ -71,6 +73,18 @@ class TextEncoder:
     def truncated(self, captions: list[str]) -> int:
         """How many captions have more tokens than the encoder takes, its start and end among them."""
         return sum(len(ids) > self.tokens for ids in self.tokenizer(captions, verbose=False)["input_ids"]) if captions else 0
+
+
+@contextmanager
+def _full_float32(device: str) -> Iterator[None]:
+    """Captions are encoded alike in advance, in each training step and for sampling, where TF32 or autocast may be on."""
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
 
 
 def token_ids(tokenizer: "CLIPTokenizer", captions: list[str], length: int) -> Tensor:
@@ -90,6 +104,20 @@ def text_encoder_files(source: Path | str) -> dict[str, Path]:
 def text_encoder_hashes(source: Path | str, encoder: TextEncoder) -> dict[str, str]:
     """The same as hashes; of the weights themselves where there is no file."""
     return model_hashes(text_encoder_files(source), "encoder", encoder.network)
+
+
+def text_encoder_size(source: Path | str) -> EncoderSize:
+    """Of one caption, without the weights."""
+    from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
+    from transformers import CLIPTextConfig, CLIPTextModel  # seconds to import
+
+    local = require_source(source, (CONFIG,), EXAMPLE)
+    with explained(source, EXAMPLE), quiet():
+        config = CLIPTextConfig.from_pretrained(source, local_files_only=local)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network = CLIPTextModel(config).eval()
+        network(input_ids=torch.zeros(1, config.max_position_embeddings, dtype=torch.int64))
+    return EncoderSize(config.hidden_size, sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops())
 
 
 def load_network(kind: "type[Network]", source: Path | str, example: str) -> "Network":

@@ -74,15 +74,18 @@ class TrainingFlops:
     teacher: int  # forward to the target's block, no backward
     heads: int  # SRA's head and REPA's projector with their losses' products, forward and backward
     recomputed: int  # the blocks' second forward under activation checkpointing
+    encoder: int = 0  # forward of a vision encoder that makes REPA's targets in each step
+    text_encoder: int = 0  # forward of one that encodes the caption in each step
 
     @property
     def total(self) -> int:
-        return self.student + self.teacher + self.heads + self.recomputed
+        return sum(getattr(self, field.name) for field in fields(self))
 
     @property
     def surcharge(self) -> float:
         """What alignment adds, as a share of the same training without it."""
-        return (self.teacher + self.heads) / (self.student + self.recomputed)
+        added = self.teacher + self.heads + self.encoder
+        return added / (self.total - added)
 
 
 @dataclass(frozen=True)

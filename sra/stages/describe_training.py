@@ -6,7 +6,7 @@ import resource
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import receipt_path
 from sra.data.store import ArrayStore
+from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
 from sra.models.blocks import Block
 from sra.models.initial import initial_weights
 from sra.models.mmdit import JointBlock
-from sra.plan.cost import FP32, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
+from sra.plan.cost import FP32, TrainingFlops, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
 from sra.spec.machine import Machine
@@ -37,6 +38,8 @@ from sra.training.precision import autocast, set_float32_products
 SHARE_OF_BLOCK_RATE = 0.9
 MEASURED_SECONDS = 0.5
 STARTUP_SECONDS = 2.0  # a training job imports torch, opens its stores and writes its state; 1.3 to 2.7 s in the digits runs
+ENCODER, TEXT_ENCODER = "encoder", "text encoder"
+Frozen = dict[str, EncoderSize]  # networks that run in each step and do not train, by those names
 VIT_B_WIDTH = 768  # of DINOv2-B, REPA's default encoder
 
 HOUR, DAY, YEAR = 3600, 86_400, 365 * 86_400
@@ -55,10 +58,17 @@ class Speed:
     source: str
 
 
-def describe_training(config: Path, root: Path, machine: Machine = Machine(), latents: Path | None = None, encoder: str | None = None) -> None:
+def describe_training(
+    config: Path,
+    root: Path,
+    machine: Machine = Machine(),
+    latents: Path | None = None,
+    encoder: str | None = None,
+    text_encoder: str | None = None,
+) -> None:
     """Print it. `root` holds config and results; `latents` gives the exact number of images, else the data set's in config/datasets.tsv.
 
-    encoder: the one that makes REPA's targets in each step, where they are not stored.
+    encoder, text_encoder: those that make REPA's targets and encode captions in each step, where they are not stored.
     """
     run = read_run(config)
     if run.weights:
@@ -67,23 +77,29 @@ def describe_training(config: Path, root: Path, machine: Machine = Machine(), la
     check_processes(run, machine.processes, device)
     machine = machine.model_copy(update={"device": device.type})
     registry = Registry(root, run.preset)
-    online = size_of(encoder, isqrt(run.model.tokens)) if encoder and run.encoder else None
-    encoder_width, assumed = (online.width, []) if online else _encoder_width(run, root)
+    frozen = _frozen(run, encoder, text_encoder)
+    encoder_width, assumed = (frozen[ENCODER].width, []) if ENCODER in frozen else _encoder_width(run, root)
     points, why_not = _points(registry, run)
-    flops = training_flops(run, encoder_width, machine.activation_checkpointing).total + _encoder_flops(run, online)
-    step_flops = run.training.batch * flops
+    flops = _image_flops(run, machine, encoder_width, frozen)
+    step_flops = run.training.batch * flops.total
     sections = [
-        _heading(run, machine, device, _images(registry, run, latents)),
+        _heading(run, machine, device, _images(registry, run, latents), frozen),
         _parameters(run, encoder_width),
-        _flops(run, machine, encoder_width, online),
-        _memory(run, machine, device, encoder_width, online),
+        _flops(run, flops),
+        _memory(run, machine, device, encoder_width, frozen),
     ]
     # After the memory, which a measurement would add to.
     speed = speed_of_finished(root, run, machine, points, step_flops) or speed_of_one_block(run, machine, device)
     print("\n\n".join([*sections, _segments(points, why_not, step_flops, speed), *assumed]))
 
 
-def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple[int | None, str]) -> str:
+def _frozen(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Frozen:
+    found = {ENCODER: size_of(encoder, isqrt(run.model.tokens)) if encoder and run.encoder else None}
+    found[TEXT_ENCODER] = text_encoder_size(text_encoder) if text_encoder and run.text_encoder else None
+    return {name: size for name, size in found.items() if size}
+
+
+def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
     share = run.training.batch // machine.processes
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {_several(torch.get_num_threads(), 'thread')}"
@@ -99,7 +115,7 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple
     lines = [
         ("train", f"{run.run}, preset {run.preset}, seed {run.training.seed} (dry run: nothing is trained or written)"),
         ("model", f"{model.name}: {model.depth} blocks of width {model.width}, {model.heads} heads, {model.tokens} tokens of {latent} latents"),
-        ("condition", _condition(run)),
+        ("condition", _condition(run, frozen)),
         *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
         ("machine", ", ".join([run.training.precision, where, *extras])),
         ("batch", batch),
@@ -108,11 +124,12 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple
     return "\n".join(f"{name:<10}  {text}" for name, text in lines)
 
 
-def _condition(run: RunSpec) -> str:
+def _condition(run: RunSpec, frozen: Frozen) -> str:
     text = run.model.text
     if text is None:
         return _several(run.model.classes, "class", "classes")
-    return f"captions as {text.tokens} text tokens of width {text.width}, encoded by {run.text_encoder} before training"
+    when = "in each step" if TEXT_ENCODER in frozen else "before training"
+    return f"captions as {text.tokens} text tokens of width {text.width}, encoded by {run.text_encoder} {when}"
 
 
 def _parameters(run: RunSpec, encoder_width: int | None) -> str:
@@ -122,27 +139,29 @@ def _parameters(run: RunSpec, encoder_width: int | None) -> str:
     return _table("parameters", ("", ""), rows)
 
 
-def _encoder_flops(run: RunSpec, online: EncoderSize | None) -> int:
-    """Of one image; none where nothing reads the targets."""
-    return online.flops if online and any(part.weight for part in run.alignment.parts if isinstance(part, RepaOptions)) else 0
+def _image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
+    """An encoder whose targets nothing reads does not run."""
+    read = any(part.weight for part in run.alignment.parts if isinstance(part, RepaOptions))
+    encoder = frozen[ENCODER].flops if ENCODER in frozen and read else 0
+    text_encoder = frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0
+    return replace(training_flops(run, encoder_width, machine.activation_checkpointing), encoder=encoder, text_encoder=text_encoder)
 
 
-def _flops(run: RunSpec, machine: Machine, encoder_width: int | None, online: EncoderSize | None) -> str:
-    flops, encoder = training_flops(run, encoder_width, machine.activation_checkpointing), _encoder_flops(run, online)
-    surcharge = flops.surcharge + encoder / (flops.student + flops.recomputed)
+def _flops(run: RunSpec, flops: TrainingFlops) -> str:
     parts = [
         ("student", flops.student, "forward and backward"),
         ("teacher", flops.teacher, "forward to its block, no backward"),
         ("heads", flops.heads, "forward and backward"),
-        ("encoder", encoder, "forward, frozen"),
+        (ENCODER, flops.encoder, "forward, frozen"),
+        (TEXT_ENCODER, flops.text_encoder, "forward, frozen"),
         ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
-        ("total", flops.total + encoder, f"alignment adds {100 * surcharge:.1f} %" if run.alignment.parts else ""),
+        ("total", flops.total, f"alignment adds {100 * flops.surcharge:.1f} %" if run.alignment.parts else ""),
     ]
     rows = [(name, _decimal(count), _decimal(count * run.training.batch), note) for name, count, note in parts if count]
     return _table("FLOPs", ("an image", "a step", ""), rows)
 
 
-def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None, online: EncoderSize | None) -> str:
+def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None, frozen: Frozen) -> str:
     """Beside what the device has now. On a GPU the estimate is of one process, which has the GPU to itself."""
     memory = training_memory(run, machine, encoder_width)
     here = machine.processes if device.type == "cpu" else 1
@@ -151,7 +170,7 @@ def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width:
         ("gradients", memory.gradients, ""),
         ("moments", memory.moments, ""),
         ("teacher", memory.teacher, ""),
-        ("encoder", FP32 * online.parameters if online else 0, "frozen"),
+        *((name, FP32 * size.parameters, "frozen") for name, size in frozen.items()),
         ("copies", memory.copies, f"weights in {run.training.precision}"),
         ("activations", memory.activations, f"of {_several(images_at_once(run, machine), 'image')}"),
         ("program", _resident() if device.type == "cpu" else 0, "Python and torch"),

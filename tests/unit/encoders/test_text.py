@@ -111,6 +111,18 @@ def test_nothing_in_it_trains(small):
     assert not any(parameter.requires_grad for parameter in encoder.network.parameters())
 
 
+def test_the_precision_around_it_changes_nothing(small):
+    encoder = TextEncoder.load(small)
+    before, exact = torch.backends.cuda.matmul.fp32_precision, encoder.encode(CAPTIONS)
+    try:
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(encoder.encode(CAPTIONS), exact)
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+
+
 def test_loading_says_nothing_and_leaves_settings_alone(small, capfd):
     from transformers.utils import logging
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from random_clip import save_random_clip
 from torch import nn
 
 from sra.core.errors import InputError
@@ -30,10 +31,10 @@ def described(checkout, tmp_path, monkeypatch, capsys):
     """`described(run)`: the text printed in a checkout without results, with the block's rate known. The run may be given by its id."""
     monkeypatch.setattr(stage, "block_rate", lambda run, device, at_most: RATE)
 
-    def describe(run, machine=CPU, latents=None, encoder=None):
+    def describe(run, machine=CPU, latents=None, **encoders):
         run = DIGITS.spec(run) if isinstance(run, str) else run
         write_run(tmp_path / "config.json", run)
-        stage.describe_training(tmp_path / "config.json", checkout.folder, machine, latents, encoder)
+        stage.describe_training(tmp_path / "config.json", checkout.folder, machine, latents, **encoders)
         return capsys.readouterr().out
 
     return describe
@@ -116,6 +117,21 @@ def test_an_encoder_in_the_loop_is_counted(described):
     lengths = [seconds_of(text[text.index("1000 steps in") :].splitlines()[0]) for text in (stored, online)]
     flops = training_flops(run, 768).total
     assert lengths[1] / lengths[0] == pytest.approx((flops + forward) / flops, rel=0.1)
+
+
+def test_a_text_encoder_in_the_loop_is_counted(described, tmp_path):
+    """The forward pass of a CLIP tower of one layer with an MLP of 2 d: 16 n d^2 + 4 n^2 d."""
+    n, d = 24, 64
+    clip = save_random_clip(tmp_path / "clip", tokens=n, text_width=d)
+    forward = 16 * n * d**2 + 4 * n**2 * d
+    run = DIGITS.spec("mmdit_sra")
+    stored, online = described(run), described(run, text_encoder=str(clip))
+    assert line_of(online, "condition") == line_of(stored, "condition").replace("before training", "in each step")
+    assert line_of(online, "text encoder").startswith(f"{forward / 1e6:.2f} M")
+    flops = training_flops(run)
+    assert f"{(flops.total + forward) / 1e6:.1f} M" in line_of(online, "total")
+    share = 100 * (flops.teacher + flops.heads) / (flops.student + forward)
+    assert f"alignment adds {share:.1f} %" in line_of(online, "total")
 
 
 def test_the_encoders_width_is_that_of_its_features(described, checkout):

@@ -47,7 +47,7 @@ class SraAlignment(Alignment):
         return self.schedule.at(step)
 
     def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
-        # The teacher sees the same latents, noise and dropped labels, only earlier in time.
+        # The teacher sees the same latents, noise and condition, only earlier in time.
         earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw), self.options.teacher_time_floor))
 
         # Nothing reads the blocks after the target, so the teacher stops there. (Not inference_mode: the loss saves the target for backward.)

@@ -31,6 +31,7 @@ def make_reference(
     resize: Annotated[str, typer.Option(help="tensorflow: the FID graph's and ADM's; pytorch: pytorch-fid's, for sra score --pytorch-reference")] = (
         "tensorflow"
     ),
+    workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
     device: Device = "auto",
 ) -> None:
     """Statistics of a split's images, and some of the images, in the layout of ADM's reference batches.
@@ -41,7 +42,8 @@ def make_reference(
         if asked not in known:
             raise unknown(option, asked, known)
     run = stage("make_reference", "make_reference")
-    run(index, extractor, images, output, device=device_type(device), extractor_name=extractor_name, split=split, resize=resize)
+    options = {"extractor_name": extractor_name, "split": split, "resize": resize, "workers": workers}
+    run(index, extractor, images, output, device=device_type(device), **options)
 
 
 @commands.command()

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -137,7 +138,7 @@ class ImageSplit:
         self.index = index
         mine = [image for image in content["images"] if image["split"] == split]
         recorded = content["archives"][split] if "archives" in content else content["archive"]
-        self.archive = _indexed_archive(Path(index), recorded, hashed="sha256" in mine[0])
+        self._recorded, self._hashed = recorded, "sha256" in mine[0]
         self.image_size: int = content["image_size"]
         self.crop = CROPS[content.get("crop", "adm")]
         self.classes: list[str] = content["classes"]
@@ -149,6 +150,13 @@ class ImageSplit:
         offsets = recorded.get("offsets")
         pairs = zip(content["images"], offsets, strict=True) if offsets else ()
         self.spans = {image["path"]: (offset, image["bytes"]) for image, offset in pairs}
+        if self.captions is None:
+            _ = self.archive  # captions are read without their images; what is without captions is read for its images
+
+    @cached_property
+    def archive(self) -> Path:
+        """Raises InputError when it is not there, or is not the one that was indexed."""
+        return _indexed_archive(Path(self.index), self._recorded, self._hashed)
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -21,7 +21,7 @@ Velocity = Callable[[Tensor, float, float], Tensor]
 
 
 class Flow:
-    """The process behind SiT. It has no state."""
+    """The process behind SiT and MMDiT. It has no state."""
 
     def timesteps(self, uniform: Tensor) -> Tensor:
         """Time is uniform on [0, 1), float32."""
@@ -58,7 +58,7 @@ class Flow:
             return euler(velocity, state, ode_grid(sampler.evaluations)).float()
         if sampler.kind == "ode_heun":
             return heun(velocity, state, ode_grid((sampler.evaluations + 1) // 2)).float()
-        raise InputError(f"sampler kind {sampler.kind!r} does not fit a SiT model; choose one of kind sde, ode_euler or ode_heun")
+        raise InputError(f"sampler kind {sampler.kind!r} does not fit a flow model (SiT, MMDiT); choose one of kind sde, ode_euler or ode_heun")
 
 
 def _velocity(guided: Guided, condition: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:

@@ -21,7 +21,7 @@ from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.vision import EncoderSize
 
 if TYPE_CHECKING:
-    from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedModel
 
     Network = TypeVar("Network", bound=PreTrainedModel)
 
@@ -109,15 +109,27 @@ def text_encoder_hashes(source: Path | str, encoder: TextEncoder) -> dict[str, s
 def text_encoder_size(source: Path | str) -> EncoderSize:
     """Of one caption, without the weights."""
     from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
-    from transformers import CLIPTextConfig, CLIPTextModel  # seconds to import
+    from transformers import CLIPTextModel  # seconds to import
 
-    local = require_source(source, (CONFIG,), EXAMPLE)
-    with explained(source, EXAMPLE), quiet():
-        config = CLIPTextConfig.from_pretrained(source, local_files_only=local)
+    config = _text_config(source)
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network = CLIPTextModel(config).eval()
         network(input_ids=torch.zeros(1, config.max_position_embeddings, dtype=torch.int64))
     return EncoderSize(config.hidden_size, sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops())
+
+
+def text_shape(source: Path | str) -> tuple[int, int]:
+    """Tokens and width of an encoded caption, without loading the encoder."""
+    config = _text_config(source)
+    return config.max_position_embeddings, config.hidden_size
+
+
+def _text_config(source: Path | str) -> "CLIPTextConfig":
+    from transformers import CLIPTextConfig  # seconds to import
+
+    local = require_source(source, (CONFIG,), EXAMPLE)
+    with explained(source, EXAMPLE), quiet():
+        return CLIPTextConfig.from_pretrained(source, local_files_only=local)
 
 
 def load_network(kind: "type[Network]", source: Path | str, example: str) -> "Network":

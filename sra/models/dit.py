@@ -52,11 +52,19 @@ class DiffusionTransformer(nn.Module):
 
     def features(self, x: Tensor, timestep: Tensor, labels: Tensor, until: int) -> Tensor:
         """The residual stream (B, N, D) after block `until`; later blocks and the final layer are not run. Same inputs as `forward`."""
-        self._check_block(until)
+        return self.tapped(x, timestep, labels, (until,))[until]
+
+    def tapped(self, x: Tensor, timestep: Tensor, labels: Tensor, taps: tuple[int, ...]) -> dict[int, Tensor]:
+        """The same after each of several blocks, up to the last of them."""
+        for tap in taps:
+            self._check_block(tap)
         tokens, condition = self._embed(x, timestep, labels)
-        for block in islice(self.blocks, until):
+        features = {}
+        for number, block in enumerate(islice(self.blocks, max(taps)), start=1):
             tokens = block(tokens, condition)
-        return tokens
+            if number in taps:
+                features[number] = tokens
+        return features
 
     def initialize(self, generator: Generator | None = None) -> None:
         """DiT's initial weights: every block starts as the identity and the output as zero."""

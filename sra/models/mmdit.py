@@ -145,7 +145,8 @@ class MultimodalDiffusionTransformer(nn.Module):
             shape = " x ".join(map(str, text.shape))
             what = f"text features are {shape}, expected batch x tokens x {self.spec.text.width}"
             raise InputError(f"model {self.spec.name}: {what}; encode the captions with the run's text encoder")
-        return self.x_embedder(x) + self.pos_embed, self.text_embedder(text), self.t_embedder(timestep)
+        # In float32 like the image's, whose positions make it so: under autocast the text would add up its blocks in half precision.
+        return self.x_embedder(x) + self.pos_embed, self.text_embedder(text).float(), self.t_embedder(timestep)
 
     def _check_block(self, number: int) -> None:
         if not 1 <= number <= self.spec.depth:

@@ -42,8 +42,8 @@ class PlanBase:
         """Resource functions of a stage: `needs("train").mem_mb` takes wildcards."""
         return _NeedsOf(self, stage)
 
-    def source(self, *rooms: str) -> str:
-        return source_hash(*rooms)
+    def source(self, *parts: str) -> str:
+        return source_hash(*parts)
 
     # For the parts of the plan
 

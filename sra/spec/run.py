@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
@@ -43,6 +43,12 @@ class ModelSpec(Strict):
     classes: PositiveInt | None = Field(description="None for a model of captions")
     text: Text | None = Field(None, description="shape of an encoded caption; None for a model of classes")
     learns_variance: bool  # twice the output channels (DiT)
+
+    @model_validator(mode="after")
+    def _is_told_one_thing(self):
+        if (self.classes is None) == (self.text is None):
+            raise ValueError(f"model {self.name} is told classes or captions; give one of classes and text")
+        return self
 
     @property
     def tokens(self) -> int:
@@ -91,8 +97,10 @@ class RunSpec(Strict):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the whole spec; stored in every state, weights file and sample set of the run."""
-        return sha256_of_json(self.model_dump(mode="json"))
+        """Hash of the whole spec; stored in every state, weights file and sample set of the run. What is None does not count, so that an
+        option that comes later changes no run that leaves it out.
+        """
+        return sha256_of_json(self.model_dump(mode="json", exclude_none=True))
 
 
 def write_run(config: Path, spec: RunSpec) -> None:

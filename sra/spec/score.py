@@ -56,6 +56,7 @@ class ScoredReference(Strict):
     images: NonNegativeInt = Field(description="real images behind precision and recall; 0 when the file has none")
     statistics_count: PositiveInt | None = Field(description="real images behind FID and sFID; None when the file does not say")
     features_sha256: Sha256 | None = Field(None, description="of the file of features, when they were not computed for this score")
+    split: Literal["train", "val"] | None = Field(None, description="whose images; None when it was not made here")
     pytorch_sha256: Sha256 | None = Field(None, description="of the reference behind FID-pytorch")
 
 
@@ -222,7 +223,7 @@ METRIC_TITLES: dict[Metric, str] = {
     "fid_infinity": "FID-infinity",
     "fd_dinov2": "FD-DINOv2",
     "fid_pytorch": "FID-pytorch",
-    "clip_score": "CLIPScore",
+    "clip_score": "CLIP-score",
     "pick_score": "PickScore",
     "cmmd": "CMMD",
     "caption_accuracy": "CaptionAccuracy",

@@ -17,7 +17,8 @@ KIND = "weights"
 def export_ema(config: Path, state: Path, output: Path) -> None:
     """Write the EMA model's parameters under their model names. Raises InputError for a state of another run."""
     spec = read_run(config)
-    facts = read_receipt(state, "training state")["facts"]
+    receipt = read_receipt(state, "training state")
+    facts = receipt["facts"]
     if facts["fingerprint"] != spec.fingerprint:
         raise InputError(f"{state}: belongs to run {facts['run']} with other settings, not to {spec.run}; delete it and train again")
     try:
@@ -28,4 +29,6 @@ def export_ema(config: Path, state: Path, output: Path) -> None:
     about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": facts["step"], "machine": facts["machine"]}
     with written_whole(output) as temporary:
         save_file(tensors, temporary, {"sra": json.dumps(about, sort_keys=True)})
-    write_receipt(output, KIND, {"config": config, "state": state}, **about)
+    # What captions were encoded by must encode them again where they are drawn.
+    told = {role: sha256 for role, sha256 in receipt["made_from"].items() if role == "text_encoder"}
+    write_receipt(output, KIND, {"config": config, "state": state}, told, **about)

@@ -25,6 +25,7 @@ def make_reference(
     extractor_name: str | None = None,
     split: str = "train",
     resize: Resize = "tensorflow",
+    workers: int = 1,
 ) -> None:
     """Write the reference npz: statistics over the whole of one split of `index`, `reference_images` of its images."""
     opened = open_extractor(extractor, device, extractor_name)
@@ -37,7 +38,7 @@ def make_reference(
 
     def batches() -> Iterator[np.ndarray]:
         start = 0
-        for images in real.batches(range(len(real)), batch):
+        for images in real.batches(range(len(real)), batch, workers):
             kept.append(images[chosen[(chosen >= start) & (chosen < start + len(images))] - start])
             start += len(images)
             yield images

@@ -21,8 +21,10 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
     first = ordered[0][1]
     for path, receipt in ordered:
         differs = [name for name in SAME_IN_ALL if receipt["facts"][name] != first["facts"][name]]
-        if differs or receipt["made_from"] != first["made_from"]:
-            raise InputError(f"{path}: differs from {ordered[0][0].name} in {(differs or ['weights'])[0]}; delete the shards and sample again")
+        roles = receipt["made_from"] | first["made_from"]
+        differs += [role for role in roles if receipt["made_from"].get(role) != first["made_from"].get(role)]
+        if differs:
+            raise InputError(f"{path}: differs from {ordered[0][0].name} in {differs[0]}; delete the shards and sample again")
     if first["facts"]["count"] != count:
         raise InputError(
             f"{ordered[0][0]}: belongs to a set of {first['facts']['count']} images, expected {count}; delete the shards and sample again"

@@ -6,23 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sra.core.errors import InputError
 from sra.core.npz import Blocks, write_npz
 from sra.core.progress import Progress
-from sra.core.receipts import verify_contents, write_receipt
+from sra.core.receipts import write_receipt
 from sra.diffusion.process import build_process
 from sra.diffusion.streams import OfficialStream, SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
-from sra.models.build import Transformer, empty_model
+from sra.models.build import Transformer
 from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, read_run
 from sra.spec.scale import Precision
 from sra.stages.device import choose_device
 from sra.stages.sample_conditions import SampleConditions, SampledCaptions, SampledClasses
+from sra.stages.trained_model import load_trained
 from sra.training.precision import autocast, set_float32_products
 
 KIND = "sample shard"
@@ -50,13 +50,13 @@ def sample_shard(
     spec = read_run(config)
     if not 0 <= shard < shards:
         raise InputError(f"shard {shard} of {shards} does not exist; give 0 to {shards - 1}")
-    receipt = verify_contents(weights, "weights")
-    if receipt["facts"]["fingerprint"] != spec.fingerprint:
-        raise InputError(f"{weights}: belongs to run {receipt['facts']['run']} with other settings, not to {spec.run}; delete it and export again")
+    model, receipt = load_trained(spec, weights)
     chosen = choose_device(device)
+    model.to(chosen)
     set_float32_products(precision)
     conditions = _conditions(spec, sampler, count, captions, text_encoder, chosen)
-    model = _load_model(spec, weights).to(chosen)
+    if receipt["made_from"].get("text_encoder") != conditions.hashes.get("text_encoder"):
+        raise InputError(f"{text_encoder}: is another text encoder than {weights} was trained with; give the one of the preset, {spec.text_encoder}")
     decoder = Vae.load(vae, chosen)
     indices = shard_indices(sampler, count, shard, shards)
     asked: list[np.ndarray] = []
@@ -154,12 +154,3 @@ def _conditions(
     if captions is None or text_encoder is None:
         raise InputError(f"run {spec.run}: draws captions; give --captions INDEX.json and --text-encoder, the preset's {spec.text_encoder}")
     return SampledCaptions(spec, sampler, count, captions, text_encoder, device)
-
-
-def _load_model(spec: RunSpec, weights: Path) -> Transformer:
-    model = empty_model(spec.model)
-    missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
-    fixed = {name for name, _ in model.named_buffers()}
-    if unexpected or set(missing) - fixed:
-        raise InputError(f"{weights}: does not fit {spec.model.name} ({[*unexpected, *missing][0]}); export it again from this run's state")
-    return model.eval().requires_grad_(False)

@@ -192,6 +192,7 @@ def _record(
             images=0 if images is None else len(images),
             statistics_count=real.reference.pooled.count,
             features_sha256=options.reference_features and recorded_sha256(options.reference_features),
+            split=real.source and real.source[1],
             pytorch_sha256=pytorch and pytorch.sha256,
         ),
         "samples": ScoredSamples(

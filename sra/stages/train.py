@@ -12,7 +12,7 @@ from sra.core.files import write_text
 from sra.core.receipts import recorded_sha256
 from sra.data.captions import CaptionedSplit
 from sra.data.store import ArrayStore
-from sra.encoders.text import EMPTY, TextEncoder, text_encoder_hashes
+from sra.encoders.text import EMPTY, TextEncoder, text_encoder_hashes, text_shape
 from sra.encoders.vision import VisionEncoder, encoder_hashes, find_encoder
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec, read_run
@@ -65,6 +65,8 @@ def train(
     )
     # Refused once, by the process that the user started.
     check_inputs(spec, latents, features, images, text)
+    if inputs.captions:
+        check_captions(inputs, spec, latents)
     device = choose_device(machine.device)
     if machine.processes > 1 and not launched():
         check_processes(spec, machine.processes, device)
@@ -77,7 +79,7 @@ def train(
         check_share(spec, world.size)
         machine = machine.model_copy(update={"device": device.type, "processes": world.size})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
-        captions = StoredCaptions(text) if text else online_captions(inputs, spec, latents, device) if inputs.captions else None
+        captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None
         trainer = Trainer(spec, latents, features, device, machine, world, online, captions)
         if previous:
             trainer.state.restore(previous)
@@ -98,19 +100,23 @@ def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device
     return OnlineTargets(pixels, encoder.tokens, encoder.width, encoder_hashes(source, encoder))
 
 
-def online_captions(inputs: Inputs, spec: RunSpec, latents: ArrayStore, device: torch.device) -> OnlineCaptions:
-    """Of the train split by a text encoder whose features the run's model reads."""
-    split = CaptionedSplit(inputs.captions, "train")
+def check_captions(inputs: Inputs, spec: RunSpec, latents: ArrayStore) -> None:
+    """Raises InputError for captions of other images, and for a text encoder whose features the run's model does not read."""
     index = recorded_sha256(inputs.captions)
     if latents.facts.get("made_from", {}).get("index", index) != index:
         raise InputError(f"{inputs.captions}: is another index of images than {latents.manifest} was made from; give the one that it names")
+    found, wanted = text_shape(inputs.text_encoder), (spec.model.text.tokens, spec.model.text.width)
+    if found != wanted:
+        raise InputError(f"{inputs.text_encoder}: encodes a caption as {found}, run {spec.run} needs {wanted}; give the text encoder of its preset")
+
+
+def online_captions(inputs: Inputs, device: torch.device) -> OnlineCaptions:
+    """Of the train split by the text encoder, after `check_captions`."""
+    split = CaptionedSplit(inputs.captions, "train")
     encoder = TextEncoder.load(inputs.text_encoder, device)
-    if (encoder.tokens, encoder.width) != (spec.model.text.tokens, spec.model.text.width):
-        raise InputError(
-            f"{inputs.text_encoder}: encodes a caption as {(encoder.tokens, encoder.width)}, run {spec.run} needs "
-            f"{(spec.model.text.tokens, spec.model.text.width)}; give the text encoder of its preset"
-        )
-    hashes = {"captions": index} | {f"text_{role}": value for role, value in text_encoder_hashes(inputs.text_encoder, encoder).items()}
+    hashes = {"captions": recorded_sha256(inputs.captions)} | {
+        f"text_{role}": value for role, value in text_encoder_hashes(inputs.text_encoder, encoder).items()
+    }
     return OnlineCaptions(split.flat_captions, split.first_captions, encoder.ids, encoder.encode_ids, EMPTY, hashes)
 
 

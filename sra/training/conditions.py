@@ -48,7 +48,7 @@ class StoredCaptions:
     def __init__(self, text: ArrayStore):
         self.text = text
         self.first_captions = first_captions_of(text)
-        self.hashes = {"text": text.sha256}
+        self.hashes = {"text": text.sha256, "text_encoder": text.facts["encoder_sha256"]}
 
     def at(self, seed: int, step: int, rows: np.ndarray, first_place: int, dropped: np.ndarray) -> Tensor:
         captions = drawn_captions(seed, step, rows, self.first_captions, first_place)

@@ -27,7 +27,7 @@ def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDra
     """The draws of one step for a whole batch of that shape, on the CPU: the same numbers on any device.
 
     Each kind has a stream of its own, so a method that ignores one leaves the others as they are: every run of a seed
-    sees the same images, noise, times and dropped labels.
+    sees the same images, noise, times and dropped conditions.
     """
 
     def stream(purpose: str) -> Generator:

@@ -154,8 +154,7 @@ class Trainer:
     def _encoded(self, part: TrainingBatch) -> TrainingBatch:
         """The same with its captions as the model reads them and the targets that its images give.
 
-        The vision encoder runs under the run's autocast, as in REPA's train.py; the text encoder in float32, so that what is computed here is
-        what would have been stored.
+        The vision encoder runs under the run's autocast, as in REPA's train.py; the text encoder in float32, as where features are stored.
         """
         part = replace(part, noisy=replace(part.noisy, condition=self.conditions.encoded(part.noisy.condition)))
         if part.images is None:

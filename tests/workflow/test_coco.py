@@ -12,7 +12,6 @@ from random_clip import save_random_clip
 from random_coco import write_random_coco
 from random_networks import save_random_dinov2, save_random_inception, save_random_sd_vae
 
-from sra.core.files import sha256_of_file
 from sra.core.npz import read_npz
 from sra.core.receipts import read_receipt
 
@@ -42,7 +41,7 @@ def suite(tmp_path_factory, new_checkout):
     for old, new in [
         (r"batch: 256", "batch: 2\nmodels: {MMDiT: {depth: 8, width: 96, heads: 4}}"),
         (r"m150k: 150000", "m150k: 2"),
-        (r"40192: 40192", f"40192: {SAMPLES}"),
+        (r"40192: 40192, 30000: 30000", f"40192: {SAMPLES}, 30000: {SAMPLES}"),
         (r"evaluations: .*", "evaluations: {250: 2, 50: 2}"),
         (r"shard_samples: .*", "shard_samples: 3"),
         (r"data_shards: .*", "data_shards: 2"),
@@ -87,13 +86,12 @@ def test_captions_reach_the_three_trainings_in_the_same_way(finished):
     assert (text["count"], text["row_shape"]) == (captions + 1, [77, 768])
     assert json.loads((shared / "latents/sd_vae_ft_ema/store.json").read_text())["count"] == IMAGES["train"]
     made_from = [read_receipt(finished.folder / f"results/paper/runs/{run}/state/m150k.safetensors", "training state")["made_from"] for run in RUNS]
-    assert [set(roles) - {"latents", "text"} for roles in made_from] == [set(), {"pixels", "encoder", "encoder_config"}, set()]
+    assert [set(roles) - {"latents", "text", "text_encoder"} for roles in made_from] == [set(), {"pixels", "encoder", "encoder_config"}, set()]
     assert len({roles["text"] for roles in made_from}) == len({roles["latents"] for roles in made_from}) == 1
 
 
 @pytest.mark.slow
 def test_every_score_says_what_it_is(finished):
-    downloads = finished.folder / "downloads"
     for run in RUNS:
         score = json.loads((finished.folder / SCORE.format(run=run)).read_text())
         metrics = score["metrics"]
@@ -102,7 +100,9 @@ def test_every_score_says_what_it_is(finished):
         assert metrics["fid"] != metrics["fid_pytorch"]
         assert (score["names"]["fid_pytorch"], score["count"], score["caption_policy"]) == ("FID-pytorch@5", SAMPLES, "in_order")
         assert score["reference"]["statistics_count"] == IMAGES["val"]
-        assert score["about"]["pick_score"]["model_sha256"] == sha256_of_file(downloads / "PickScore_v1/model.safetensors")
+        judges = {name: score["about"][name] for name in ("clip_score", "pick_score", "cmmd")}
+        assert [judge["model"] for judge in judges.values()] == ["clip-vit-large-patch14", "PickScore_v1", "clip-vit-large-patch14-336"]
+        assert len({judge["model_sha256"] for judge in judges.values()}) == 3
 
 
 @pytest.mark.slow
@@ -127,3 +127,18 @@ def test_the_table_stands_beside_the_published_numbers(finished):
 @pytest.mark.slow
 def test_nothing_is_left_to_do(finished):
     assert finished.planned("table_2", "figure_t2i") == {}
+
+
+@pytest.mark.slow
+def test_random_captions_of_the_other_protocol_and_captions_encoded_in_each_step(finished):
+    other = "results/paper/scores/mmdit_sra/m150k/ode50_cfg2_uvit/n30000.json"
+    finished.edit("config/presets/paper.yaml", "text_dtype: fp16", "text_features: online\n  text_dtype: fp16")
+    planned = finished.planned(other)
+    assert planned["train_segment"] == 1  # it is told the same by another way
+    assert "extract_text" not in planned
+    done = finished.snakemake(other, "--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-6000:]
+    score = json.loads((finished.folder / other).read_text())
+    assert (score["caption_policy"], score["samples"]["uint8"], score["seed"]) == ("random", "round", 1234)
+    made_from = read_receipt(finished.folder / "results/paper/runs/mmdit_sra/state/m150k.safetensors", "training state")["made_from"]
+    assert set(made_from) == {"latents", "captions", "text_encoder", "text_encoder_config", "text_tokenizer"}

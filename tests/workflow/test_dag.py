@@ -1,10 +1,14 @@
 """Which jobs each target needs, which inputs are refused before any starts, and that the rules are clean by their own tools."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from sra.plan.targets import wanted_by_all
+from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}
@@ -42,9 +46,11 @@ def test_only_repa_needs_the_external_encoder(checkout):
 def test_the_paper_preset_plans_without_its_data(checkout):
     jobs = checkout.planned("--config", "preset=paper")
     assert not {"make_digits", "train_vae", "train_extractor", "train_encoder"} & set(jobs)
-    assert jobs["extract_latents"] == 64
+    assert (jobs["extract_latents"], jobs["extract_text"]) == (2 * 64, 64)  # ImageNet and MS-COCO
     assert jobs["train_between"] > 0
-    assert jobs["sample_shard"] == 10 * (jobs["pack_samples"] - 1) + 1
+    wanted = wanted_by_all(Registry(checkout.folder, "paper"))
+    assert jobs["pack_samples"] == len(wanted)
+    assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 5000) for item in wanted)
 
 
 def test_released_weights_need_no_training(checkout):

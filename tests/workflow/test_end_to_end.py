@@ -47,6 +47,7 @@ def finished(tmp_path_factory, new_checkout):
     for folder in ("tables", "figures"):
         for path in (checkout.folder / "report" / folder).glob("*.yaml"):
             path.unlink()
+    checkout.without_claims()
     (checkout.folder / "report/tables/table_s9.yaml").write_text(TABLE)
     (checkout.folder / "report/figures/figure_s9.yaml").write_text(FIGURE)
     preset = (checkout.folder / "config/presets/digits.yaml").read_text()

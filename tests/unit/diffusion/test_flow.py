@@ -160,7 +160,7 @@ def test_noise_is_drawn_for_every_step_but_the_last():
 
 
 def test_refuses_what_it_cannot_sample():
-    with pytest.raises(InputError, match="'ddpm' does not fit a SiT model; choose one of kind sde"):
+    with pytest.raises(InputError, match="'ddpm' does not fit a flow model"):
         sample("ddpm", 10, torch.zeros(1, 1, 2, 2))
     with pytest.raises(InputError, match="last_step is 0"):
         sample("sde", 10, torch.zeros(1, 1, 2, 2), last_step=0.0)

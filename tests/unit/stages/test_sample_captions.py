@@ -1,5 +1,6 @@
 """Sampling by captions: which ones are drawn, that shards and methods share them, and what is refused."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,10 @@ from safetensors.torch import save_file
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.npz import read_npz
-from sra.core.receipts import read_receipt, write_receipt
+from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
 from sra.data.captions import CaptionedSplit, sampled_captions
+from sra.diffusion.flow import Flow
+from sra.encoders.text import TextEncoder
 from sra.encoders.vae import WEIGHTS, small_network
 from sra.models.build import build_model
 from sra.spec.method import Guidance, OfficialSeeding, Sampler
@@ -46,14 +49,15 @@ def given(tmp_path_factory):
 def drawn(tiny_run, tmp_path, given):
     """`drawn(sampler, shards)`: the packed set of COUNT images and its folder."""
 
-    def draw(sampler=IN_ORDER, shards=1, run="mmdit", batch=4, count=COUNT, text=TEXT, **options):
+    def draw(sampler=IN_ORDER, shards=1, run="mmdit", batch=4, count=COUNT, text=TEXT, trained_with=None, **options):
         folder, spec = tmp_path / f"{run}_{sampler.captions}_{shards}", tiny_run(run)
         folder.mkdir(exist_ok=True)
         if spec.model.text:
             spec = spec.model_copy(update={"model": spec.model.model_copy(update={"text": text})})
         write_run(folder / "config.json", spec)
         save_file(build_model(spec.model, seed=1).state_dict(), folder / "weights.safetensors")
-        write_receipt(folder / "weights.safetensors", "weights", run=run, fingerprint=spec.fingerprint, step=7)
+        told = {"text_encoder": recorded_sha256(Path(trained_with or given.clip) / "model.safetensors")} if spec.model.text else {}
+        write_receipt(folder / "weights.safetensors", "weights", hashes=told, run=run, fingerprint=spec.fingerprint, step=7)
         paths = [folder / f"shard_{number}.npz" for number in range(shards)]
         options = {"captions": given.index, "text_encoder": given.clip} | options
         for number, path in enumerate(paths):
@@ -90,6 +94,29 @@ def test_shards_change_nothing_and_the_captions_reach_the_model(drawn):
     asked = np.array(texts(whole)) != np.array(texts(other))
     assert asked.any()
     assert (np.abs(whole["arr_0"].astype(int) - other["arr_0"]).max(axis=(1, 2, 3)) > 1)[asked].all()
+
+
+def test_guidance_moves_away_from_the_empty_caption(drawn, given, monkeypatch):
+    seen = []
+    sample = Flow.sample
+
+    def watched(self, denoise, sampler, noise, condition, null, draw):
+        seen.append((condition, null))
+        return sample(self, denoise, sampler, noise, condition, null, draw)
+
+    monkeypatch.setattr(Flow, "sample", watched)
+    pack, _ = drawn()
+    encoder = TextEncoder.load(given.clip)
+    for condition, null in seen:
+        assert torch.equal(null, encoder.encode([""])[0])
+        assert condition.shape[1:] == null.shape
+    assert torch.allclose(torch.cat([condition for condition, _ in seen]), encoder.encode(texts(pack)), atol=1e-5)
+
+
+def test_another_text_encoder_than_the_trainings_is_refused(drawn, tmp_path):
+    other = save_random_clip(tmp_path / "other", seed=1, tokens=TEXT.tokens, text_width=TEXT.width)
+    with pytest.raises(InputError, match=r"is another text encoder than .*weights.safetensors was trained with; give the one of the preset"):
+        drawn(trained_with=other)
 
 
 def test_methods_share_captions_and_noise(drawn):

@@ -101,7 +101,7 @@ def test_the_record_says_which_models_and_which_captions(captioned, pack, asked,
     for score, name in (("clip_score", "clip"), ("pick_score", "pick"), ("cmmd", "clip")):
         assert (written["about"][score]["model"], written["about"][score]["model_sha256"]) == (name, hashes[name])
     assert (written["about"]["cmmd"]["real_images"], written["about"]["cmmd"]["estimator"]) == (60, "biased")
-    assert written["names"]["clip_score"] == "CLIPScore@120"
+    assert written["names"]["clip_score"] == "CLIP-score@120"
     assert not any(str(path) in json.dumps(written) for path in (tmp_path, captioned.folder))
     printed = capsys.readouterr().out
     assert f"CaptionAccuracy@120{'':<5}{record.metrics['caption_accuracy']:>14.5f}" in printed
@@ -243,7 +243,7 @@ def test_the_commands_from_an_index_to_a_score(captioned, pack, asked, monkeypat
     assert printed.count("\n") == 1
     models = ("--clip-model", captioned.clip, "--pick-model", captioned.pick, "--cmmd-model", captioned.clip)
     assert run_cli(monkeypatch, *command, *wanted, *models) == 0
-    assert "CLIPScore@120" in capsys.readouterr().out
+    assert "CLIP-score@120" in capsys.readouterr().out
     assert json.loads((tmp_path / "mine.score.json").read_text())["metrics"] == asked(pack, secondary=ALL).metrics
     (tmp_path / "captions.txt").write_text("a dog\n" * COUNT)
     assert run_cli(monkeypatch, *command, "--captions", "captions.txt") == 2

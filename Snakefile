@@ -31,6 +31,7 @@ wildcard_constraints:
     extractor="[a-z0-9_]+",
     images=r"\d+",
     reference="[a-z0-9_]+",
+    time=r"\d{3}",
     table=r"table_s?\d+[a-z]?",
     figure=r"figure_(s?\d+[a-z]?|t2i)",
 
@@ -47,5 +48,6 @@ include: "workflow/rules/standins.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"

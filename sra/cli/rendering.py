@@ -1,4 +1,4 @@
-"""The commands that draw tables, figures and the page."""
+"""The commands that draw tables, figures and the page, and judge the claims."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,14 +30,23 @@ def figure(figure: str, preset: Preset, weights: Weights = "trained") -> None:
 
 
 @commands.command()
+def claims(preset: Preset, weights: Weights = "trained") -> None:
+    """Judge the paper's claims by the scores that exist: JSON, CSV and Markdown.
+
+    Example: sra claims --preset digits
+    """
+    stage("render", "render_claims")(_registry(preset, weights))
+
+
+@commands.command()
 def report(preset: Preset, weights: Weights = "trained") -> None:
-    """Render the self-contained page from the tables and figures that exist."""
+    """Render the self-contained page from the claims, tables and figures that exist."""
     stage("render", "render_report")(_registry(preset, weights))
 
 
 @commands.command()
 def refresh(preset: Preset, weights: Weights = "trained") -> None:
-    """Render every table, figure and the report from the scores that exist; nothing is trained or sampled."""
+    """Render every table, figure, the claims and the report from the scores that exist; nothing is trained or sampled."""
     stage("render", "refresh")(_registry(preset, weights))
 
 

@@ -1,4 +1,4 @@
-"""What training a run costs, in closed form: parameters, FLOPs, memory, bytes on disk.
+"""What a run costs, in closed form: parameters, FLOPs of training, of sampling and of the networks around it, memory, bytes on disk.
 
 One multiply-add is 2 FLOPs. Only matrix products count, attention's included; norms, activations and the optimiser move bytes but
 compute little. The "Gflops" of Peebles & Xie 2023 (arXiv 2212.09748, Table 1), which SiT, REPA and SRA take over, are multiply-adds:
@@ -11,11 +11,42 @@ from itertools import pairwise
 from math import ceil
 
 from sra.spec.machine import Machine
-from sra.spec.method import MethodOptions, RepaOptions, SraOptions
+from sra.spec.method import MethodOptions, RepaOptions, Sampler, SraOptions
 from sra.spec.run import ModelSpec, RunSpec
 
 TIME_FREQUENCIES = 256
 FP32, HALF = 4, 2  # bytes
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A frozen vision or text transformer. beside: tokens of no patch.  mlp: hidden width over width (DINOv2-g's gated MLP has as many weights)."""
+
+    depth: int
+    width: int
+    beside: int = 1
+    mlp: int = 4
+
+    def flops(self, tokens: int) -> int:
+        """Of one image or caption with so many patches or text tokens. The embedding of patches, below 1 %, is left out."""
+        n, d = tokens + self.beside, self.width
+        return self.depth * (2 * (4 + 2 * self.mlp) * n * d**2 + 4 * n**2 * d)
+
+
+# Of the names in config/weights.tsv. ViT: Dosovitskiy et al. 2021 (arXiv 2010.11929), Table 1; DINOv2-g: Oquab et al. 2023 (arXiv 2304.07193),
+# Table 16; CLIP: Radford et al. 2021 (arXiv 2103.00020), Table 20. The small ones are ours.
+_B, _L, _H = Tower(12, 768), Tower(24, 1024), Tower(32, 1280)
+ENCODERS = {"dinov2b": _B, "dinov2l": _L, "dinov2g": Tower(40, 1536), "dinob": _B, "mael": _L, "clipl": _L, "mocov3b": _B}
+ENCODERS |= {"ijepah": replace(_H, beside=0), "digits_vit": Tower(4, 64, beside=0), "scenes_vit": Tower(4, 64, beside=0)}
+_SMALL = Tower(2, 64, mlp=2)
+TEXT_ENCODERS = {"clip_l14": replace(_B, beside=0), "scenes_clip": replace(_SMALL, beside=0)}
+# What compares an image with its caption: the image's tower, and how many patches it cuts; the caption's costs little beside it.
+JUDGES = {"clip_l14": (_L, 16**2), "clip_l14_336": (_L, 24**2), "pickscore": (_H, 16**2), "scenes_clip": (_SMALL, 4**2)}
+
+# Of one image, by its size; counted by torch's FLOP counter in the tests.
+DECODER_FLOPS = {"sd_vae_ft_ema": {256: 622_187_282_432, 512: 2_514_518_933_504}, "digits_vae": {32: 31_787_008}, "scenes_vae": {32: 31_787_008}}
+ENCODER_FLOPS = {"sd_vae_ft_ema": {256: 272_722_165_760, 512: 1_116_658_466_816}, "digits_vae": {32: 12_083_200}, "scenes_vae": {32: 12_083_200}}
+EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896}  # Inception sees 299 x 299 pixels whatever the image has
 
 
 @dataclass(frozen=True)
@@ -136,6 +167,27 @@ def block_flops(model: ModelSpec, block: int = 1) -> int:
     return 2 * attention + sum(stream.flops(model.width) for stream in streams)
 
 
+def sampling_flops(model: ModelSpec, sampler: Sampler) -> int:
+    """One image by a sampler, without decoding. A guided evaluation is two forward passes."""
+    scale, (low, high) = sampler.guidance.scale, sampler.guidance.interval
+    times = _deciding_times(sampler)
+    guided = sum(scale != 1 and low <= time <= high for time in times)
+    return forward_flops(model) * (len(times) + guided)
+
+
+def _deciding_times(sampler: Sampler) -> list[float]:
+    """Of each evaluation, the time that decides about guidance, as a share of the time range. The grids are those of sra/diffusion."""
+    count = sampler.evaluations
+    if sampler.kind == "sde":
+        return [1 - (1 - sampler.last_step) * number / max(count - 1, 1) for number in range(count)]
+    if sampler.kind == "ode_euler":
+        return [1 - number / count for number in range(count)]
+    if sampler.kind == "ode_heun":  # both evaluations of a step follow its first time, and the last step has one
+        steps = (count + 1) // 2
+        return [1 - (number // 2) / steps for number in range(2 * steps - 1)]
+    return [number / count for number in range(count)]  # of a respaced chain, nearly
+
+
 def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False) -> TrainingFlops:
     """A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
 
@@ -184,7 +236,7 @@ def _activation_bytes(run: RunSpec, checkpointing: bool, encoder_width: int | No
     model, computed = run.model, HALF if _is_half(run) else FP32
     kept = [sum(stream.kept_bytes(model.width, computed) for stream in _streams(model, block)) for block in _blocks(model)]
     # Checkpointing keeps each block's input, and all of the one block that the backward pass is at.
-    blocks = model.depth * _block_input_bytes(model, computed) + max(kept) if checkpointing else sum(kept)
+    blocks = model.depth * _block_input_bytes(model) + max(kept) if checkpointing else sum(kept)
     # The final layer keeps its input, its norm and that modulated; around it all stand the input's patches and the loss's error.
     ends = model.tokens * model.width * (2 * FP32 + computed) + model.tokens * (_patch_inputs(model) * computed + _patch_outputs(model) * FP32)
     text = model.text.tokens * model.text.width * computed if model.text else 0
@@ -192,9 +244,9 @@ def _activation_bytes(run: RunSpec, checkpointing: bool, encoder_width: int | No
     return blocks + ends + text + heads
 
 
-def _block_input_bytes(model: ModelSpec, computed: int) -> int:
-    """The residual streams: the image's is fp32, as its positions are; the text's has the precision of its embedding."""
-    return model.width * (model.tokens * FP32 + (model.text.tokens * computed if model.text else 0))
+def _block_input_bytes(model: ModelSpec) -> int:
+    """The residual streams, fp32 whatever the precision of the products."""
+    return FP32 * model.width * (model.tokens + (model.text.tokens if model.text else 0))
 
 
 def _head_activation_bytes(options: MethodOptions, model: ModelSpec, encoder_width: int | None, computed: int) -> int:

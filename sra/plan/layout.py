@@ -85,11 +85,21 @@ class Results:
     def score(self, run: str, score: ScoreOf) -> str:
         return str(self.folder / "scores" / run / score.milestone / score.sampler / f"n{score.samples}.json")
 
+    def probe(self, run: str, milestone: str, time: float) -> str:
+        """Accuracies of probes at one time, a share of the time range that the name gives in thousandths."""
+        return str(self.folder / "probes" / run / milestone / f"t{round(1000 * time):03d}.json")
+
+    def pca(self, run: str, milestone: str) -> str:
+        return str(self.folder / "pca" / run / f"{milestone}.npz")
+
     def table(self, table: str, kind: str = "json") -> str:
         return str(self.folder / "tables" / f"{table}.{kind}")
 
     def figure(self, figure: str, kind: str = "json") -> str:
         return str(self.folder / "figures" / f"{figure}.{kind}")
+
+    def claims(self, kind: str = "json") -> str:
+        return str(self.folder / f"claims.{kind}")
 
     @property
     def report(self) -> str:

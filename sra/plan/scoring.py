@@ -3,8 +3,11 @@
 import math
 import re
 
+from sra.core.errors import InputError
 from sra.plan.base import PlanBase
 from sra.plan.layout import Results, Shared
+from sra.plan.targets import Wanted
+from sra.spec.scale import Preset
 
 MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made here: split, images kept, resize of pytorch-fid
 
@@ -41,6 +44,25 @@ class ScoringPlan(PlanBase):
             for shard in range(shards)
         ]
 
+    def refuse_impossible(self, wanted: list[Wanted]) -> None:
+        """Raise InputError for scores of captioned runs that sampling or scoring would refuse after the training."""
+        registry = self.registry(self.preset)
+        for item in wanted:
+            if not registry.is_text_to_image(item.run):
+                continue
+            preset, sampler, count = registry.preset_of(item.run), registry.sampler(item.score.sampler), registry.sample_count(item.score.samples)
+            dataset, subset = self._dataset(preset.dataset), self.user.paths.expected_coco
+            validation = subset.val if subset and dataset.kind == "path" else dataset.validation
+            if sampler.captions == "in_order" and count > validation:
+                raise InputError(
+                    f"sampler {item.score.sampler}: {count} samples take a caption of as many validation images in order, {preset.dataset} has "
+                    f"{validation}; lower samples {item.score.samples} in the preset, or draw captions at random"
+                )
+            if sampler.official_seeding:
+                raise InputError(f"sampler {item.score.sampler}: official_seeding draws classes, run {item.run} is told captions; leave it out")
+            if "fid_pytorch" in preset.secondary and registry.weights_of(preset.extractor, "extractor").source == "trained":
+                raise InputError(f"preset {self.preset}: extractor {preset.extractor} takes images as they are; leave fid_pytorch out of secondary")
+
     # References
 
     def reference_of(self, wildcards) -> str:
@@ -61,7 +83,7 @@ class ScoringPlan(PlanBase):
         preset = self._preset_of(wildcards)
         if "fid_pytorch" not in preset.secondary:
             return []
-        return [Shared(preset.dataset).reference(preset.extractor, f"{self._reference_made_for(wildcards)}_pytorch")]
+        return [Shared(preset.dataset).reference(preset.extractor, f"{self._split(preset)}_0_pytorch")]  # no image of it is read
 
     def held_for_scores(self, wildcards) -> list[str]:
         """Options that have the extractor and the reference checked against weights.tsv, where the user fetched them."""
@@ -98,4 +120,7 @@ class ScoringPlan(PlanBase):
     def _reference_made_for(self, wildcards) -> str:
         """Its name: images of ImageNet are compared with what was trained on, those of captions with the validation images."""
         preset = self._preset_of(wildcards)
-        return f"{'val' if self._dataset(preset.dataset).captioned else 'train'}_{preset.reference_images}"
+        return f"{self._split(preset)}_{preset.reference_images}"
+
+    def _split(self, preset: Preset) -> str:
+        return "val" if self._dataset(preset.dataset).captioned else "train"

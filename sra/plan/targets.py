@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from sra.core.errors import InputError, unknown
-from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, TableSpec
+from sra.plan.inside import available, points_here
+from sra.spec.claims import Claims, scores_behind
+from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
+from sra.spec.inside import TargetsFigure
 from sra.spec.registry import Registry
-from sra.spec.run import size_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,15 @@ def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
     return _reachable(wanted, registry, f"table {table.id}")
 
 
-def wanted_by_figure(figure: CurvesFigure | SampleFigure, registry: Registry) -> list[Wanted]:
+def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
     if isinstance(figure, SampleFigure):
         return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
+    if isinstance(figure, TargetsFigure):
+        score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
+        runs = [figure.baseline, *(point.run for point in points_here(figure, registry))]
+        return _reachable([Wanted(run, score) for run in runs], registry, f"figure {figure.id}")
+    if not isinstance(figure, CurvesFigure):
+        return []  # probes and components are no scores
     wanted = [
         Wanted(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
         for panel in figure.panels
@@ -41,6 +49,11 @@ def wanted_by_all(registry: Registry) -> list[Wanted]:
     return list(dict.fromkeys([*tables, *figures]))
 
 
+def wanted_by_claims(claims: Claims, registry: Registry) -> list[Wanted]:
+    """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
+    return _reachable([Wanted(run, score) for run, score in scores_behind(claims, registry)], registry, "report/claims.yaml")
+
+
 def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wanted]:
     kept = []
     for item in dict.fromkeys(wanted):
@@ -49,7 +62,7 @@ def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wan
         registry.spec(item.run)
         registry.sampler(item.score.sampler)
         registry.sample_count(item.score.samples)
-        if item.score.milestone not in registry.preset.milestones or not _available(registry, item.run):
+        if item.score.milestone not in registry.preset.milestones or not available(registry, item.run):
             continue
         if item.score.milestone not in registry.milestones(item.run):
             raise InputError(
@@ -58,16 +71,6 @@ def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wan
             )
         kept.append(item)
     return kept
-
-
-def _available(registry: Registry, run: str) -> bool:
-    """Whether the run's weights may come to be: by training, unless only released ones are asked for; from a file that fits the preset."""
-    checkpoint = registry.checkpoint(run)
-    if checkpoint is None:
-        return not registry.released
-    if checkpoint.entry is None:
-        return True
-    return checkpoint.entry.resolution == registry.preset.image_size and size_of(checkpoint.entry.model) not in registry.preset.models
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sra.core.errors import InputError, unknown
+from sra.plan.analysis import AnalysisPlan
 from sra.plan.data import DataPlan
 from sra.plan.layout import Results
 from sra.plan.scoring import ScoringPlan
-from sra.plan.targets import Wanted, wanted_by_all, wanted_by_figure, wanted_by_table
+from sra.plan.targets import Wanted, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.training import TrainingPlan
+from sra.spec.claims import load_claims
 from sra.spec.display import SampleFigure
 from sra.spec.machine import Machine
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")
 FIGURE_KINDS = ("json", "svg", "png")
+CLAIMS_KINDS = ("json", "csv", "md")
 
 
 def open_plan(root: Path, config: dict) -> "Plan":
@@ -35,12 +38,14 @@ def _refusing() -> Iterator[None]:
         raise SystemExit(2) from None
 
 
-class Plan(DataPlan, TrainingPlan, ScoringPlan):
+class Plan(DataPlan, TrainingPlan, ScoringPlan, AnalysisPlan):
     """One per Snakemake process."""
 
     def __init__(self, root: Path, config: dict):
         super().__init__(root, config)
-        wanted_by_all(self.registry(self.preset))  # refuses a wrong table, run, sampler or milestone before anything starts
+        # Refuses a wrong table, run, sampler or milestone, and what could not be scored, before anything starts.
+        self.refuse_impossible(wanted_by_all(self.registry(self.preset)))
+        load_claims(self.registry(self.preset))
 
     def refuse_target(self, wildcards) -> list[str]:
         """End with one line for a table or figure that does not exist; Snakemake would only say that no rule makes it."""
@@ -75,6 +80,9 @@ class Plan(DataPlan, TrainingPlan, ScoringPlan):
     def figure_files(self, figure: str) -> list[str]:
         return _files(Results(self.preset).figure, figure, FIGURE_KINDS)
 
+    def claims_files(self) -> list[str]:
+        return [Results(self.preset).claims(kind) for kind in CLAIMS_KINDS]
+
     def report(self) -> str:
         return Results(self.preset).report
 
@@ -96,6 +104,17 @@ class Plan(DataPlan, TrainingPlan, ScoringPlan):
             return []
         return [Results(wildcards.preset).samples(item.run, item.score) for item in wanted_by_figure(figure, registry)]
 
+    def scores_of_claims(self, wildcards) -> list[str]:
+        registry = self.registry(wildcards.preset)
+        return self._scores(wanted_by_claims(load_claims(registry), registry), wildcards.preset)
+
+    def targets_of_claims(self, wildcards) -> list[str]:
+        """The tables and figures that claims stand on, and their published numbers."""
+        registry = self.registry(wildcards.preset)
+        names = dict.fromkeys(target for claim in load_claims(registry).claims for target in claim.targets)
+        files = [f"report/{'tables' if name in registry.tables else 'figures'}/{name}.yaml" for name in names]
+        return files + sorted({path for name in names for path in self.published_of(name)})
+
     def report_tables(self, wildcards) -> list[str]:
         return [path for table in self.registry(wildcards.preset).tables for path in _files(Results(wildcards.preset).table, table, TABLE_KINDS)]
 
@@ -106,8 +125,18 @@ class Plan(DataPlan, TrainingPlan, ScoringPlan):
         return sorted(f"report/templates/{path.name}" for path in (self.root / "report" / "templates").iterdir())
 
     def published_of(self, identity: str) -> list[str]:
-        path = self.root / "report" / "published" / f"{identity}.csv"
-        return [f"report/published/{identity}.csv"] if path.exists() else []
+        """The published numbers of a table or figure, and of others that its rows name."""
+        table = self.registry(self.preset).tables.get(identity)
+        stems = {identity} | {row.published.partition("/")[0] for row in (table.rows if table else ()) if row.published}
+        return [path for path in (f"report/published/{stem}.csv" for stem in sorted(stems)) if (self.root / path).exists()]
+
+    def settings_of_table(self, wildcards) -> list[str]:
+        """The configuration that a table of settings is made from."""
+        if self.registry(wildcards.preset).tables[wildcards.table].kind != "settings":
+            return []
+        patterns = ("recipes/*.yaml", "experiments/*.yaml", "samplers.yaml", "presets/paper.yaml", f"presets/{wildcards.preset}.yaml")
+        found = {path for pattern in patterns for path in (self.root / "config").glob(pattern)}
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def _scores(self, wanted: list[Wanted], preset: str) -> list[str]:
         return [Results(preset).score(item.run, item.score) for item in wanted]

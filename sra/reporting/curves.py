@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.reporting.axes import label_ends, set_values, spaced
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
 from sra.reporting.scores import Scores, outcome_of
-from sra.reporting.style import GRID, METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, MethodStyle, figure_style, save_figure
+from sra.reporting.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
 from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
 from sra.spec.scale import Preset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logarithmic
 
 
 def build_curves(figure: CurvesFigure, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurvesDocument:
@@ -199,7 +198,7 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
     for place, panel in enumerate(document.panels):
         axes = figure.add_axes(layout.panel(index, place), facecolor="none")
         _set_steps(axes, planned, markers, side)
-        _set_values(axes, values)
+        set_values(axes, values)
         axes.set_title(panel.title, fontsize=TEXT, loc="left", pad=3)
         if place % layout.columns:
             axes.tick_params(labelleft=False)
@@ -230,39 +229,7 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
     if absent:
         axes.text(0.04, 0.05, f"{', '.join(absent)}: not run", transform=axes.transAxes, color=MUTED)
     if ends:
-        _label_ends(axes, ends)
-
-
-def _label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
-    """The method's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
-    to_share = axes.transData + axes.transAxes.inverted()
-    places = [to_share.transform((step, value)) for step, value, _ in ends]
-    right = max(x for x, _ in places)
-    em_y, em_x = (TEXT * axes.figure.dpi / 72 / extent for extent in (axes.get_window_extent().height, axes.get_window_extent().width))
-    heights = spread([y for _, y in places], 1.25 * em_y)
-    for (_, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
-        axes.text(right + 1.3 * em_x, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
-        if abs(moved - y) > 0.3 * em_y:
-            leader = [right + 0.5 * em_x, right + 1.2 * em_x], [y, moved]
-            axes.plot(*leader, transform=axes.transAxes, color=MUTED, linewidth=0.5, clip_on=False, scalex=False, scaley=False)
-
-
-def spread(places: list[float], gap: float) -> list[float]:
-    """The places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
-    order = sorted(range(len(places)), key=lambda index: places[index])
-    groups: list[list[int]] = []
-    centres: list[float] = []
-    for index in order:
-        groups.append([index])
-        centres.append(places[index])
-        while len(groups) > 1 and centres[-1] - centres[-2] < gap * (len(groups[-1]) + len(groups[-2])) / 2 - 1e-12:
-            groups[-2:] = [groups[-2] + groups[-1]]
-            centres[-2:] = [sum(places[i] for i in groups[-1]) / len(groups[-1])]
-    moved = list(places)
-    for members, centre in zip(groups, centres, strict=True):
-        for rank, index in enumerate(members):
-            moved[index] = centre + gap * (rank - (len(members) - 1) / 2)
-    return moved
+        label_ends(axes, ends)
 
 
 def _set_steps(axes: "Axes", planned: list[int], markers: list[int], side: Side) -> None:
@@ -277,45 +244,3 @@ def _set_steps(axes: "Axes", planned: list[int], markers: list[int], side: Side)
         steps = spaced(planned, markers, 0.24 * span)
     axes.xaxis.set_major_locator(FixedLocator(steps))
     axes.xaxis.set_major_formatter(FixedFormatter([side.step_text(step) for step in steps]))
-
-
-def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
-    """Steps at least `least` apart: planned ones first, from the smallest on, then others where there is room."""
-    kept: list[int] = []
-    for step in [*planned, *others]:
-        if all(abs(step - taken) >= least for taken in kept):
-            kept.append(step)
-    return sorted(kept)
-
-
-def _set_values(axes: "Axes", values: list[float]) -> None:
-    """The same range in every panel of a side, plain numbers as ticks, grid lines across only."""
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
-    axes.grid(axis="y", color=GRID, linewidth=0.5)
-    axes.set_axisbelow(True)
-    if not values:
-        axes.yaxis.set_major_locator(NullLocator())
-        return
-    low, high = min(values), max(values)
-    if low > 0 and high / low > LOG_FROM_SPAN:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.15, high * 1.15)
-        ticks = plain_ticks(low / 1.15, high * 1.15)
-        axes.yaxis.set_major_locator(FixedLocator(ticks))
-        axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-        axes.set_ylim(low - margin, high + margin)
-        axes.locator_params(axis="y", nbins=5)
-
-
-def plain_ticks(low: float, high: float) -> list[float]:
-    """Round numbers for a logarithmic axis: as many as fit in five or so, at least the powers of ten in the range."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 1.5, 2, 3, 4, 6), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
-        ticks = [digit * 10.0**decade for decade in decades for digit in digits if low <= digit * 10.0**decade <= high]
-        if len(ticks) <= 6:
-            return ticks
-    return ticks

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
+from sra.reporting.picture import PictureDocument
 from sra.spec.base import Strict
 from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, SettingColumn
 from sra.spec.scale import Preset
@@ -58,10 +60,60 @@ class Note(Strict):
     text: str
 
 
+class Notes:
+    """Notes of single rows or cells, each text under one letter."""
+
+    def __init__(self):
+        self.collected: list[Note] = []
+
+    def mark(self, text: str) -> str:
+        for note in self.collected:
+            if note.text == text:
+                return note.mark
+        note = Note(mark=_letters(len(self.collected)), text=text)
+        self.collected.append(note)
+        return note.mark
+
+
+def _letters(index: int) -> str:
+    """0 -> a, 25 -> z, 26 -> aa."""
+    return (_letters(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
+
+
+class SettingCell(Strict):
+    """One setting of one model: as printed and as ours, the same by value or not. `mark` points at the note that says why not."""
+
+    published: str
+    source: str
+    ours: str
+    same: bool
+    mark: str = ""
+
+
+class SettingLine(Strict):
+    """One setting of all models. `setting`: its name among the published numbers. `cells` in the order of the models."""
+
+    label: str
+    setting: str
+    group: str | None
+    cells: list[SettingCell]
+
+
+class SettingModel(Strict):
+    label: str
+    run: str
+
+
+class SettingsBody(Strict):
+    models: list[SettingModel]
+    lines: list[SettingLine]
+
+
 class TableDocument(Strict):
-    """What `<id>.json` holds and every other format shows."""
+    """What `<id>.json` holds and every other format shows. A table of settings has `settings` in place of columns and rows."""
 
     schema_version: Literal[1] = 1
+    kind: Literal["scores", "settings"] = "scores"
     id: str
     number: str
     title: str
@@ -74,6 +126,7 @@ class TableDocument(Strict):
     columns: list[DocumentColumn]
     rows: list[DocumentRow]
     best_of: Literal["table", "group"] = "table"
+    settings: SettingsBody | None = None
     notes: list[Note]
 
 
@@ -103,22 +156,6 @@ class CurvePanel(Strict):
     title: str
     sampler: str
     lines: list[CurveLine]
-
-
-class PictureDocument(Strict):
-    """What every figure says of itself. `alt` says in one sentence what the picture shows."""
-
-    schema_version: Literal[1] = 1
-    id: str
-    number: str
-    title: str
-    paper: str
-    caption: str
-    preset: str
-    comparable: bool
-    band: str | None
-    remarks: list[str]
-    alt: str
 
 
 class CurvesDocument(PictureDocument):
@@ -172,7 +209,9 @@ class CaptionsDocument(PictureDocument):
     blocks: list[SampleBlock]
 
 
-FigureDocument = Annotated[CurvesDocument | GridDocument | CaptionsDocument, Field(discriminator="kind")]
+FigureDocument = Annotated[
+    CurvesDocument | GridDocument | CaptionsDocument | ProbesDocument | TargetsDocument | FeaturesDocument, Field(discriminator="kind")
+]
 
 
 def heading_of(figure: CurvesFigure | SampleFigure, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
@@ -193,7 +232,7 @@ def band_of(preset_id: str, preset: Preset) -> str | None:
     """The sentence that stands over everything a smaller preset shows."""
     if preset.comparable:
         return None
-    return f"Preset {preset_id}: same method, smaller scale. Numbers are not comparable with the paper; no verdicts."
+    return f"Preset {preset_id}: same method, smaller scale. Numbers are not comparable with the paper; verdicts speak of this data set alone."
 
 
 def number_of(identity: str) -> str:

@@ -6,34 +6,53 @@ from pathlib import Path
 from sra.core.files import write_json
 from sra.reporting.captions import build_captions, draw_captions
 from sra.reporting.curves import build_curves, draw_curves
-from sra.reporting.documents import CaptionsDocument, CurvesDocument, GridDocument
+from sra.reporting.documents import FigureDocument
+from sra.reporting.features import build_features, draw_features
 from sra.reporting.grids import build_grid, draw_grid
+from sra.reporting.probe_files import InsideFiles, load_probes
+from sra.reporting.probes import build_probes, draw_probes
 from sra.reporting.published import load_published
 from sra.reporting.scores import load_scores
-from sra.spec.display import CaptionsFigure, CurvesFigure, GridFigure
+from sra.reporting.targets_figure import build_targets, draw_targets
+from sra.spec.display import CaptionsFigure, FigureSpec, GridFigure
+from sra.spec.inside import FeaturesFigure, ProbesFigure, TargetsFigure
 from sra.spec.scale import Preset
 
 
 def render_figure(
-    figure: CurvesFigure | GridFigure | CaptionsFigure,
+    figure: FigureSpec,
     score_files: Iterable[Path],
     packs: dict[str, Path],
     published_folder: Path,
     preset_id: str,
     preset: Preset,
     output_folder: Path,
-) -> CurvesDocument | GridDocument | CaptionsDocument:
-    """Write `<id>.json .svg .png`. `packs` is the sample pack of each run, for figures of samples; files that do not exist are `not run`."""
-    scores = load_scores(score_files, preset_id)
-    base = Path(output_folder) / figure.id
-    if isinstance(figure, GridFigure):
-        document = build_grid(figure, scores, packs, preset_id, preset)
+    inside: InsideFiles | None = None,
+) -> FigureDocument:
+    """Write `<id>.json .svg .png`; files that do not exist are `not run`.
+
+    packs: the sample pack of each run, for figures of samples.  inside: for figures of a model's inside, whose runs are those that stand here.
+    """
+    base, inside = Path(output_folder) / figure.id, inside or InsideFiles()
+    if isinstance(figure, ProbesFigure):
+        probes = load_probes(inside.probes, preset_id)
+        document = build_probes(figure, probes, load_published(published_folder), inside.carriers, preset_id, preset)
+        draw_probes(document, base)
+    elif isinstance(figure, TargetsFigure):
+        probes, scores = load_probes(inside.probes, preset_id), load_scores(score_files, preset_id)
+        document = build_targets(figure, scores, probes, load_published(published_folder), inside.carriers, preset_id, preset)
+        draw_targets(document, base)
+    elif isinstance(figure, FeaturesFigure):
+        document = build_features(figure, inside.components, inside.carriers, preset_id, preset)
+        draw_features(document, inside.components, base)
+    elif isinstance(figure, GridFigure):
+        document = build_grid(figure, load_scores(score_files, preset_id), packs, preset_id, preset)
         draw_grid(document, packs, base)
     elif isinstance(figure, CaptionsFigure):
-        document = build_captions(figure, scores, packs, preset_id, preset)
+        document = build_captions(figure, load_scores(score_files, preset_id), packs, preset_id, preset)
         draw_captions(document, packs, base)
     else:
-        document = build_curves(figure, scores, load_published(published_folder), preset_id, preset)
+        document = build_curves(figure, load_scores(score_files, preset_id), load_published(published_folder), preset_id, preset)
         draw_curves(document, base)
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     return document

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sra.core.progress import duration_text
 from sra.reporting.documents import TableDocument
 from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, milestone_text, number_text, short_hash
-from sra.reporting.table_formats import caption_of, grouped, legend_of, shown_columns
+from sra.reporting.table_formats import caption_of, grouped, grouped_settings, legend_of, shown_columns, sign_of
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "report" / "templates"
 
@@ -17,7 +17,7 @@ def environment(templates: Path) -> Environment:
     made = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(count=count_text, duration=duration_text, milestone=milestone_text, number=number_text, short=short_hash)
     made.globals.update(table_legend=legend_of, table_caption=caption_of, narrow_space=NARROW_SPACE)
-    made.globals.update(shown_columns=shown_columns, grouped=grouped, paddings=paddings)
+    made.globals.update(shown_columns=shown_columns, grouped=grouped, paddings=paddings, grouped_settings=grouped_settings, sign_of=sign_of)
     return made
 
 

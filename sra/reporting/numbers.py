@@ -29,6 +29,7 @@ METRIC_NAMES = {
     "pick_score": "PickScore",
     "cmmd": "CMMD",
     "caption_accuracy": "Caption accuracy",
+    "probe_accuracy": "Probe accuracy",
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
 

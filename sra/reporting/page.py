@@ -1,4 +1,4 @@
-"""`render_report`: one self-contained page from the JSON of tables and figures, scores, benchmarks and run configurations."""
+"""`render_report`: one self-contained page from the JSON of claims, tables and figures, scores, benchmarks and run configurations."""
 
 import base64
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sra.core.files import read_json, write_text
+from sra.reporting.claim_formats import SIGNS, missing_words, paper_numbers, telling_numbers
+from sra.reporting.claims import DEFAULT_PRESET, build_command, claims_sentence
 from sra.reporting.documents import FigureDocument, TableDocument, band_of
 from sra.reporting.html import TEMPLATES, environment
 from sra.reporting.numbers import milestone_text
@@ -26,6 +28,7 @@ from sra.reporting.summary import (
     wanted_by,
 )
 from sra.reporting.table_formats import to_csv
+from sra.reporting.verdicts import VERDICTS, ClaimsDocument
 from sra.spec.base import Strict
 from sra.spec.load import checked, load
 from sra.spec.method import ConstantEma
@@ -36,7 +39,6 @@ PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transforme
 PAPER_ID = "arXiv 2505.02831v5"
 PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
 FAMILIES = ("sit", "dit", "mmdit")  # in the paper's order
-DEFAULT_PRESET = "digits"  # of config/config.yaml
 QUIRKS = TEMPLATES.parent / "quirks.yaml"
 
 
@@ -84,19 +86,25 @@ def render_report(
     benchmark_folders: Iterable[Path],
     runs_folder: Path,
     output: Path,
+    claims_file: Path | None = None,
     commit: str | None = None,
     date: str | None = None,
     quirks: Path = QUIRKS,
     templates: Path = TEMPLATES,
 ) -> None:
-    """Write the page to `output`. `date` is that of the results (the page reads no clock); folders that do not exist count as empty."""
+    """Write the page to `output`. `date` is that of the results (the page reads no clock); folders that do not exist count as empty.
+
+    claims_file: `claims.json`; without it the page has no claims.
+    """
     scores = load_scores(score_files, preset_id)
     tables = [checked(read_json(path), TableDocument, str(path)) for path in _by_number(tables_folder, "table")]
     pictures = [_picture(path) for path in _by_number(figures_folder, "figure")]
     documents = [*tables, *(picture.document for picture in pictures)]
     progress = [progress_of(document, scores, preset) for document in documents]
     found = comparisons([picture.document for picture in pictures], scores)
-    milestone = tables[0].rows[0].score.milestone if tables else found[-1].milestone if found else "m400k"
+    shown = [row.score.milestone for table in tables for row in table.rows]
+    milestone = shown[0] if shown else found[-1].milestone if found else "m400k"
+    claims = checked(read_json(claims_file), ClaimsDocument, str(claims_file)) if claims_file else None
     style, script = ((Path(templates) / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     page = environment(templates).get_template("report.html.j2")
     html = page.render(
@@ -114,11 +122,16 @@ def render_report(
         pictures=pictures,
         csv_of=to_csv,
         folder_of={"tables": _relative(tables_folder, output), "figures": _relative(figures_folder, output)},
+        claims_folder=_relative(Path(claims_file).parent, output) if claims_file else None,
         progress=progress,
         done=_unique_done(documents, scores, preset),
         verdict=verdict_sentence(found, milestone, preset_id, preset),
         verdict_milestone=milestone_text(milestone),
         comparisons=found,
+        claims=claims,
+        claims_sentence=claims_sentence(claims) if claims else None,
+        claim_words={"signs": SIGNS, "verdicts": VERDICTS, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
+        titles={document.id: document.number for document in documents},
         captions_of_scenes=CAPTIONS_OF_SCENES,
         captions_drawn=caption_sentence(scores),
         seconds=seconds_by_stage(benchmark_folders),
@@ -162,11 +175,10 @@ def _relative(folder: Path, output: Path) -> str:
 
 
 def _commands(preset_id: str, documents: list[TableDocument | FigureDocument]) -> list[tuple[str, str]]:
-    """What each command does, and the command. The digits are the default, another preset is named."""
-    named = "" if preset_id == DEFAULT_PRESET else f" --config preset={preset_id}"
-    everything = "make run" if preset_id == DEFAULT_PRESET else f"snakemake --cores 2 all{named}"
-    again = ("Draw every table, figure and this page again from the scores that exist", f"snakemake --cores 2 refresh{named}")
-    ones = [(f"Build {document.number} and what it needs", f"snakemake --cores 2 {document.id}{named}") for document in documents]
+    """What each command does, and the command."""
+    everything = "make run" if preset_id == DEFAULT_PRESET else build_command("all", preset_id)
+    again = ("Judge the claims and draw every table, figure and this page again from the scores that exist", build_command("refresh", preset_id))
+    ones = [(f"Build {document.number} and what it needs", build_command(document.id, preset_id)) for document in documents]
     return [("Run everything that is missing, then this page", everything), again, *ones]
 
 

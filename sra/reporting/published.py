@@ -1,4 +1,4 @@
-"""The paper's numbers, from `report/published/*.csv`: as printed, each with its source. They are nowhere else."""
+"""What the papers print, numbers and settings, from `report/published/*.csv`: as printed, each with its source. It is nowhere else."""
 
 import csv
 import math
@@ -9,9 +9,10 @@ from sra.core.errors import InputError, unknown
 from sra.reporting.numbers import METRIC_NAMES, steps_of_milestone
 
 COLUMNS = ["key", "metric", "value", "unit", "source", "confidence"]
-UNITS = ("1", "%")
-# unverified: said to be printed, in a place that nobody here has read.
-CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "unverified")
+TEXT = "text"  # the unit of a printed setting, whose metric is the setting's name
+UNITS = ("1", "%", TEXT)
+# user report: somebody's own run, told in a thread.  unverified: said to be printed, in a place that nobody here has read.
+CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "user report", "unverified")
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,37 @@ class PublishedNumber:
     confidence: str
 
 
-class Published:
-    """All published numbers, by key and metric."""
+@dataclass(frozen=True)
+class PublishedSetting:
+    """One printed setting of one model; `text` is what is printed."""
 
-    def __init__(self, numbers: list[PublishedNumber]):
+    key: str
+    setting: str
+    text: str
+    source: str
+    confidence: str
+
+
+class Published:
+    """All published numbers, by key and metric, and all printed settings, by key and name."""
+
+    def __init__(self, numbers: list[PublishedNumber], settings: list[PublishedSetting] | None = None):
         self._numbers = {(number.key, number.metric): number for number in numbers}
         self._keys = {number.key for number in numbers}
+        self._settings: dict[str, dict[str, PublishedSetting]] = {}
+        for setting in settings or []:
+            self._settings.setdefault(setting.key, {})[setting.setting] = setting
 
     @property
     def keys(self) -> set[str]:
+        """Of the numbers; settings have keys of their own."""
         return set(self._keys)
+
+    def settings(self, key: str, where: str) -> dict[str, PublishedSetting]:
+        """Every printed setting of one model by name. An unknown key raises InputError with the nearest one."""
+        if key not in self._settings:
+            raise unknown("key of printed settings", key, self._settings, where=where)
+        return dict(self._settings[key])
 
     def number(self, key: str, metric: str, where: str) -> PublishedNumber | None:
         """None when the paper gives the row but not this metric. An unknown key raises InputError with the nearest one."""
@@ -55,33 +77,34 @@ class Published:
 
 def load_published(folder: Path) -> Published:
     """Every CSV of the folder. Rows without a source, twice the same number, or a value that is none are refused with their line."""
-    numbers: dict[tuple[str, str], PublishedNumber] = {}
+    found: dict[tuple[str, str], PublishedNumber | PublishedSetting] = {}
     for path in sorted(Path(folder).glob("*.csv")):
-        for line, number in _rows(path):
-            identity = (number.key, number.metric)
-            if identity in numbers:
-                raise InputError(f"{path} line {line}: {number.key} {number.metric} is already given; keep one of the two rows")
-            numbers[identity] = number
-    return Published(list(numbers.values()))
+        for line, item in _rows(path):
+            identity = (item.key, item.setting if isinstance(item, PublishedSetting) else item.metric)
+            if identity in found:
+                raise InputError(f"{path} line {line}: {' '.join(identity)} is already given; keep one of the two rows")
+            found[identity] = item
+    settings = [item for item in found.values() if isinstance(item, PublishedSetting)]
+    return Published([item for item in found.values() if isinstance(item, PublishedNumber)], settings)
 
 
-def _rows(path: Path) -> list[tuple[int, PublishedNumber]]:
+def _rows(path: Path) -> list[tuple[int, PublishedNumber | PublishedSetting]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, strict=True)
         if reader.fieldnames != COLUMNS:
             raise InputError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}")
         try:
-            return [(reader.line_num, _number(row, f"{path} line {reader.line_num}", path.stem)) for row in reader]
+            return [(reader.line_num, _item(row, f"{path} line {reader.line_num}", path.stem)) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path} line {reader.line_num + 1}: not readable as CSV in UTF-8 ({error}); correct that line") from None
 
 
-def _number(row: dict, where: str, stem: str) -> PublishedNumber:
+def _item(row: dict, where: str, stem: str) -> PublishedNumber | PublishedSetting:
     if None in row or None in row.values():
         raise InputError(f"{where}: has another number of fields than the header; quote fields that hold a comma")
     if not row["key"].startswith(f"{stem}/"):
         raise InputError(f"{where}: key {row['key']!r} does not start with {stem}/, the name of its file")
-    if row["metric"] not in METRIC_NAMES:
+    if row["unit"] != TEXT and row["metric"] not in METRIC_NAMES:
         raise unknown("metric", row["metric"], METRIC_NAMES, where=where)
     if not row["source"].strip():
         raise InputError(f"{where}: {row['key']} has no source; say which version, table and row it was read from")
@@ -89,6 +112,10 @@ def _number(row: dict, where: str, stem: str) -> PublishedNumber:
         raise unknown("unit", row["unit"], UNITS, where=where)
     if row["confidence"] not in CONFIDENCES:
         raise unknown("confidence", row["confidence"], CONFIDENCES, where=where)
+    if row["unit"] == TEXT:
+        if not (row["metric"].strip() and row["value"].strip()):
+            raise InputError(f"{where}: {row['key']} has no name of a setting or no value; write both as printed, and - for one that does not apply")
+        return PublishedSetting(row["key"], row["metric"], row["value"], row["source"], row["confidence"])
     return PublishedNumber(row["key"], row["metric"], row["value"], _value(row, where), row["source"], row["confidence"])
 
 

@@ -1,8 +1,8 @@
 """How figures look: one colour and one marker a method, everywhere. Text stays text in SVG, and equal figures are equal bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,24 @@ METHOD_STYLES = {
     "sra": MethodStyle("SRA", "#0072B2", "s", "-", "#0072B2"),
     "repa": MethodStyle("REPA", "#D55E00", "^", "--", "#A63C00"),
 }
+
+# From dark to light for lines in an order, such as times in which noise grows; told apart by marker without colour.
+ORDERED_STYLES = (
+    MethodStyle("", "#3B0F70", "o", "-", "#3B0F70"),
+    MethodStyle("", "#2C6FA6", "s", "-", "#25628F"),
+    MethodStyle("", "#1F9A8A", "^", "-", "#14705F"),
+    MethodStyle("", "#B08900", "D", "-", "#7A5F00"),
+    MethodStyle("", "#8B8F98", "v", "-", "#5F6670"),
+)
+
+
+def line_styles(methods: Sequence[str], labels: Sequence[str]) -> list[MethodStyle]:
+    """A style for each line of a plot under its own name: its method's where the methods differ, else one of an ordered scale."""
+    if len(set(methods)) == len(methods):
+        styles = [METHOD_STYLES[method] for method in methods]
+    else:
+        styles = [ORDERED_STYLES[place % len(ORDERED_STYLES)] for place in range(len(methods))]
+    return [replace(style, name=label) for style, label in zip(styles, labels, strict=True)]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sra.core.errors import InputError
 from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
+from sra.reporting.inside_documents import InsideDocument, TargetsDocument
 from sra.reporting.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
 from sra.reporting.scores import Scores
 from sra.spec.display import Metric, ScoreOf
@@ -19,7 +20,7 @@ COMPARED: tuple[tuple[Metric, Literal["lower", "higher"]], ...] = (("fid", "lowe
 CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
 # Rendering is not part of the cost of a number, and counting it would change the page each time it is rendered.
-STAGES_NOT_COUNTED = ("table", "figure", "report")
+STAGES_NOT_COUNTED = ("table", "figure", "claims", "report")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class Progress:
 
 
 def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset: Preset) -> Progress:
+    if isinstance(document, InsideDocument):
+        return Progress(document.id, document.number, document.title, *document.counts())
     wanted = wanted_by(document)
     reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
     done = sum(scores.find(run, score) is not None for run, score in reachable)
@@ -141,6 +144,11 @@ def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, Score
         found = [(row.run, row.score) for row in document.rows if row.run]
     elif isinstance(document, GridDocument | CaptionsDocument):
         found = [(block.run, document.score) for block in document.blocks]
+    elif isinstance(document, TargetsDocument):
+        score = ScoreOf(milestone=document.milestone, sampler=document.sampler, samples=document.samples)
+        found = [(run, score) for run in document.scored_runs]
+    elif isinstance(document, InsideDocument):
+        found = []  # probes and components are no scores
     else:
         found = [
             (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples))

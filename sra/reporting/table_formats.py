@@ -3,30 +3,44 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
-from sra.reporting.documents import Cell, DocumentRow, TableDocument
+from sra.reporting.documents import Cell, DocumentRow, SettingCell, SettingLine, TableDocument
 from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding, one_line
+
+SAME, DIFFERENT = "=", "\u2260"
 
 
 def to_csv(document: TableDocument) -> str:
     """Long form. Numbers have every digit of the score file; the paper's stay as printed. A missing number is empty, `status` says why."""
-    settings = [column.key for column in document.setting_columns]
-    header = ["table", "preset", "group", "label", *settings, "run", "milestone", "sampler", "samples"]
-    header += ["metric", "published", "reproduced", "difference", "status", "source", "score_sha256"]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerows(_setting_records(document) if document.settings else _score_records(document))
+    return file.getvalue()
+
+
+def _score_records(document: TableDocument) -> Iterator[list[str | int]]:
+    settings = [column.key for column in document.setting_columns]
+    header = ["table", "preset", "group", "label", *settings, "run", "milestone", "sampler", "samples"]
+    yield [*header, "metric", "published", "reproduced", "difference", "status", "source", "score_sha256"]
     for row in document.rows:
         of_row = [document.id, document.preset, row.group or "", row.label, *row.settings, row.run or ""]
         of_row += [row.score.milestone, row.score.sampler, row.score.samples]
         for cell in row.cells:
             printed = "" if cell.published_value is None else cell.published
             numbers = [printed, *("" if value is None else repr(value) for value in (cell.value, cell.difference))]
-            writer.writerow([*of_row, cell.metric, *numbers, cell.status, cell.source or "", row.score_sha256 or ""])
-    return file.getvalue()
+            yield [*of_row, cell.metric, *numbers, cell.status, cell.source or "", row.score_sha256 or ""]
+
+
+def _setting_records(document: TableDocument) -> Iterator[list[str]]:
+    reasons = {note.mark: note.text for note in document.notes if note.mark}
+    yield ["table", "group", "setting", "label", "model", "run", "published", "ours", "same", "reason", "source"]
+    for line in document.settings.lines:
+        for model, cell in zip(document.settings.models, line.cells, strict=True):
+            of_cell = [model.label, model.run, cell.published, cell.ours, "yes" if cell.same else "no", reasons.get(cell.mark, ""), cell.source]
+            yield [document.id, line.group or "", line.setting, line.label, *of_cell]
 
 
 class Shown(NamedTuple):
@@ -60,7 +74,18 @@ def grouped(document: TableDocument) -> list[tuple[str | None, list[DocumentRow]
     return [(group, list(rows)) for group, rows in groupby(document.rows, key=lambda row: row.group)]
 
 
+def grouped_settings(document: TableDocument) -> list[tuple[str | None, list[SettingLine]]]:
+    """Neighbouring lines of one group together, in the paper's order."""
+    return [(group, list(lines)) for group, lines in groupby(document.settings.lines, key=lambda line: line.group)]
+
+
+def sign_of(cell: SettingCell) -> str:
+    return SAME if cell.same else DIFFERENT
+
+
 def legend_of(document: TableDocument) -> str:
+    if document.settings:
+        return f"{SAME}: ours says the same, numbers compared by value; {DIFFERENT}: it does not, for the reason in the note."
     within = " within its group of rows" if document.best_of == "group" else ""
     return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
 
@@ -72,24 +97,48 @@ def caption_of(document: TableDocument) -> str:
 
 def to_markdown(document: TableDocument) -> str:
     """A GitHub table. Groups become lines of their own with the group's name in bold."""
-    headers = ["", *(column.label for column in document.setting_columns)]
-    headers += [f"{column.header} {shown.name}" for column, under in zip(document.columns, shown_columns(document), strict=True) for shown in under]
-    numbers_from = 1 + len(document.setting_columns)
     lines = [f"**{_markdown(document.number)}.** {_markdown(caption_of(document))}", ""]
     if document.band:
         lines += [f"> {_markdown(document.band)}", ""]
-    lines.append(_markdown_line([_markdown(header) for header in headers]))
-    lines.append(_markdown_line(["---" if place < numbers_from else "---:" for place in range(len(headers))]))
+    lines += _markdown_settings(document) if document.settings else _markdown_scores(document)
+    lines += ["", legend_of(document)]
+    lines += [f"\n{_html_mark(note.mark)} {_markdown(note.text)}".replace("\n ", "\n") for note in document.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_scores(document: TableDocument) -> list[str]:
+    headers = ["", *(column.label for column in document.setting_columns)]
+    headers += [f"{column.header} {shown.name}" for column, under in zip(document.columns, shown_columns(document), strict=True) for shown in under]
+    lines = _markdown_head(headers, 1 + len(document.setting_columns))
     for group, rows in grouped(document):
-        if group:
-            lines.append(_markdown_line([f"**{_markdown(group)}**", *[""] * (len(headers) - 1)]))
+        lines += _markdown_group(group, len(headers))
         for row in rows:
             label = _markdown(row.label) + _html_mark(row.mark)
             texts = [_bold_markdown(_markdown(shown.text(cell)), shown.best(cell)) for cell, shown in shown_cells(document, row)]
             lines.append(_markdown_line([label, *map(_markdown, row.settings), *texts]))
-    lines += ["", legend_of(document)]
-    lines += [f"\n{_html_mark(note.mark)} {_markdown(note.text)}".replace("\n ", "\n") for note in document.notes]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _markdown_settings(document: TableDocument) -> list[str]:
+    headers = ["", *(f"{model.label} {side}" for model in document.settings.models for side in ("paper", "ours"))]
+    lines = _markdown_head(headers, len(headers))
+    for group, settings in grouped_settings(document):
+        lines += _markdown_group(group, len(headers))
+        for line in settings:
+            texts = []
+            for cell in line.cells:
+                texts += [_markdown(cell.published), f"{sign_of(cell)} {_markdown(cell.ours)}{_html_mark(cell.mark)}"]
+            lines.append(_markdown_line([_markdown(line.label), *texts]))
+    return lines
+
+
+def _markdown_head(headers: list[str], numbers_from: int) -> list[str]:
+    rules = ["---" if place < numbers_from else "---:" for place in range(len(headers))]
+    return [_markdown_line([_markdown(header) for header in headers]), _markdown_line(rules)]
+
+
+def _markdown_group(group: str | None, width: int) -> list[str]:
+    return [_markdown_line([f"**{_markdown(group)}**", *[""] * (width - 1)])] if group else []
 
 
 def _html_mark(mark: str) -> str:
@@ -112,33 +161,58 @@ def _markdown(text: str) -> str:
 
 def to_tex(document: TableDocument) -> str:
     """A `table` environment for a document that loads booktabs (and inputenc utf8 on old engines)."""
-    texts = _padded_columns(document)
-    numbers = sum(map(len, shown_columns(document)))
-    width = 1 + len(document.setting_columns) + numbers
     band = f"{_tex(document.band)} " if document.band else ""
     lines = [
         f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs}}.",
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{band}{_tex(caption_of(document))}}}",
-        f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * numbers}}}",
-        "\\toprule",
-        *_tex_head(document),
-        "\\midrule",
+        *(_tex_settings(document) if document.settings else _tex_scores(document)),
+        "",
+        f"\\footnotesize {_tex(legend_of(document))}",
     ]
+    lines += [f"\n{_tex_mark(note.mark)}{_tex(note.text)}" for note in document.notes]
+    return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+def _tex_scores(document: TableDocument) -> list[str]:
+    texts = _padded_columns(document)
+    numbers = sum(map(len, shown_columns(document)))
+    width = 1 + len(document.setting_columns) + numbers
+    lines = [f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * numbers}}}", "\\toprule", *_tex_head(document), "\\midrule"]
     place = 0
     for index, (group, rows) in enumerate(grouped(document)):
-        if index:
-            lines.append("\\addlinespace")
-        if group:
-            lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{_tex(group)}}}}} \\\\")
+        lines += _tex_group(group, index, width)
         for row in rows:
             label = _tex(row.label) + _tex_mark(row.mark)
             lines.append(" & ".join([label, *map(_tex, row.settings), *texts[place]]) + " \\\\")
             place += 1
-    lines += ["\\bottomrule", "\\end{tabular}", "", f"\\footnotesize {_tex(legend_of(document))}"]
-    lines += [f"\n{_tex_mark(note.mark)}{_tex(note.text)}" for note in document.notes]
-    return "\n".join([*lines, "\\end{table}"]) + "\n"
+    return [*lines, "\\bottomrule", "\\end{tabular}"]
+
+
+def _tex_settings(document: TableDocument) -> list[str]:
+    """Three models abreast, as many as a page is wide: what is printed, and ours after it where that differs."""
+    lines = ["\\footnotesize"]
+    for start in range(0, len(document.settings.models), 3):
+        part = slice(start, start + 3)
+        models = document.settings.models[part]
+        lines += [f"\\begin{{tabular}}{{l{'l' * len(models)}}}", "\\toprule"]
+        lines += [" & ".join(["", *(_tex(model.label) for model in models)]) + " \\\\", "\\midrule"]
+        for index, (group, settings) in enumerate(grouped_settings(document)):
+            lines += _tex_group(group, index, 1 + len(models))
+            lines += [" & ".join([_tex(line.label), *map(_tex_setting, line.cells[part])]) + " \\\\" for line in settings]
+        lines += ["\\bottomrule", "\\end{tabular}", ""]
+    return lines[:-1]
+
+
+def _tex_setting(cell: SettingCell) -> str:
+    ours = f" {_tex(cell.ours)}" if not cell.same else ""
+    return f"{_tex(cell.published)} {_tex(sign_of(cell))}{ours}{_tex_mark(cell.mark)}"
+
+
+def _tex_group(group: str | None, index: int, width: int) -> list[str]:
+    space = ["\\addlinespace"] if index else []
+    return [*space, f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{_tex(group)}}}}} \\\\"] if group else space
 
 
 def _tex_mark(mark: str) -> str:
@@ -181,8 +255,8 @@ _TEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "|": r"\textbar{}",
     "[": "{[}", "]": "{]}", "*": "{*}",  # after a line break these would be arguments of \\
     MINUS: "$-$", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "λ": r"$\lambda$", "Δ": r"$\Delta$",
-    "×": r"$\times$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$",
+    "×": r"$\times$", "α": r"$\alpha$", "σ": r"$\sigma$",
+    DIFFERENT: r"$\neq$", "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$",
     ABSENT: "---", NARROW_SPACE: r"\,", FIGURE_SPACE: r"\phantom{0}", PUNCTUATION_SPACE: r"\phantom{.}",
 }  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""A table as one typed document: the paper's rows with published and reproduced numbers. Every output format is drawn from it."""
+"""A table as one typed document: the paper's rows with published and reproduced numbers, or its settings beside ours.
+
+Every output format is drawn from it.
+"""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from sra.core.files import write_json, write_text
-from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, TableDocument, band_of, number_of
+from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, band_of, number_of
 from sra.reporting.html import TEMPLATES, table_fragment
 from sra.reporting.numbers import (
     ABSENT,
@@ -20,8 +23,10 @@ from sra.reporting.numbers import (
 )
 from sra.reporting.published import Published, PublishedNumber, load_published
 from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
+from sra.reporting.settings import PAPER, build_settings
 from sra.reporting.table_formats import to_csv, to_markdown, to_tex
 from sra.spec.display import Column, Row, ScoreOf, TableSpec
+from sra.spec.registry import Registry
 from sra.spec.scale import Preset, SecondaryMetric
 
 
@@ -34,8 +39,16 @@ def render_table(
     output_folder: Path,
     templates: Path = TEMPLATES,
 ) -> TableDocument:
-    """Write `<id>.json .csv .html .tex .md` to the output folder. Score files that do not exist print as `not run`."""
-    document = build_table(table, load_scores(score_files, preset_id), load_published(published_folder), preset_id, preset)
+    """Write `<id>.json .csv .html .tex .md` to the output folder. Score files that do not exist print as `not run`.
+
+    published_folder: `report/published` of the folder that holds `config`, whose recipes a table of settings reads.
+    """
+    published = load_published(published_folder)
+    if table.kind == "settings":
+        root = Path(published_folder).resolve().parents[1]
+        document = build_settings(table, published, Registry(root, PAPER), Registry(root, preset_id))
+    else:
+        document = build_table(table, load_scores(score_files, preset_id), published, preset_id, preset)
     base = Path(output_folder) / table.id
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -47,7 +60,7 @@ def render_table(
 
 def build_table(table: TableSpec, scores: Scores, published: Published, preset_id: str, preset: Preset) -> TableDocument:
     table, left_out = _measured(table, published, preset_id, preset)
-    notes = _Notes()
+    notes = Notes()
     rows = [_row(table, row, scores, published, preset_id, preset, notes) for row in table.rows]
     return TableDocument(
         id=table.id,
@@ -80,27 +93,7 @@ def _measured(table: TableSpec, published: Published, preset_id: str, preset: Pr
     return table.model_copy(update={"columns": columns}), [f"Not measured at preset {preset_id}: {', '.join(names)}."] if names else []
 
 
-class _Notes:
-    """Notes of single rows, each text under one letter."""
-
-    def __init__(self):
-        self.collected: list[Note] = []
-
-    def mark(self, text: str) -> str:
-        for note in self.collected:
-            if note.text == text:
-                return note.mark
-        note = Note(mark=_letters(len(self.collected)), text=text)
-        self.collected.append(note)
-        return note.mark
-
-
-def _letters(index: int) -> str:
-    """0 -> a, 25 -> z, 26 -> aa."""
-    return (_letters(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
-
-
-def _row(table: TableSpec, row: Row, scores: Scores, published: Published, preset_id: str, preset: Preset, notes: _Notes) -> DocumentRow:
+def _row(table: TableSpec, row: Row, scores: Scores, published: Published, preset_id: str, preset: Preset, notes: Notes) -> DocumentRow:
     score = table.score_of(row)
     where = f"{table.id}, row {row.label[:60]!r}"
     marks = [notes.mark(row.note)] if row.note else []
@@ -138,7 +131,7 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
         value=value,
         text=text,
         difference=difference,
-        difference_text=UNDEFINED if difference is None else difference_text(difference, column.format),
+        difference_text=difference_text(difference, column.format) if difference is not None else UNDEFINED if run else ABSENT,
         status="not in the paper" if outcome.status == "ok" and number is None else outcome.status,
         reason=outcome.reason,
     )
@@ -155,7 +148,7 @@ def _best_marked(rows: list[DocumentRow], columns: list[Column]) -> list[Documen
     cells = [list(row.cells) for row in rows]
     for place, column in enumerate(columns):
         choose = min if column.better == "lower" else max
-        ours = {row.run: row.cells[place] for row in rows if row.cells[place].value is not None}
+        ours = {(row.run, row.score): row.cells[place] for row in rows if row.cells[place].value is not None}
         best_text = choose(ours.values(), key=lambda cell: cell.value).text if len(ours) > 1 else None
         theirs = [row.cells[place].published_value for row in rows if row.cells[place].published_value is not None]
         best_published = choose(theirs) if len(set(theirs)) > 1 else None

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from sra.spec.base import Strict
+from sra.spec.inside import FeaturesFigure, ProbesFigure, TargetsFigure
+from sra.spec.settings import SettingsComparison
 
 Metric = Literal[
     "fid",
@@ -63,15 +65,31 @@ class Row(Strict):
 
 
 class TableSpec(Strict):
+    """A table of scores: metrics of runs. With `kind: settings` it has `compared` alone and shows no score, so nothing is run for it."""
+
+    kind: Literal["scores", "settings"] = "scores"
     id: str = Field(pattern=r"^table_s?\d+[a-z]?$")
     title: str
     paper: str
-    columns: list[Column] = Field(min_length=1)
+    columns: list[Column] = []
     setting_columns: list[SettingColumn] = []
-    score: ScoreOf
-    rows: list[Row] = Field(min_length=1)
+    score: ScoreOf | None = None
+    rows: list[Row] = []
     best_of: Literal["table", "group"] = Field("table", description="where the best is looked for: group, when each group has a protocol of its own")
+    compared: SettingsComparison | None = Field(None, description="what a table of settings shows")
     notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _has_the_parts_of_its_kind(self):
+        of_scores, of_settings = ("columns", "score", "rows"), ("compared",)
+        needed, foreign = (of_settings, (*of_scores, "setting_columns")) if self.kind == "settings" else (of_scores, of_settings)
+        missing = [name for name in needed if not getattr(self, name)]
+        surplus = [name for name in foreign if getattr(self, name)]
+        if missing:
+            raise ValueError(f"a table of {self.kind} needs {missing[0]}; add it, or change kind")
+        if surplus:
+            raise ValueError(f"a table of {self.kind} has no {surplus[0]}; remove it, or change kind")
+        return self
 
     def score_of(self, row: Row) -> ScoreOf:
         return row.score or self.score
@@ -137,4 +155,4 @@ class CaptionsFigure(SampleFigure):
     count: PositiveInt = 8
 
 
-FigureSpec = Annotated[CurvesFigure | GridFigure | CaptionsFigure, Field(discriminator="kind")]
+FigureSpec = Annotated[CurvesFigure | GridFigure | CaptionsFigure | ProbesFigure | TargetsFigure | FeaturesFigure, Field(discriminator="kind")]

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from sra.core.errors import InputError, unknown
 from sra.spec.base import Share, Strict
+from sra.spec.inside import ProbeTraining
 
 Size = Literal["S", "B", "L", "XL", "MMDiT"]
 
@@ -25,8 +26,11 @@ PRECISIONS = get_args(Precision)
 # Of what extraction leaves on disk; training reads both as fp32.
 StoredDtype = Literal["fp32", "fp16"]
 
-# fid_pytorch: FID with pytorch-fid's resize. The last four compare images with their captions or serve captioned data alone.
+# fid_pytorch: FID with pytorch-fid's resize. The last four are measured on captioned data alone.
 SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
+
+
+OF_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "cmmd", "caption_accuracy")
 
 
 class Width(Strict):
@@ -77,11 +81,11 @@ class TextToImage(Strict):
     vae: str
     encoders: dict[str, str]
     paper_steps_per_step: PositiveFloat
-    learning_rate_factor: PositiveFloat = 1.0
+    learning_rate_factor: PositiveFloat | None = Field(None, description="None: the preset's")
     reference: str | None = None
     reference_images: PositiveInt
     secondary: list[SecondaryMetric] = []
-    duplicates: Share = 0.0
+    duplicates: Share | None = Field(None, description="None: the preset's")
     # From here on what the preset itself has not.
     text_encoder: str
     text: Text
@@ -136,6 +140,7 @@ class Preset(Strict):
     encoder_features: Literal["cached", "online"] = Field(
         "cached", description="cached: every image's tokens on disk (0.2 MB an image and token grid of 16); online: computed in each step"
     )
+    probe: ProbeTraining = ProbeTraining()
     text_to_image: TextToImage | None = Field(None, description="the part on captioned images; None leaves it out")
     needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
 
@@ -143,7 +148,16 @@ class Preset(Strict):
         """The same preset as runs on captions see it. Raises InputError when it has no such part."""
         if self.text_to_image is None:
             raise InputError(f"preset {self.title!r} has no text_to_image; add it, or choose a preset that has")
-        return self.model_copy(update={name: value for name, value in self.text_to_image if name in type(self).model_fields})
+        inherits = ("learning_rate_factor", "duplicates")
+        own = {name: value for name, value in self.text_to_image if name in type(self).model_fields}
+        return self.model_copy(update={name: value for name, value in own.items() if value is not None or name not in inherits})
+
+    @model_validator(mode="after")
+    def _captions_are_scored_where_there_are_some(self):
+        wrong = sorted(set(self.secondary) & set(OF_CAPTIONS))
+        if wrong:
+            raise ValueError(f"secondary has {wrong[0]}, which images of classes do not give; move it to text_to_image")
+        return self
 
 
 @dataclass(frozen=True)

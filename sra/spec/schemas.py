@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from sra.core.files import write_text
 from sra.spec.assets import DatasetEntry, WeightsEntry
+from sra.spec.claims import Claims
 from sra.spec.config import UserConfig
 from sra.spec.display import FigureSpec, TableSpec
 from sra.spec.method import Experiment, Recipe, Samplers
@@ -29,6 +30,7 @@ MODELS = {
     "weights": WeightsEntry,
     "table": TableSpec,
     "figure": FigureSpec,
+    "claims": Claims,
     "run": RunSpec,
     "score": ScoreRecord,
 }

@@ -1,6 +1,5 @@
 """What training a run would take on this machine, printed before anything is trained: sizes, FLOPs, memory, steps and time."""
 
-import csv
 import os
 import resource
 import statistics
@@ -14,7 +13,6 @@ import torch
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
-from sra.core.receipts import receipt_path
 from sra.data.store import ArrayStore
 from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
@@ -24,10 +22,17 @@ from sra.models.mmdit import JointBlock
 from sra.plan.cost import FP32, TrainingFlops, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
+from sra.reporting.cost import binary as _binary
+from sra.reporting.cost import decimal as _decimal
+from sra.reporting.cost import duration as _duration
+from sra.reporting.cost import grouped as _grouped
+from sra.reporting.cost import several as _several
+from sra.reporting.cost import text_table as _table
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry
 from sra.spec.run import ModelSpec, RunSpec, read_run
+from sra.stages.cost import finished_segments
 from sra.stages.device import choose_device
 from sra.stages.train import check_processes
 from sra.training.precision import autocast, set_float32_products
@@ -41,15 +46,6 @@ STARTUP_SECONDS = 2.0  # a training job imports torch, opens its stores and writ
 ENCODER, TEXT_ENCODER = "encoder", "text encoder"
 Frozen = dict[str, EncoderSize]  # networks that run in each step and do not train, by those names
 VIT_B_WIDTH = 768  # of DINOv2-B, REPA's default encoder
-
-HOUR, DAY, YEAR = 3600, 86_400, 365 * 86_400
-# Below how many seconds a length is told in which two units.
-DURATIONS = {
-    90 * 60: ((60, "m"), (1, "s")),
-    2 * DAY: ((HOUR, "h"), (60, "m")),
-    2 * YEAR: ((DAY, "d"), (HOUR, "h")),
-    10_000 * YEAR: ((YEAR, "y"), (DAY, "d")),
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def describe_training(
     flops = _image_flops(run, machine, encoder_width, frozen)
     step_flops = run.training.batch * flops.total
     sections = [
-        _heading(run, machine, device, _images(registry, run, latents), frozen),
+        _heading(run, machine, device, registry, _images(registry, run, latents), frozen),
         _parameters(run, encoder_width),
         _flops(run, flops),
         _memory(run, machine, device, encoder_width, frozen),
@@ -99,7 +95,7 @@ def _frozen(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Froz
     return {name: size for name, size in found.items() if size}
 
 
-def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple[int | None, str], frozen: Frozen) -> str:
+def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Registry, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
     share = run.training.batch // machine.processes
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {_several(torch.get_num_threads(), 'thread')}"
@@ -115,7 +111,7 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple
     lines = [
         ("train", f"{run.run}, preset {run.preset}, seed {run.training.seed} (dry run: nothing is trained or written)"),
         ("model", f"{model.name}: {model.depth} blocks of width {model.width}, {model.heads} heads, {model.tokens} tokens of {latent} latents"),
-        ("condition", _condition(run, frozen)),
+        ("condition", _condition(run, registry, frozen)),
         *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
         ("machine", ", ".join([run.training.precision, where, *extras])),
         ("batch", batch),
@@ -124,11 +120,14 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, images: tuple
     return "\n".join(f"{name:<10}  {text}" for name, text in lines)
 
 
-def _condition(run: RunSpec, frozen: Frozen) -> str:
+def _condition(run: RunSpec, registry: Registry, frozen: Frozen) -> str:
     text = run.model.text
     if text is None:
         return _several(run.model.classes, "class", "classes")
+    part = registry.preset.text_to_image
     when = "in each step" if TEXT_ENCODER in frozen else "before training"
+    if part and part.text_features == "online" and TEXT_ENCODER not in frozen:
+        when = "in each step, which is counted only with --captions and --text-encoder"
     return f"captions as {text.tokens} text tokens of width {text.width}, encoded by {run.text_encoder} {when}"
 
 
@@ -204,25 +203,13 @@ def _segments(points: list[Point], why_not: str, step_flops: int, speed: Speed) 
 
 
 def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[Point], step_flops: int) -> Speed | None:
-    """The median of this run's finished segments on a machine set up alike; None before there is any.
-
-    Snakemake's benchmark files hold the seconds, the receipts of the states whether they belong to this very run.
-    """
-    results, rates = Results(run.preset), []
-    folder = root / results.folder / "benchmarks" / "train" / run.run
-    for first, point in zip([0, *(point.step for point in points[:-1])], points, strict=True) if points else ():
-        benchmark, receipt = folder / f"{point.name}.tsv", receipt_path(root / results.state(run.run, point.name))
-        if not benchmark.exists() or not receipt.exists():
-            continue
-        facts = read_json(receipt)["facts"]
-        if (facts["fingerprint"], facts["step"], facts.get("machine")) != (run.fingerprint, point.step, machine.model_dump(mode="json")):
-            continue
-        with benchmark.open(encoding="utf-8", newline="") as file:
-            seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")][-1]
-        rates.append((point.step - first) * step_flops / max(seconds - STARTUP_SECONDS, seconds / 2))
+    """The median of this run's finished segments on a machine set up alike; None before there is any."""
+    alike = machine.model_dump(mode="json")
+    rates = [segment.rate(step_flops, STARTUP_SECONDS) for segment in finished_segments(root, run, points) if segment.machine == alike]
     if not rates:
         return None
-    return Speed(statistics.median(rates), f"measured: {_several(len(rates), 'finished segment')} of this run ({folder.relative_to(root)})")
+    folder = Results(run.preset).folder / "benchmarks" / "train" / run.run
+    return Speed(statistics.median(rates), f"measured: {_several(len(rates), 'finished segment')} of this run ({folder})")
 
 
 def speed_of_one_block(run: RunSpec, machine: Machine, device: torch.device) -> Speed:
@@ -321,50 +308,3 @@ def _free_memory(device: torch.device) -> int:
 def _resident() -> int:
     """Most bytes this process has held: what every training process needs before it trains."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Aligned text: names to the left, numbers to the right; a last column without a heading holds notes, to the left."""
-    notes = columns[-1] == ""
-    numbers = len(columns) - notes
-    widths = [max(len(row[column]) for row in [("", *columns), *rows]) for column in range(1, 1 + numbers)]
-    lines = []
-    for name, *cells in [(title, *columns), *((f"  {row[0]}", *row[1:]) for row in rows)]:
-        line = f"{name:<14}" + "".join(f"{cell:>{max(width, 8) + 2}}" for cell, width in zip(cells, widths, strict=False))
-        lines.append((line + (f"   {cells[-1]}" if notes else "")).rstrip())
-    return "\n".join(lines)
-
-
-def _grouped(count: int) -> str:
-    return f"{count:,}".replace(",", " ")
-
-
-def _several(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def _decimal(value: float) -> str:
-    """1960000 -> "1.96 M"; the unit follows."""
-    return _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
-
-
-def _binary(size: float) -> str:
-    return _scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
-
-
-def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
-    """Three digits and the unit that leaves fewer than four before the point."""
-    place = 0
-    while value >= 999.5 and place < len(units) - 1:
-        value, place = value / base, place + 1
-    return f"{value:.{(value < 9.995) + (value < 99.95)}f} {units[place]}"
-
-
-def _duration(seconds: float) -> str:
-    """9 s, 12 m 5 s, 26 h 30 m, 5 d 3 h, 288 y 4 d."""
-    whole = max(1, round(seconds))
-    if whole < 100:
-        return f"{whole} s"
-    limit = min((limit for limit in DURATIONS if whole < limit), default=max(DURATIONS))
-    (large, unit), (small, rest) = DURATIONS[limit]
-    return f"{whole // large} {unit} {whole % large // small} {rest}"

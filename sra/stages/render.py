@@ -1,4 +1,4 @@
-"""Render tables, figures and the page from the scores that exist. Nothing here trains, samples or scores; no torch is imported."""
+"""Render tables, figures, claims and the page from the scores that exist. Nothing here trains, samples or scores; no torch is imported."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -6,9 +6,13 @@ from pathlib import Path
 
 from sra.core.errors import unknown
 from sra.core.progress import tracked
+from sra.plan.inside import as_it_stands, carriers, components_files, probe_files
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Wanted, wanted_by_all, wanted_by_figure, wanted_by_table
-from sra.reporting import figures, page, tables
+from sra.reporting import claims, figures, page, tables
+from sra.reporting.probe_files import InsideFiles
+from sra.spec.claims import load_claims, scores_behind
+from sra.spec.display import FigureSpec
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 
@@ -27,17 +31,25 @@ def render_figure(registry: Registry, figure: str) -> None:
     root, preset = registry.root, registry.preset_id
     if figure not in registry.figures:
         raise unknown("figure", figure, registry.figures)
-    spec = registry.figures[figure]
+    spec = as_it_stands(registry.figures[figure], registry)
     wanted = wanted_by_figure(spec, registry)
     packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in wanted}
     folder = (root / Results(preset).figure(figure)).parent
-    figures.render_figure(spec, _scores(root, preset, wanted), packs, _published(root), preset, registry.preset, folder)
+    figures.render_figure(spec, _scores(root, preset, wanted), packs, _published(root), preset, registry.preset, folder, _inside(spec, registry))
+
+
+def render_claims(registry: Registry) -> None:
+    root, preset = registry.root, registry.preset_id
+    found = load_claims(registry)
+    scores = [root / Results(preset).score(run, score) for run, score in scores_behind(found, registry)]
+    claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder)
 
 
 def render_report(registry: Registry) -> None:
     root, preset = registry.root, registry.preset_id
     scores = _scores(root, preset, wanted_by_all(registry))
     results = root / Results(preset).folder
+    claims_file = results / "claims.json"
     page.render_report(
         preset,
         registry.preset,
@@ -47,6 +59,7 @@ def render_report(registry: Registry) -> None:
         [results / "benchmarks", *(root / Shared(dataset).folder / "benchmarks" for dataset in _datasets(registry.preset))],
         results / "runs",
         root / Results(preset).report,
+        claims_file=claims_file if claims_file.exists() else None,
         commit=_commit(root),
         date=_date(scores),
     )
@@ -57,7 +70,16 @@ def refresh(registry: Registry) -> None:
     jobs = [(render_table, table) for table in registry.tables] + [(render_figure, figure) for figure in registry.figures]
     for render, name in tracked(jobs, "render", len(jobs), "items"):
         render(registry, name)
+    render_claims(registry)
     render_report(registry)
+
+
+def _inside(figure: FigureSpec, registry: Registry) -> InsideFiles:
+    """Where the probes and components of a figure lie; of none where it does not look inside a model."""
+    root, results = registry.root, Results(registry.preset_id)
+    probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
+    components = {(file.run, file.milestone): root / results.pca(file.run, file.milestone) for file in components_files([figure], registry)}
+    return InsideFiles(probes, components, carriers(figure, registry))
 
 
 def _preset_of(registry: Registry, runs: list[str]) -> Preset:

@@ -21,8 +21,9 @@ ALLOWED = {
     "metrics": {"core", "spec", "data"},
     "diffusion": {"core", "spec"},
     "alignment": {"core", "spec", "models", "diffusion"},
+    "analysis": {"core", "spec", "data", "models", "diffusion"},
     "training": {"core", "spec", "data", "models", "diffusion", "alignment"},
-    "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "training"},
+    "stages": {"core", "spec", "plan", "reporting", "data", "encoders", "models", "metrics", "diffusion", "alignment", "analysis", "training"},
     "cli": {"core", "spec", "stages"},
     "__main__": {"cli"},
 }

@@ -10,6 +10,7 @@ rule render_table:
         table="report/tables/{table}.yaml",
         published=lambda wildcards: plan.published_of(wildcards.table),
         template="report/templates/table.html.j2",
+        settings=plan.settings_of_table,
         scores=plan.scores_of_table,
     output:
         json="results/{preset}/tables/{table}.json",
@@ -37,12 +38,14 @@ rule render_table:
 
 
 rule render_figure:
-    """One figure of the paper, drawn from scores or samples."""
+    """One figure of the paper, drawn from scores, samples, or what was found inside models."""
     input:
         figure="report/figures/{figure}.yaml",
         published=lambda wildcards: plan.published_of(wildcards.figure),
         scores=plan.scores_of_figure,
         samples=plan.samples_of_figure,
+        probes=plan.probes_of_figure,
+        components=plan.components_of_figure,
     output:
         json="results/{preset}/figures/{figure}.json",
         svg="results/{preset}/figures/{figure}.svg",
@@ -66,11 +69,41 @@ rule render_figure:
         "sra figure {wildcards.figure} --preset {wildcards.preset} --weights {params.weights} 2> {log}"
 
 
+rule judge_claims:
+    """The paper's claims, judged by the scores that exist."""
+    input:
+        claims="report/claims.yaml",
+        targets=plan.targets_of_claims,
+        scores=plan.scores_of_claims,
+    output:
+        json="results/{preset}/claims.json",
+        csv="results/{preset}/claims.csv",
+        md="results/{preset}/claims.md",
+    log:
+        "results/{preset}/logs/claims.log",
+    benchmark:
+        "results/{preset}/benchmarks/claims.tsv"
+    conda:
+        "../envs/stages.yaml"
+    threads: 1
+    resources:
+        mem_mb=report_needs.mem_mb,
+        runtime=report_needs.runtime,
+    params:
+        source=plan.source("reporting", "spec"),
+        weights=plan.user.weights,
+    message:
+        "judge the claims"
+    shell:
+        "sra claims --preset {wildcards.preset} --weights {params.weights} 2> {log}"
+
+
 rule render_report:
     """One self-contained page of all tables and figures."""
     input:
         tables=plan.report_tables,
         figures=plan.report_figures,
+        claims="results/{preset}/claims.json",
         quirks="report/quirks.yaml",
         templates=plan.templates(),
     output:

@@ -2,6 +2,10 @@
 
 
 score_needs = plan.needs("score")
+# Code that numbers depend on: a change of it scores again.
+score_source = plan.source(
+    "metrics", "encoders/image_text.py", "encoders/text.py", "encoders/global_features.py", "data/scenes.py"
+)
 
 
 rule make_reference:
@@ -26,12 +30,12 @@ rule make_reference:
         extractor=plan.model("extractor"),
         held=plan.held("extractor"),
         resize=lambda wildcards: "pytorch" if wildcards.resize else "tensorflow",
-        source=plan.source("metrics"),
+        source=score_source,
     message:
         "make the reference statistics of {wildcards.dataset}"
     shell:
         "sra make-reference --index {input.index} --split {wildcards.split} --extractor {params.extractor:q} {params.held:q} "
-        "--images {wildcards.images} --resize {params.resize} --output {output.reference} 2> {log}"
+        "--images {wildcards.images} --resize {params.resize} --workers {threads} --output {output.reference} 2> {log}"
 
 
 rule reference_features:
@@ -57,7 +61,7 @@ rule reference_features:
         reference=plan.reference_of,
         extractor=plan.model("extractor"),
         held=plan.held_for_scores,
-        source=plan.source("metrics"),
+        source=score_source,
     message:
         "compute the features of the reference images of {wildcards.dataset}"
     shell:
@@ -92,7 +96,7 @@ rule score_samples:
         extractor=plan.model("extractor"),
         held=plan.held_for_scores,
         options=plan.score_options,
-        source=plan.source("metrics"),
+        source=score_source,
     message:
         "score {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:

@@ -4,6 +4,7 @@
 localrules:
     tables,
     figures,
+    claims,
 
 
 rule tables:
@@ -14,6 +15,11 @@ rule tables:
 rule figures:
     input:
         [file for figure in plan.figures() for file in plan.figure_files(figure)],
+
+
+rule claims:
+    input:
+        plan.claims_files(),
 
 
 for table in plan.tables():

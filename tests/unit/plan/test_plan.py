@@ -266,16 +266,16 @@ def test_a_run_of_classes_asks_for_no_captions():
 
 
 def test_captions_at_the_papers_scale_are_scored_under_both_resizes_and_by_three_models(tmp_path):
-    plan = Plan(ROOT, {"preset": "paper", "paths": {"coco": str(tmp_path), "expected_coco": {"train": 6, "val": 4}}})
+    plan = Plan(ROOT, {"preset": "paper", "paths": {"coco": str(tmp_path), "expected_coco": {"train": 6, "val": 40192}}})
     run = SimpleNamespace(preset="paper", run="mmdit")
     assert plan.reference_input(run) == ["results/shared/coco256/reference/inception_2015/val_10000.npz"]
-    assert plan.pytorch_reference_of(run) == ["results/shared/coco256/reference/inception_2015/val_10000_pytorch.npz"]
+    assert plan.pytorch_reference_of(run) == ["results/shared/coco256/reference/inception_2015/val_0_pytorch.npz"]
     options = plan.score_options(run)
     assert options[options.index("--pick-model") + 1] == "yuvalkirstain/PickScore_v1"
     assert options[options.index("--cmmd-model") + 1] == "openai/clip-vit-large-patch14-336"
     coco = SimpleNamespace(dataset="coco256", clip="clip_l14")
     assert plan.dtype("text")(coco) == "fp16"
-    assert plan.expected_images(coco) == "--expected-train 6 --expected-val 4"
+    assert plan.expected_images(coco) == "--expected-train 6 --expected-val 40192"
     assert plan.source_images(coco) == []
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/captions_val2014.json").touch()
@@ -301,3 +301,42 @@ def test_a_preset_without_captions_leaves_their_runs_out(tmp_path):
     assert not any(item.run.startswith("mmdit") for item in wanted_by_all(Registry(tmp_path, "digits")))
     with pytest.raises(InputError, match="has no text_to_image; add it, or choose a preset that has"):
         Registry(tmp_path, "digits").spec("mmdit")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "paths", "says"),
+    [
+        (
+            "config/samplers.yaml",
+            "",
+            "",
+            {"expected_coco": {"train": 6, "val": 40191}},
+            "40192 samples take a caption of as many validation images in",
+        ),
+        ("config/samplers.yaml", "guidance: {scale: 2.0}}", "guidance: {scale: 2.0}, official_seeding: {}}", {}, "official_seeding draws classes"),
+        ("config/presets/paper.yaml", "extractor: inception_2015", "extractor: digits_cnn", {}, "leave fid_pytorch out of secondary"),
+        (
+            "config/presets/paper.yaml",
+            "secondary: [kid,",
+            "secondary: [clip_score, kid,",
+            {},
+            "secondary has clip_score, which images of classes do not give",
+        ),
+    ],
+)
+def test_what_could_not_be_scored_is_refused_before_the_training(file, old, new, paths, says, tmp_path, capsys):
+    for name in ("config", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new))
+    with pytest.raises(SystemExit):
+        open_plan(tmp_path, {"preset": "paper", "paths": paths})
+    assert says in capsys.readouterr().err
+
+
+def test_code_outside_the_room_of_metrics_is_part_of_a_score():
+    parts = ("metrics", "encoders/image_text.py")
+    assert source_hash(*parts) != source_hash("metrics") != source_hash("encoders/image_text.py")
+    with pytest.raises(FileNotFoundError):
+        source_hash("encoders/none_such.py")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from sra.core.errors import InputError
+from sra.reporting.numbers import milestone_text, steps_of_milestone
 from sra.reporting.published import load_published
 from sra.spec.display import CurvesFigure
 from sra.spec.registry import Registry
@@ -106,6 +107,14 @@ def test_protocols_of_text_to_image_are_not_mixed(root):
         assert all(f"{score.samples:,}".replace(",", " ") in group for score in scores)
 
 
+def keys_named_by(value):
+    """Every `published` and `baseline_published` inside a figure: whole keys, and front parts that a place on the axis completes."""
+    if isinstance(value, dict):
+        own = {found for name, found in value.items() if name in ("published", "baseline_published") and isinstance(found, str)}
+        return own.union(*map(keys_named_by, value.values()))
+    return set().union(*map(keys_named_by, value)) if isinstance(value, list | tuple) else set()
+
+
 def test_every_key_of_the_tables_and_figures_exists(root):
     published, registry = load_published(root / "report" / "published"), Registry(root, "digits")
     for table in registry.tables.values():
@@ -115,16 +124,93 @@ def test_every_key_of_the_tables_and_figures_exists(root):
         if isinstance(figure, CurvesFigure):
             for series in (series for panel in figure.panels for series in panel.series):
                 assert published.curve(series.published, figure.metric, figure.id)
+        fronts = {key.rpartition("/")[0] for key in published.keys}
+        assert keys_named_by(figure.model_dump()) <= published.keys | fronts
 
 
 def test_all_published_keys_are_shown(root):
     registry = Registry(root, "digits")
     shown = {row.published for table in registry.tables.values() for row in table.rows}
-    curves = {
-        series.published for figure in registry.figures.values() if isinstance(figure, CurvesFigure) for p in figure.panels for series in p.series
-    }
+    shown |= set().union(*(keys_named_by(figure.model_dump()) for figure in registry.figures.values()))
     keys = load_published(root / "report" / "published").keys
-    assert {key for key in keys if key not in shown and key.rpartition("/")[0] not in curves} == set()
+    assert {key for key in keys if key not in shown and key.rpartition("/")[0] not in shown} == set()
+
+
+def test_a_printed_setting_is_text_and_no_number(tmp_path):
+    rows = ['table_9/a,betas,"(0.9, 0.999)",text,Table 9,exact', "table_9/a,patch,2,text,Table 9,secondary", "table_9/b,fid,2.0,1,Table 9,exact"]
+    published = load(tmp_path, *rows)
+    settings = published.settings("table_9/a", "here")
+    assert {name: (setting.text, setting.confidence) for name, setting in settings.items()} == {
+        "betas": ("(0.9, 0.999)", "exact"),
+        "patch": ("2", "secondary"),
+    }
+    assert published.keys == {"table_9/b"}
+    with pytest.raises(InputError, match=r"table_5, model A: unknown key of printed settings 'table_9/c'; did you mean 'table_9/a'"):
+        published.settings("table_9/c", "table_5, model A")
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("table_9/a,,2,text,Table 9,exact", "has no name of a setting or no value"),
+        ("table_9/a,patch, ,text,Table 9,exact", "has no name of a setting or no value"),
+        ("table_9/a,patch,2,1,Table 9,exact", "unknown metric 'patch'"),
+        ("table_9/a,patch,2,text,,exact", "has no source"),
+        ("table_9/a,patch,2,words,Table 9,exact", "unknown metric 'patch'"),
+    ],
+)
+def test_bad_settings_are_named_by_line(tmp_path, row, complaint):
+    with pytest.raises(InputError, match=rf"table_9.csv line 2: .*{complaint}"):
+        load(tmp_path, row)
+
+
+def test_the_same_setting_twice_is_refused(tmp_path):
+    with pytest.raises(InputError, match="line 3: table_9/a patch is already given"):
+        load(tmp_path, "table_9/a,patch,2,text,Table 9,exact", "table_9/a,patch,4,text,Table 9,exact")
+
+
+def test_every_printed_setting_of_table_5_is_compared(root):
+    published, compared = load_published(root / "report" / "published"), Registry(root, "digits").tables["table_5"].compared
+    printed = [line.published for line in compared.lines]
+    assert len(printed) == len(set(printed)) == 23
+    assert [model.label for model in compared.models] == ["SiT-B", "SiT-L", "SiT-XL", "DiT-B", "DiT-L", "DiT-XL"]
+    for model in compared.models:
+        assert set(published.settings(model.published, "here")) == set(printed)
+        assert model.published.rpartition("/")[2] == model.label.lower().replace("-", "_")
+
+
+SAMPLERS = {"sde": "SDE", "ddpm": "DDPM"}
+
+
+def test_the_protocol_of_each_neighbour_that_runs_here_is_that_of_its_run(root):
+    """The words of Table S4's columns beside what our run is, so that no number of ours stands under a protocol that is not its own."""
+    registry = Registry(root, "paper")
+    table = registry.tables["table_s4"]
+    ours = [row for row in table.rows if row.run or row.released]
+    assert len(ours) >= 14
+    for row in ours:
+        score = table.score_of(row)
+        sampler, spec = registry.sampler(score.sampler), registry.spec(row.run or row.released)
+        steps = steps_of_milestone(score.milestone)
+        assert row.settings["model"] == spec.model.name
+        assert row.settings["trained"] in (milestone_text(score.milestone), f"{steps // 5000} epochs")
+        assert row.settings["sampler"] == f"{SAMPLERS[sampler.kind]} {sampler.evaluations}"
+        low, high = sampler.guidance.interval
+        guided = f"w = {sampler.guidance.scale:g}" + ("" if (low, high) == (0, 1) else f" in [{low:g}, {high:g}]")
+        assert row.settings["guidance"] == ("none" if sampler.guidance.scale == 1 else guided)
+        assert row.settings["images"] == f"{registry.sample_count(score.samples) // 1000}K"
+
+
+def test_neighbours_can_be_told_apart(root):
+    """Each row says its whole protocol, and within a group its name is its own: a narrow screen hides the columns."""
+    table = Registry(root, "digits").tables["table_s4"]
+    assert table.best_of == "group"
+    assert len({(row.group, row.label) for row in table.rows}) == len(table.rows) <= 65
+    assert all(set(row.settings) == {column.key for column in table.setting_columns} for row in table.rows)
+    assert {"SDE 250", "ODE", "ODE Heun"} <= {row.settings["sampler"] for row in table.rows}
+    published = load_published(root / "report" / "published")
+    confidences = {number.confidence for row in table.rows if (number := published.number(row.published, "fid", table.id))}
+    assert confidences == {"exact", "secondary", "read off a figure", "user report"}
 
 
 def test_code_and_configuration_hold_no_published_number(root):

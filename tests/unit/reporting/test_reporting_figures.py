@@ -11,7 +11,7 @@ from PIL import Image
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
-from sra.reporting.curves import plain_ticks, spaced, spread
+from sra.reporting.axes import plain_ticks, spaced, spread
 from sra.reporting.documents import CurvesDocument, GridDocument
 from sra.reporting.figures import render_figure
 from sra.reporting.packs import SamplePack
@@ -178,9 +178,26 @@ def test_a_grid_beyond_the_preset_is_not_run(render, pack, preset):
     assert document.blocks[0].reason == "preset small does not train to 4M"
 
 
-def test_a_class_that_does_not_exist_is_refused(render, pack):
-    with pytest.raises(InputError, match="class 12 does not exist at preset small; give 0 to 9"):
-        render(grid(classes=[1, 12]), packs={"ours": pack})
+def test_classes_are_counted_round_a_smaller_data_set(render, pack):
+    document = render(grid(classes=[933, 3, 14]), packs={"ours": pack})
+    assert document.classes == [3, 4]
+    assert document.blocks[0].indices == [[3, 13, 23], [4, 14, 24]]
+    assert "933 is 3, 14 is 4" in document.remarks[-1]
+
+
+def test_the_images_of_one_class_stand_side_by_side(render, pack, tmp_path):
+    document = render(grid(classes=[933]), packs={"ours": pack})
+    picture = embedded(tmp_path / "out/figure_8.svg")
+    assert picture.shape[:2] == (64, 3 * 64 + 2 * 2)
+    assert [picture[32, 66 * column + 32, 0] for column in range(3)] == [3, 13, 23]
+    assert "from the left" in document.rule
+    assert document.alt == "3 generated images: class 3, of ours."
+
+
+@pytest.mark.parametrize("label", [-1, 1000])
+def test_a_class_that_does_not_exist_is_refused(render, pack, label):
+    with pytest.raises(InputError, match=f"class {label} does not exist in ImageNet; give 0 to 999"):
+        render(grid(classes=[1, label]), packs={"ours": pack})
 
 
 @pytest.mark.parametrize(

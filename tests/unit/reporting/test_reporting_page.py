@@ -8,9 +8,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from sra.core.errors import InputError
+from sra.core.files import write_json
 from sra.reporting.figures import render_figure
 from sra.reporting.page import render_report
+from sra.reporting.scores import load_scores
 from sra.reporting.tables import render_table
+from sra.reporting.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
 from sra.spec.display import CaptionsFigure, Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
 from sra.spec.registry import Registry
 from sra.spec.run import write_run
@@ -149,7 +153,7 @@ def test_every_picture_has_words_and_every_box_a_name(build):
 
 
 def test_the_band_stands_first_and_in_every_caption(build, comparable):
-    band = "Numbers are not comparable with the paper; no verdicts."
+    band = "Numbers are not comparable with the paper"
     assert build().count(band) == 4  # the page, one table, two figures
     assert band not in build(preset=comparable)
 
@@ -191,6 +195,67 @@ def test_an_empty_preset_still_has_a_page(tmp_path, preset):
     page = Page((tmp_path / "report.html").read_text())
     assert "No pair of SRA and its baseline has been scored yet" in page.texts["p"]
     assert "tables" not in page.ids
+    assert "claims" not in page.ids
+
+
+def with_claims(tmp_path, preset, scores, sentence="S", command=None):
+    """The page of two score files under one claim that compares them, in a document written by hand."""
+    numbers = [
+        ClaimNumber(
+            name=file.record.run, run=file.record.run, score=file.of, value=file.record.metrics["fid"], text="9.00", reason=None,
+            score_sha256=file.sha256, published="29.10", published_value=29.1, source=None,
+        )
+        for file in load_scores(scores, "small")
+    ]  # fmt: skip
+    part = ClaimPart(
+        kind="better", metric="fid", header="FID", rule=sentence, numbers=numbers, against=1, quantity="gain", difference=1.0,
+        difference_text="+1.00", margin=0.5, margin_text="0.50", margin_why="noise", verdict="supported",
+        paper_against=None, paper_difference=None, paper_margin=None, paper_verdict=None,
+    )  # fmt: skip
+    missing = [Missing(numbers=["base at 400K"], reason=None)] if command else []
+    claim = ClaimDocument(
+        id="one", sentence=sentence, source="Table 9", note=None, targets=["table_9"], verdict="not run" if command else "supported",
+        paper_verdict="inconclusive", parts=[part], missing=missing, command=command,
+    )  # fmt: skip
+    counts = {"supported": 5, "contradicted": 6, "inconclusive": 7, "not run": 8}
+    document = ClaimsDocument(preset="small", comparable=False, scope="Of the digits alone.", counts=counts, claims=[claim])
+    path = tmp_path / "claims.json"
+    write_json(path, document.model_dump(mode="json"))
+    render_report("small", preset, tmp_path / "t", tmp_path / "f", scores, [], tmp_path / "r", tmp_path / "report.html", claims_file=path)
+    return (tmp_path / "report.html").read_text()
+
+
+def test_claims_stand_before_the_tables_with_verdicts_in_words(tmp_path, preset, write_score):
+    text = with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)])
+    page = Page(text)
+    assert page.ids.index("summary") < page.ids.index("claims") < page.ids.index("claim-one") < page.ids.index("quirks")
+    for words in ("Of the digits alone.", "5</span> ✓ supported", "6</span> ✗ contradicted", "7</span> ≈ inconclusive", "8</span> ○ not run"):
+        assert words in text
+    assert '<td class="stuck supported">✓ supported</td>' in text
+    assert '<span class="inconclusive">≈ inconclusive</span>' in text
+    assert "gain +1.00, margin 0.50" in page.texts["span"]
+    assert 'href="./claims.json"' in text
+    assert {link["href"] for link in page.all("a") if link["href"].startswith("#r-")} == {f"#{name}" for name in page.ids if name.startswith("r-")}
+
+
+def test_a_claim_without_a_verdict_says_how_to_get_one(tmp_path, preset, write_score):
+    text = with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)], command="snakemake --cores 2 table_9")
+    assert '<td class="stuck not-run">○ not run</td>' in text
+    assert "Missing: base at 400K.</span> <code>snakemake --cores 2 table_9</code>" in text
+
+
+def test_hostile_claims_stay_text(tmp_path, preset, write_score, hostile):
+    page = Page(with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)], sentence=hostile))
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert "onerror=alert(1)" in page.texts["th"]
+
+
+def test_a_wrong_file_of_claims_is_refused(tmp_path, preset):
+    path = tmp_path / "claims.json"
+    write_json(path, {"preset": "small"})
+    with pytest.raises(InputError, match=r"claims\.json: comparable is missing"):
+        render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html", claims_file=path)
 
 
 @pytest.fixture

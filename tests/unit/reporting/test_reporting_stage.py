@@ -6,7 +6,7 @@ import pytest
 
 from sra.core.files import read_json
 from sra.spec.registry import Registry
-from sra.stages.render import render_figure, render_report, render_table
+from sra.stages.render import render_claims, render_figure, render_report, render_table
 
 
 @pytest.fixture
@@ -32,6 +32,21 @@ def test_text_to_image_is_rendered_before_anything_ran(registry):
     page = (registry.root / "results/digits/report.html").read_text()
     assert "Figure T2I" in page
     assert "draws both digits" not in page
+
+
+def test_claims_are_judged_and_shown_before_anything_ran(registry):
+    render_claims(registry)
+    render_table(registry, "table_6")
+    render_report(registry)
+    folder = registry.root / "results/digits"
+    document = read_json(folder / "claims.json")
+    assert document["counts"]["not run"] == len(document["claims"])
+    assert (folder / "claims.csv").exists()
+    assert (folder / "claims.md").exists()
+    page = (folder / "report.html").read_text()
+    assert all(f'id="claim-{claim["id"]}"' in page for claim in document["claims"])
+    assert '<a href="#table_6">Table 6</a>' in page
+    assert "<code>snakemake --cores 2 table_6</code>" in page
 
 
 def test_the_time_of_both_data_sets_is_counted(registry):

@@ -98,7 +98,14 @@ def test_chance_is_that_of_the_scenes():
 
 
 def test_seconds_are_summed_by_stage_without_rendering(tmp_path):
-    for name, seconds in {"train/b/m200k": "10.5", "train/b/m400k": "2", "score/b": "1.25", "table/table_1": "99", "report": "99"}.items():
+    for name, seconds in {
+        "train/b/m200k": "10.5",
+        "train/b/m400k": "2",
+        "score/b": "1.25",
+        "table/table_1": "99",
+        "claims": "99",
+        "report": "99",
+    }.items():
         path = tmp_path / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")

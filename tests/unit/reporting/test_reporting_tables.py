@@ -47,11 +47,21 @@ def test_cells_hold_both_sides(render, write_score, comparable):
 def test_no_difference_is_given_where_scales_differ(render, write_score, tmp_path):
     document = render(table(Row(label="A", run="ra", published="table_9/a")), [write_score("ra", fid=5.0, **{"is": 9.0})])
     assert all(cell.difference is None and cell.difference_text == "n/a" for cell in document.rows[0].cells)
-    assert document.band == "Preset small: same method, smaller scale. Numbers are not comparable with the paper; no verdicts."
+    said = "Numbers are not comparable with the paper; verdicts speak of this data set alone."
+    assert document.band == f"Preset small: same method, smaller scale. {said}"
     for kind in ("html", "tex", "md"):
         text = (tmp_path / f"out/table_9.{kind}").read_text()
         assert document.band in text
         assert "Δ" not in text.replace("\\Delta", "Δ")
+
+
+def test_a_row_of_the_paper_alone_has_a_dash_for_the_difference(render, write_score, comparable):
+    rows = [Row(label="paper alone", published="table_9/a"), Row(label="not run yet", run="rb", published="table_9/b")]
+    document = render(table(*rows), [], comparable)
+    assert [[(cell.text, cell.difference_text) for cell in row.cells] for row in document.rows] == [
+        [("\u2014", "\u2014")] * 2,
+        [("not run", "n/a")] * 2,
+    ]
 
 
 def test_the_kinds_of_missing_are_told_apart(render, write_score, tmp_path):

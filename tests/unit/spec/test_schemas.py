@@ -19,6 +19,7 @@ FILES = {
     "samplers": ["config/samplers.yaml"],
     "table": ["report/tables/*.yaml"],
     "figure": ["report/figures/*.yaml"],
+    "claims": ["report/claims.yaml"],
 }
 
 

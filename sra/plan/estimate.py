@@ -1,0 +1,396 @@
+"""What tables and figures still take: the files that are not there yet, the work behind each, and what that comes to on devices of a known speed.
+
+A task is what one rule would make, or all shards of one. It is left when a file that is asked for cannot be had without it: as in Snakemake, a
+score that exists needs neither its samples nor its weights. Tasks are equal when they are the same work, so what many tables share counts once.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, get_args
+
+from sra.core.errors import unknown
+from sra.plan import cost, disk
+from sra.plan.inside import InsideFigure, components_files, probe_files
+from sra.plan.layout import Results, Shared
+from sra.plan.targets import Point, Wanted, training_points, wanted_by_figure, wanted_by_table
+from sra.plan.workflow import Plan
+from sra.spec.display import SampleFigure
+from sra.spec.method import RepaOptions
+from sra.spec.run import RunSpec
+from sra.spec.scale import Precision, Preset
+from sra.spec.throughput import SOURCES, Prices, Source, What, Work
+
+Stage = Literal["data", "training", "sampling", "scoring"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+ROLLING = 2  # states kept inside a segment
+CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
+
+
+@dataclass(frozen=True)
+class Task:
+    """at_once: devices that can share it.  kept, temporary: bytes on disk afterwards, and only meanwhile."""
+
+    stage: Stage
+    name: str
+    work: tuple[Work, ...] = ()
+    jobs: int = 1
+    at_once: int = 1
+    kept: int = 0
+    temporary: int = 0
+    run: str = ""  # of training
+    first_step: int = 0
+    last_step: int = 0
+    until: str = ""  # the point that it ends at
+    images: int = 0  # drawn
+    sets: int = 0  # scored
+
+    @property
+    def steps(self) -> int:
+        return self.last_step - self.first_step
+
+
+Chain = tuple[Task, ...]  # in the order in which they must be done
+
+
+class Remaining:
+    """The chains of tasks that are left for each table and figure of a plan. processes: devices that train one run together."""
+
+    def __init__(self, plan: Plan, processes: int = 1):
+        self.plan, self.processes = plan, processes
+        self.registry = plan.registry(plan.preset)
+        self.results = Results(plan.preset)
+        self.unknown: set[str] = set()  # what no closed form is known for
+
+    def items(self) -> list[str]:
+        return [*self.registry.tables, *self.registry.figures]
+
+    def title(self, item: str) -> str:
+        return (self.registry.tables.get(item) or self.registry.figures.get(item)).title
+
+    def chains_of(self, item: str) -> list[Chain]:
+        """One for each score, sample set, probe and components file that is not there. Raises InputError for an unknown table or figure."""
+        if item not in self.items():
+            raise unknown("table or figure", item, self.items())
+        if item in self.registry.tables:
+            chains = [self.score(one) for one in wanted_by_table(self.registry.tables[item], self.registry)]
+        else:
+            figure = self.registry.figures[item]
+            wanted = wanted_by_figure(figure, self.registry)
+            chains = [self.score(one) for one in wanted]
+            chains += [self.pack(one) for one in wanted] if isinstance(figure, SampleFigure) else []
+            chains += self._inside(figure) if isinstance(figure, InsideFigure) else []
+        # A stand-in may be asked for twice in one chain, by the latents and by the samples.
+        return [tuple(dict.fromkeys(chain)) for chain in chains if chain]
+
+    # From a score back to its images
+
+    def score(self, wanted: Wanted) -> Chain:
+        """Features of its samples and of the reference, and what is computed from them."""
+        if self._exists(self.results.score(wanted.run, wanted.score), self._drawn(wanted)):
+            return ()
+        count = self.registry.sample_count(wanted.score.samples)
+        preset = self.registry.preset_of(wanted.run)
+        passes = 2 if "fid_pytorch" in preset.secondary else 1
+        work = [self._by_network("inception", cost.EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor), Work("score", count)]
+        if self.registry.is_text_to_image(wanted.run):
+            for judge in (name for score, name in preset.text_to_image.judges if score in preset.secondary):
+                tower, patches = cost.JUDGES.get(judge, (None, 0))
+                work.append(self._by_network("vision", tower and tower.flops(patches), count, judge))
+        name = f"score of {_words(wanted)}"
+        return (*self.pack(wanted), *self._references(wanted.run), Task("scoring", name, tuple(filter(None, work)), sets=1))
+
+    def pack(self, wanted: Wanted) -> Chain:
+        """Samples of one run, in one pack."""
+        if self.is_drawn(wanted):
+            return ()
+        preset, spec = self.registry.preset_of(wanted.run), self.registry.spec(wanted.run)
+        count, shards = self.registry.sample_count(wanted.score.samples), self.shards(wanted)
+        work = [
+            self.sample_work(wanted),
+            self._by_network("decode", cost.DECODER_FLOPS.get(spec.vae, {}).get(spec.image_size), count, spec.vae, preset.sampling_precision),
+            self._text_work(spec, count),
+        ]
+        size = disk.pack_bytes(count, spec.image_size)
+        task = Task("sampling", f"samples of {_words(wanted)}", tuple(filter(None, work)), shards, shards, size, size, images=count)
+        models = (*self._standin("vae", spec.vae, spec), *self._standin("clip", spec.text_encoder, spec))
+        return (*models, *self.weights(wanted.run, wanted.score.milestone), task)
+
+    def is_drawn(self, wanted: Wanted) -> bool:
+        return self._exists(self.results.samples(wanted.run, wanted.score), self._drawn(wanted))
+
+    def sample_work(self, wanted: Wanted) -> Work:
+        """The evaluations of the model."""
+        model, preset = self.registry.spec(wanted.run).model, self.registry.preset_of(wanted.run)
+        flops = cost.sampling_flops(model, self.registry.sampler(wanted.score.sampler))
+        return Work("sample", self.registry.sample_count(wanted.score.samples) * flops, model.name, precision=preset.sampling_precision)
+
+    def shards(self, wanted: Wanted) -> int:
+        return len(self.plan.sample_shards(self._wildcards(wanted.run, wanted)))
+
+    def _drawn(self, wanted: Wanted) -> dict[str, Any]:
+        """What a score or pack says of itself when it is the one that is wanted."""
+        sampler = self.registry.sampler(wanted.score.sampler).model_dump(mode="json")
+        count = self.registry.sample_count(wanted.score.samples)
+        return {"fingerprint": self.registry.spec(wanted.run).fingerprint, "sampler": sampler, "count": count}
+
+    def weights(self, run: str, milestone: str) -> Chain:
+        """Those of a milestone, exported from training or imported from a released file."""
+        spec = self.registry.spec(run)
+        if self._exists(self.results.weights(run, milestone), {"fingerprint": spec.fingerprint}):
+            return ()
+        task = Task("training", f"weights of {run} at {milestone}", kept=disk.weights_bytes(spec.model))
+        return (*(() if spec.weights else self._training(spec, milestone)), task)
+
+    def _training(self, spec: RunSpec, milestone: str) -> Chain:
+        """The segments to a milestone from the newest state before it, and what they read."""
+        left: list[Task] = []
+        points = training_points(self.registry, spec.run)
+        upto = points[: [point.name for point in points].index(milestone) + 1]
+        for before, point in reversed(list(zip([Point("", 0), *upto], upto, strict=False))):
+            if self._exists(self.results.state(spec.run, point.name), {"fingerprint": spec.fingerprint, "step": point.step}):
+                break
+            left.insert(0, self.segment(spec, before.step, point))
+        return (*self._latents(spec), *self._targets(spec), *self._captions(spec), *left) if left else ()
+
+    def segment(self, spec: RunSpec, first_step: int, point: Point) -> Task:
+        """Training from a step to a point."""
+        preset = self.registry.preset_of(spec.run)
+        tower = self._encoder(spec)
+        flops = cost.training_flops(spec, tower and tower.width).total
+        if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
+            flops += tower.flops(spec.model.tokens)
+        if spec.text_encoder and preset.text_to_image.text_features == "online":
+            flops += work.amount if (work := self._text_work(spec, 1)) else 0
+        amount = (point.step - first_step) * spec.training.batch * flops
+        state = cost.state_bytes(spec, tower and tower.width)
+        is_kept = point.name in self.registry.preset.milestones
+        return Task(
+            "training",
+            f"train {spec.run} to {point.name}",
+            (Work("train", amount, spec.model.name, spec.alignment.method, spec.training.precision),),
+            at_once=self.processes,
+            kept=state if is_kept else 0,
+            temporary=(ROLLING + (not is_kept)) * state,
+            run=spec.run,
+            first_step=first_step,
+            last_step=point.step,
+            until=point.name,
+        )
+
+    # What training reads
+
+    def _latents(self, spec: RunSpec) -> Chain:
+        if self._exists(self.plan.latents_of(self._wildcards(spec.run))):
+            return ()
+        preset, images = self.registry.preset_of(spec.run), self._images(spec.dataset)
+        work = self._by_network("encode", cost.ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
+        kept = disk.latents_bytes(images, spec.model.latent, preset.latents_dtype)
+        return (*self._standin("vae", spec.vae, spec), *self._index(spec.dataset), self._store(preset, "latents", spec.dataset, spec.vae, work, kept))
+
+    def _targets(self, spec: RunSpec) -> Chain:
+        """Of REPA: features, or the images that the encoder sees in each step."""
+        if spec.encoder is None:
+            return ()
+        preset, images, needed = self.registry.preset_of(spec.run), self._images(spec.dataset), self.plan.targets_of(self._wildcards(spec.run))
+        made = self._standin("encoder", spec.encoder, spec)
+        if needed["pixels"]:
+            if self._exists(needed["pixels"]):
+                return made
+            return (
+                *made,
+                *self._index(spec.dataset),
+                self._store(preset, "pixels", spec.dataset, "", None, disk.pixels_bytes(images, spec.image_size)),
+            )
+        if self._exists(needed["features"]):
+            return ()
+        tower, tokens = self._encoder(spec), spec.model.tokens
+        kept = disk.features_bytes(images, tokens, tower.width, preset.features_dtype)
+        work = self._by_network("vision", tower.flops(tokens), images, spec.encoder)
+        return (*made, *self._index(spec.dataset), self._store(preset, "features", spec.dataset, spec.encoder, work, kept))
+
+    def _captions(self, spec: RunSpec) -> Chain:
+        if spec.text_encoder is None:
+            return ()
+        preset, needed = self.registry.preset_of(spec.run), self.plan.captions_of(self._wildcards(spec.run))
+        made = (*self._standin("clip", spec.text_encoder, spec), *self._index(spec.dataset))
+        if needed["captions"]:
+            return made
+        if self._exists(needed["text"]):
+            return ()
+        captions = CAPTIONS_AN_IMAGE * self._images(spec.dataset)
+        kept = disk.text_bytes(captions, spec.model.text, preset.text_to_image.text_dtype)
+        return (*made, self._store(preset, "text", spec.dataset, spec.text_encoder, self._text_work(spec, captions), kept))
+
+    def _store(self, preset: Preset, kind: str, dataset: str, by: str, work: Work | None, kept: int) -> Task:
+        name = f"{kind} of {dataset}" + (f" by {by}" if by else "")
+        return Task("data", name, (work,) if work else (), preset.data_shards, preset.data_shards, kept)
+
+    def _index(self, dataset: str) -> Chain:
+        entry = self.registry.datasets[dataset]
+        if self._exists(Shared(dataset).index):
+            return ()
+        return (Task("data", f"index of {dataset}", kept=disk.INDEX_LINE * (entry.images + (entry.validation or 0))),)
+
+    def _standin(self, kind: str, name: str | None, spec: RunSpec) -> Chain:
+        """The training of a small model that stands for a downloaded one."""
+        if name is None or name.startswith("timm/") or self.registry.weights_of(name, kind).source != "trained":
+            return ()
+        if all(self._exists(file) for file in self.plan.fetched(kind)(SimpleNamespace(preset=self.plan.preset, run=spec.run, **{kind: name}))):
+            return ()
+        return (*self._index(spec.dataset), Task("data", f"{kind} {name}", (Work("standin", 1, name),)))
+
+    # What scores compare with
+
+    def _references(self, run: str) -> Chain:
+        spec, preset, wildcards = self.registry.spec(run), self.registry.preset_of(run), self._wildcards(run)
+        entry = self.registry.datasets[preset.dataset]
+        made = {} if preset.reference else {self.plan.reference_of(wildcards): preset.reference_images}
+        made |= dict.fromkeys(self.plan.pytorch_reference_of(wildcards), 0)  # statistics alone
+        tasks = [
+            self._extraction(spec, f"reference {Path(path).stem}", entry.validation or entry.images, disk.pixels_bytes(images, spec.image_size))
+            for path, images in made.items()
+            if not self._exists(path)
+        ]
+        if not self._exists(self.plan.reference_features_of(wildcards)):
+            tasks.append(self._extraction(spec, "features of the reference", preset.reference_images, 0))
+        index = self._index(preset.dataset) if made and tasks else ()
+        return (*self._standin("extractor", preset.extractor, spec), *index, *tasks)
+
+    def _extraction(self, spec: RunSpec, name: str, images: int, kept: int) -> Task:
+        extractor = self.registry.preset_of(spec.run).extractor
+        work = self._by_network("inception", cost.EXTRACTOR_FLOPS.get(extractor), images, extractor)
+        return Task("scoring", f"{name} of {spec.dataset} by {extractor}", (work,) if work else (), kept=kept)
+
+    # Inside models
+
+    def _inside(self, figure: InsideFigure) -> list[Chain]:
+        chains = []
+        for probe in probe_files([figure], self.registry):
+            if not self._exists(self.results.probe(probe.run, probe.milestone, probe.time)):
+                spec = self.registry.spec(probe.run)
+                flops = self._images(spec.dataset) * cost.forward_flops(spec.model, max(probe.blocks))
+                work = Work("sample", flops, spec.model.name, precision="fp32")
+                task = Task("scoring", f"probes of {probe.run} at {probe.milestone}, time {probe.time:g}", (work,))
+                chains.append((*self.weights(probe.run, probe.milestone), *self._latents(spec), task))
+        for components in components_files([figure], self.registry):
+            if not self._exists(self.results.pca(components.run, components.milestone)):
+                task = Task("scoring", f"components of {components.run} at {components.milestone}")
+                chains.append((*self.weights(components.run, components.milestone), *self._latents(self.registry.spec(components.run)), task))
+        return chains
+
+    # Small answers
+
+    def _encoder(self, spec: RunSpec) -> cost.Tower | None:
+        """The tower of REPA's encoder; an encoder of timm that is not listed is taken for DINOv2-B."""
+        if spec.encoder is None:
+            return None
+        if spec.encoder not in cost.ENCODERS:
+            self.unknown.add(f"encoder {spec.encoder}: its size is not known, DINOv2-B's is taken")
+        return cost.ENCODERS.get(spec.encoder, cost.ENCODERS["dinov2b"])
+
+    def _text_work(self, spec: RunSpec, captions: int) -> Work | None:
+        if spec.text_encoder is None:
+            return None
+        tower = cost.TEXT_ENCODERS.get(spec.text_encoder)
+        return self._by_network("text", tower and tower.flops(spec.model.text.tokens), captions, spec.text_encoder)
+
+    def _by_network(self, what: What, flops: int | None, images: int, network: str, precision: Precision | None = None) -> Work | None:
+        if flops is None:
+            self.unknown.add(f"{what} by {network}: its FLOPs an image are not known")
+            return None
+        return Work(what, images * flops, network, precision=precision)
+
+    def _images(self, dataset: str) -> int:
+        return self.registry.datasets[dataset].images
+
+    def _wildcards(self, run: str, wanted: Wanted | None = None) -> SimpleNamespace:
+        """What Snakemake would ask the plan with."""
+        wildcards = SimpleNamespace(preset=self.plan.preset, run=run)
+        if wanted:
+            wildcards.milestone, wildcards.sampler, wildcards.paper_count = wanted.score.milestone, wanted.score.sampler, str(wanted.score.samples)
+        return wildcards
+
+    def _exists(self, path: str, facts: dict[str, Any] | None = None) -> bool:
+        return disk.is_there(self.plan.root / path, facts)
+
+
+def _words(wanted: Wanted) -> str:
+    return f"{wanted.run} at {wanted.score.milestone} by {wanted.score.sampler}, {wanted.score.samples}"
+
+
+@dataclass(frozen=True)
+class RunLeft:
+    """Training that is left of one run, until the last milestone that is asked for."""
+
+    run: str
+    steps: int
+    until: str
+    seconds: float  # of all its devices together
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one table or figure, or of several together. Times are of one device unless they are `wall`; sizes are bytes."""
+
+    name: str
+    title: str
+    runs: tuple[RunLeft, ...]
+    images: int  # to sample
+    sets: int  # to score
+    seconds: dict[Stage, float]
+    seconds_by_source: dict[Source, float]  # of the rates that they rest on
+    shared_seconds: float  # of work that another table or figure needs as well
+    wall_seconds: float
+    kept: int
+    temporary: int  # more than `kept`, at most, while it runs
+    joules: float
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def steps(self) -> int:
+        return sum(run.steps for run in self.runs)
+
+
+def estimate(name: str, title: str, chains: list[Chain], prices: Prices, devices: int, shared: frozenset[Task] = frozenset()) -> Estimate:
+    """On so many devices of one kind. Wall time is the longer of two: the work spread evenly, or the longest chain, whose tasks share devices."""
+    tasks = list(dict.fromkeys(task for chain in chains for task in chain))
+    by_source = {task: prices.seconds((*task.work, Work("start", task.jobs))) for task in tasks}
+    seconds = {task: sum(by_source[task].values()) for task in tasks}
+    longest = [sum(seconds[task] / min(task.at_once, devices) for task in chain) for chain in chains]
+    total = sum(seconds.values())
+    return Estimate(
+        name=name,
+        title=title,
+        runs=_runs_left(tasks, seconds),
+        images=sum(task.images for task in tasks),
+        sets=sum(task.sets for task in tasks),
+        seconds={stage: sum(seconds[task] for task in tasks if task.stage == stage) for stage in STAGES},
+        seconds_by_source={source: sum(by_source[task][source] for task in tasks) for source in SOURCES},
+        shared_seconds=sum(seconds[task] for task in tasks if task in shared),
+        wall_seconds=max([total / devices, *longest]),
+        kept=sum(task.kept for task in tasks),
+        temporary=sum(sorted((task.temporary for task in tasks), reverse=True)[:devices]),
+        joules=total * prices.watts(),
+    )
+
+
+def _runs_left(tasks: list[Task], seconds: dict[Task, float]) -> tuple[RunLeft, ...]:
+    segments: dict[str, list[Task]] = {}
+    for task in tasks:
+        if task.steps:
+            segments.setdefault(task.run, []).append(task)
+    return tuple(
+        RunLeft(run, sum(task.steps for task in parts), max(parts, key=lambda task: task.last_step).until, sum(seconds[task] for task in parts))
+        for run, parts in segments.items()
+    )
+
+
+def shared_tasks(chains_of: dict[str, list[Chain]]) -> frozenset[Task]:
+    """Tasks that more than one of the tables and figures need."""
+    needed = Counter(task for chains in chains_of.values() for task in {task for chain in chains for task in chain})
+    return frozenset(task for task, items in needed.items() if items > 1)

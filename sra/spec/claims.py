@@ -1,0 +1,263 @@
+"""What the paper claims (`report/claims.yaml`): sentences of our own, each resting on comparisons of scores that a table or figure shows."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from sra.core.errors import InputError, unknown
+from sra.spec.base import Share, Strict
+from sra.spec.display import CurvesFigure, Metric, ScoreOf, TableSpec
+from sra.spec.load import load
+from sra.spec.registry import Registry
+
+FILE = "report/claims.yaml"
+
+
+class Margin(Strict):
+    """A difference that one training run of each side does not settle: in the metric's own unit, or as a share of the value compared with.
+
+    elsewhere: the share at presets that are not comparable, where the file's own does not fit the metric.
+    """
+
+    value: PositiveFloat | None = None
+    share: Share | None = Field(None, gt=0)
+    elsewhere: Share | None = Field(None, gt=0)
+    why: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self):
+        if (self.value is None) == (self.share is None):
+            raise ValueError("a margin is either a value or a share; give one of the two")
+        return self
+
+    def at(self, reference: float) -> float:
+        """The margin beside `reference`, in the metric's unit."""
+        return self.value if self.value is not None else self.share * abs(reference)
+
+
+class Side(Strict):
+    """One number of a comparison: of a run, or the paper's own by its key in report/published.
+
+    milestone: where it differs from the claim's.  released: the run that stands here with `weights: released`, as in a table's row.
+    """
+
+    run: str | None = None
+    milestone: str | None = None
+    released: str | None = None
+    published: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self):
+        if (self.run is None) == (self.published is None):
+            raise ValueError("a side is either a run or a published number; give one of the two")
+        if self.published and (self.milestone or self.released):
+            raise ValueError("milestone and released belong to a run; a published number has neither")
+        return self
+
+
+class _Comparison(Strict):
+    """metric: of every side.  margin: a name in the file's `margins`."""
+
+    metric: Metric
+    margin: str
+
+
+class Better(_Comparison):
+    """The side is better than the best of the others. gain: how much better it is.
+
+    Supported: gain > margin. Contradicted: gain < -margin.
+    """
+
+    kind: Literal["better"]
+    side: Side
+    than: list[Side] = Field(min_length=1)
+
+    @property
+    def sides(self) -> list[Side]:
+        return [self.side, *self.than]
+
+
+class AtLeast(_Comparison):
+    """The side is as good as the best of the others, as measured. Supported: gain >= 0. Contradicted: gain < -margin."""
+
+    kind: Literal["at_least"]
+    side: Side
+    than: list[Side] = Field(min_length=1)
+
+    @property
+    def sides(self) -> list[Side]:
+        return [self.side, *self.than]
+
+
+class Alike(_Comparison):
+    """The sides differ by noise alone; spread is largest - smallest, and a margin's share is one of the first side.
+
+    Supported: spread <= margin. Contradicted: spread > 2 margins.
+    """
+
+    kind: Literal["alike"]
+    between: list[Side] = Field(min_length=2)
+
+    @property
+    def sides(self) -> list[Side]:
+        return self.between
+
+
+class Closer(_Comparison):
+    """The side lies closer to `to` than to `than`. lead: its distance to `than` - its distance to `to`.
+
+    Supported: lead > margin. Contradicted: lead < -margin.
+    """
+
+    kind: Literal["closer"]
+    side: Side
+    to: Side
+    than: Side
+
+    @property
+    def sides(self) -> list[Side]:
+        return [self.side, self.to, self.than]
+
+
+Comparison = Annotated[Better | AtLeast | Alike | Closer, Field(discriminator="kind")]
+
+
+class Claim(Strict):
+    """One claim. targets: tables or figures that show every number it rests on, and that build it.  score: of all its sides, but for a milestone."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    sentence: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    targets: list[str] = Field(min_length=1)
+    score: ScoreOf
+    comparisons: list[Comparison] = Field(min_length=1)
+    note: str | None = None
+
+
+class Claims(Strict):
+    """elsewhere: the margin at presets whose numbers are not comparable with the paper's, where those in `margins` mean nothing."""
+
+    elsewhere: Margin
+    margins: dict[str, Margin]
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _names_fit_together(self):
+        if self.elsewhere.share is None:
+            raise ValueError("elsewhere: other data have another scale; give a share")
+        if self.elsewhere.elsewhere is not None:
+            raise ValueError("elsewhere: stands for itself; remove the elsewhere in it")
+        doubled = [name for name, count in Counter(claim.id for claim in self.claims).items() if count > 1]
+        if doubled:
+            raise ValueError(f"claim {doubled[0]} is given twice; give one of them another id")
+        used = {comparison.margin: claim.id for claim in self.claims for comparison in claim.comparisons}
+        for name, claim in used.items():
+            if name not in self.margins:
+                raise ValueError(str(unknown("margin", name, self.margins, where=f"claim {claim}")))
+        if self.margins.keys() - used.keys():
+            raise ValueError(f"margin {min(self.margins.keys() - used.keys())} is used by no claim; remove it")
+        return self
+
+    def margin_of(self, comparison: Comparison, comparable: bool) -> Margin:
+        named = self.margins[comparison.margin]
+        if comparable:
+            return named
+        return Margin(share=named.elsewhere, why=named.why) if named.elsewhere is not None else self.elsewhere
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a table or figure shows a number. published: key of the paper's."""
+
+    better: Literal["lower", "higher"]
+    format: str
+    published: str | None
+
+
+ShownNumbers = dict[tuple[str, ScoreOf, Metric], Shown]
+
+
+def load_claims(registry: Registry) -> Claims:
+    """The claims of the registry's root. Refuses what names no run, or a number that its targets do not show, with one line."""
+    path = registry.root / FILE
+    claims = load(path, Claims)
+    for claim in claims.claims:
+        _refuse_wrong(claim, registry, f"{path}: claim {claim.id}")
+    return claims
+
+
+def run_of(side: Side, registry: Registry) -> str | None:
+    return side.released if registry.released and side.released else side.run
+
+
+def score_of(claim: Claim, side: Side) -> ScoreOf:
+    return claim.score.model_copy(update={"milestone": side.milestone}) if side.milestone else claim.score
+
+
+def scores_behind(claims: Claims, registry: Registry) -> list[tuple[str, ScoreOf]]:
+    """Run and score of every number that is measured, each once."""
+    sides = [(claim, side) for claim in claims.claims for comparison in claim.comparisons for side in comparison.sides if side.run]
+    return list(dict.fromkeys((run_of(side, registry), score_of(claim, side)) for claim, side in sides))
+
+
+def shown_numbers(claim: Claim, registry: Registry) -> ShownNumbers:
+    """Everything that the claim's targets show, by run, score and metric; the first of two targets counts."""
+    found: ShownNumbers = {}
+    for name in reversed(claim.targets):
+        target = registry.tables.get(name) or registry.figures.get(name)
+        found |= _of_table(target) if isinstance(target, TableSpec) else _of_curves(target) if isinstance(target, CurvesFigure) else {}
+    return found
+
+
+def _of_table(table: TableSpec) -> ShownNumbers:
+    numbers: ShownNumbers = {}
+    for row in table.rows:
+        for column in table.columns if row.run else ():
+            numbers.setdefault((row.run, table.score_of(row), column.metric), Shown(column.better, column.format, row.published))
+    return numbers
+
+
+def _of_curves(figure: CurvesFigure) -> ShownNumbers:
+    return {
+        (series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), figure.metric): Shown(
+            figure.better, ".2f", f"{series.published}/{milestone}" if series.published else None
+        )
+        for panel in figure.panels
+        for series in panel.series
+        for milestone in figure.milestones_of(panel)
+    }
+
+
+def _refuse_wrong(claim: Claim, registry: Registry, where: str) -> None:
+    for target in claim.targets:
+        if target not in registry.tables and target not in registry.figures:
+            raise unknown("table or figure", target, [*registry.tables, *registry.figures], where=where)
+    if claim.score.sampler not in registry.samplers:
+        raise unknown("sampler", claim.score.sampler, registry.samplers, where=where)
+    numbers = shown_numbers(claim, registry)
+    for comparison in claim.comparisons:
+        for side in comparison.sides:
+            for name in filter(None, (side.run, side.released)):
+                if name not in registry.runs:
+                    raise unknown("run", name, registry.runs, where=where)
+            if side.run:
+                _refuse_not_shown(run_of(side, registry), score_of(claim, side), comparison.metric, numbers, claim.targets, where)
+
+
+def _refuse_not_shown(run: str, score: ScoreOf, metric: Metric, numbers: ShownNumbers, targets: list[str], where: str) -> None:
+    """A claim stands on what a reader can look up, and costs no run of its own."""
+    if (run, score, metric) in numbers:
+        return
+    names, scores = " and ".join(targets), {shown for name, shown, _ in numbers if name == run}
+    if not scores:
+        raise InputError(f"{where}: {names} shows no number of run {run}; name a table or figure of scores that does")
+    milestones = {shown.milestone for shown in scores}
+    if score.milestone not in milestones:
+        raise unknown("milestone", score.milestone, milestones, where=f"{where}: run {run} in {names}")
+    if score not in scores:
+        there = " or ".join(sorted(f"{shown.sampler} with {shown.samples} samples" for shown in scores if shown.milestone == score.milestone))
+        raise InputError(f"{where}: {names} shows run {run} by {there}, not by {score.sampler} with {score.samples}; correct the claim's score")
+    metrics = sorted(shown for name, of, shown in numbers if (name, of) == (run, score))
+    raise InputError(f"{where}: {names} shows no {metric} of run {run}; it shows {', '.join(metrics)}")

@@ -1,0 +1,68 @@
+"""Stage: principal components of one image's tokens, for several blocks and times of a trained model."""
+
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sra.analysis.features import block_features, image_noise
+from sra.analysis.pca import component_colours
+from sra.core.errors import InputError
+from sra.core.npz import write_npz
+from sra.core.receipts import recorded_sha256, write_receipt
+from sra.data.images import ImageSplit
+from sra.data.store import ArrayStore
+from sra.diffusion.process import build_process
+from sra.spec.inside import class_here
+from sra.spec.run import read_run
+from sra.stages.device import choose_device
+from sra.stages.probe import refuse_captions
+from sra.stages.trained_model import load_trained
+from sra.training.batches import check_inputs
+
+KIND = "components"
+
+
+def components(
+    config: Path,
+    weights: Path,
+    latents: Path,
+    index: Path,
+    milestone: str,
+    image_class: int,
+    times: list[float],
+    blocks: list[int],
+    seed: int,
+    output: Path,
+    device: str = "auto",
+) -> None:
+    """Write npz: colours (T, K, g, g, 3) uint8 for times and blocks, and the image (S, S, 3) uint8, the first of its class.
+
+    image_class: counted round the classes of a data set that has fewer.  The latent is the posterior's mean, the noise one draw for all times.
+    """
+    spec = read_run(config)
+    refuse_captions(spec)
+    store, images = ArrayStore.open(latents, "latents"), ImageSplit(index, "train")
+    check_inputs(spec, store)
+    if store.facts.get("made_from", {}).get("index") not in (None, recorded_sha256(index)):
+        raise InputError(f"{index}: is another index of images than {store.manifest} was made from; give the one that it names")
+    label = class_here(image_class, spec.model.classes)
+    of_class = np.flatnonzero(np.asarray(store.labels) == label)
+    if not len(of_class):
+        raise InputError(f"{store.manifest}: holds no image of class {label}; give another --class")
+    row, chosen, shape = int(of_class[0]), choose_device(device), (spec.model.latent.channels, spec.model.latent.size, spec.model.latent.size)
+    model, _ = load_trained(spec, weights)
+    model.to(chosen)
+    mean = torch.from_numpy(store.rows(np.array([row])))[:, : shape[0]] * store.facts["scaling_factor"]
+    noise, process, side = image_noise(seed, "components", [row], shape), build_process(spec.process), isqrt(spec.model.tokens)
+    colours = [_of_time(block_features(model, process, mean.to(chosen), noise.to(chosen), time, blocks), blocks, side) for time in times]
+    image = next(images.batches(range(row, row + 1), 1))[0]
+    write_npz(output, {"colours": np.stack(colours), "image": image})
+    facts = {"run": spec.run, "milestone": milestone, "times": times, "blocks": blocks, "image": row, "label": label, "seed": seed}
+    write_receipt(output, KIND, {"weights": weights, "index": index}, {"latents": store.sha256}, **facts, device=chosen.type)
+
+
+def _of_time(features: dict[int, torch.Tensor], blocks: list[int], side: int) -> np.ndarray:
+    """(K, g, g, 3) uint8."""
+    return torch.stack([component_colours(features[block][0]).unflatten(0, (side, side)) for block in blocks]).cpu().numpy()

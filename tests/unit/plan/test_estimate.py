@@ -1,0 +1,565 @@
+"""What is left and what it takes. Oracles: sums by hand in a registry of two runs, torch's FLOP counter, samplers that are watched, files that
+are written, and the hours that the paper prints.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from sra.core.errors import InputError
+from sra.core.files import write_json
+from sra.core.npz import write_npz
+from sra.core.receipts import receipt_path
+from sra.diffusion.process import build_process
+from sra.plan import cost, disk
+from sra.plan.estimate import Remaining, estimate, shared_tasks
+from sra.plan.layout import Results, Shared
+from sra.plan.workflow import Plan
+from sra.spec.method import Guidance, Sampler
+from sra.spec.registry import Registry
+from sra.spec.run import model_named
+from sra.spec.scale import Latent, Text
+from sra.spec.throughput import Prices, Rate, Rates, Work, read_rates
+
+ROOT = Path(__file__).parents[3]
+
+PRESET = """
+title: for a test
+comparable: false
+dataset: digits
+image_size: 32
+classes: 10
+latent: {channels: 4, size: 8}
+vae: digits_vae
+extractor: digits_cnn
+encoders: {dinov2b: digits_vit}
+models: {B: {depth: 2, width: 16, heads: 2}, XL: {depth: 3, width: 16, heads: 2}}
+batch: 8
+milestones: {m200k: 10, m400k: 20}
+segment_steps: 6
+paper_steps_per_step: 20000
+samples: {50000: 12}
+evaluations: {250: 5}
+reference_images: 100
+shard_samples: 5
+"""
+TABLE = """
+id: {name}
+title: for a test
+paper: none
+columns: [{{metric: fid, better: lower}}]
+score: {{milestone: {milestone}, sampler: {sampler}, samples: 50000}}
+rows: [{rows}]
+"""
+GRID = """
+kind: grid
+id: figure_1
+title: for a test
+paper: none
+caption: none
+score: {milestone: m200k, sampler: sde250, samples: 50000}
+runs: [{method: none, run: sit_b2}]
+"""
+SPEED = {
+    "train": 1e7,
+    "sample": 2e7,
+    "decode": 3e8,
+    "encode": 4e8,
+    "inception": 5e8,
+    "vision": 6e8,
+    "standin": 7,
+    "start": 1,
+    "score": 0.5,
+    "power": 100,
+}
+UNITS = {"standin": "s/job", "start": "s/job", "score": "s/image", "power": "W"}
+
+
+def rate_of(what, value, **keys):
+    row = {"device": "cpu", "unit": UNITS.get(what, "FLOP/s"), "source": "assumed", "evidence": "for a test", "confidence": "low"}
+    return Rate(what=what, value=value, **(row | keys))
+
+
+RATES = Rates("cpu", tuple(rate_of(what, value) for what, value in SPEED.items()))
+
+
+def table(name, *runs, milestone="m400k", sampler="sde250"):
+    return TABLE.format(name=name, milestone=milestone, sampler=sampler, rows=", ".join(f"{{label: {run}, run: {run}}}" for run in runs))
+
+
+@pytest.fixture
+def root(checkout):
+    """A checkout whose only tables are table_1 (two runs to m400k) and table_6 (the first of them to m200k), with one grid of samples."""
+    folder = checkout.folder
+    for kind in ("tables", "figures"):
+        shutil.rmtree(folder / "report" / kind)
+        (folder / "report" / kind).mkdir()
+    checkout.without_claims()
+    (folder / "config/presets/tiny.yaml").write_text(PRESET)
+    (folder / "report/tables/table_1.yaml").write_text(table("table_1", "sit_b2", "sit_b2_sra"))
+    (folder / "report/tables/table_6.yaml").write_text(table("table_6", "sit_b2", milestone="m200k"))
+    (folder / "report/figures/figure_1.yaml").write_text(GRID)
+    return folder
+
+
+@pytest.fixture
+def remaining(root):
+    """`remaining()`: what is left there now."""
+    return lambda processes=1: Remaining(Plan(root, {"preset": "tiny"}), processes)
+
+
+@pytest.fixture
+def estimated(remaining):
+    """`estimated("table_1", devices=2)`: several items together, at the rates above."""
+
+    def make(*items, devices=1, processes=1, rates=RATES, shared=frozenset()):
+        left = remaining(processes)
+        return estimate("all", "", [chain for item in items for chain in left.chains_of(item)], Prices(rates), devices, shared)
+
+    return make
+
+
+@pytest.fixture
+def present(root):
+    """`present(path, fingerprint=...)`: a file of the results with the receipt that says so."""
+
+    def make(path, **facts):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if path.endswith(".json"):
+            write_json(file, facts)
+        else:
+            file.write_bytes(b"contents")
+            write_json(receipt_path(file), {"facts": facts})
+
+    return make
+
+
+def spec_of(root, run):
+    return Registry(root, "tiny").spec(run)
+
+
+@pytest.fixture
+def wanted(remaining):
+    """The score of sit_b2 in table_1, and what its files say of themselves."""
+    from sra.plan.targets import wanted_by_table
+
+    registry = remaining().registry
+    one = wanted_by_table(registry.tables["table_1"], registry)[0]
+    sampler = registry.sampler("sde250").model_dump(mode="json")
+    return one, {"fingerprint": registry.spec("sit_b2").fingerprint, "sampler": sampler, "count": 12}
+
+
+# Sums by hand
+
+
+def test_a_table_from_nothing(root, estimated):
+    found = estimated("table_1")
+    assert [(run.run, run.steps, run.until) for run in found.runs] == [("sit_b2", 20, "m400k"), ("sit_b2_sra", 20, "m400k")]
+    assert (found.steps, found.images, found.sets) == (40, 24, 2)
+    plain, sra = (cost.training_flops(spec_of(root, run)).total for run in ("sit_b2", "sit_b2_sra"))
+    # Five segments (to 6, 10, 12, 18 and 20) and one export a run; each job takes a second to start.
+    assert found.seconds["training"] == pytest.approx(20 * 8 * (plain + sra) / 1e7 + 2 * 6)
+    forward = cost.forward_flops(spec_of(root, "sit_b2").model)
+    # Five evaluations an image; twelve images in three shards.
+    assert found.seconds["sampling"] == pytest.approx(2 * (12 * 5 * forward / 2e7 + 12 * 31_787_008 / 3e8 + 3))
+    # Index, autoencoder and latents; the extractor, a stand-in as well, is another network of the same images.
+    assert found.seconds["data"] == pytest.approx(1 + (7 + 1) + (1797 * 12_083_200 / 4e8 + 1) + (7 + 1))
+    # Two scores; the reference and its features once.
+    assert found.seconds["scoring"] == pytest.approx(2 * (12 * 2_544_896 / 5e8 + 12 * 0.5 + 1) + (1797 + 100) * 2_544_896 / 5e8 + 2)
+    assert found.total_seconds == pytest.approx(sum(found.seconds.values()))
+    assert found.joules == pytest.approx(100 * found.total_seconds)
+    assert found.seconds_by_source == {"measured": 0, "published": 0, "assumed": pytest.approx(found.total_seconds)}
+
+
+def test_bytes_from_nothing(root, estimated):
+    found = estimated("table_1")
+    specs = [spec_of(root, run) for run in ("sit_b2", "sit_b2_sra")]
+    states = sum(2 * cost.state_bytes(spec) for spec in specs)  # two milestones a run; boundaries do not stay
+    weights = sum(4 * cost.parameters(spec.model) for spec in specs)
+    packs, reference = 2 * 12 * (3 * 32**2 + 8), 100 * (3 * 32**2 + 8)
+    latents = 1797 * (8 * 8 * 8 * 4 + 8)
+    assert found.kept == states + weights + packs + reference + latents + 300 * 1797
+    # One job at a time: the two rolling states and the boundary of the larger run.
+    assert found.temporary == 3 * cost.state_bytes(specs[1])
+    assert estimated("table_1", devices=2).temporary == 2 * found.temporary
+
+
+def test_shared_work_counts_once_and_is_shown(remaining, estimated):
+    left = remaining()
+    chains_of = {item: left.chains_of(item) for item in ("table_1", "table_6")}
+    shared = shared_tasks(chains_of)
+    one, other, both = estimated("table_1", shared=shared), estimated("table_6", shared=shared), estimated("table_1", "table_6")
+    assert both.total_seconds == pytest.approx(one.total_seconds + other.total_seconds - one.shared_seconds)
+    assert one.shared_seconds > 0
+    assert one.shared_seconds == pytest.approx(other.shared_seconds)
+    assert (both.steps, one.steps, other.steps) == (40, 40, 10)
+    assert both.kept < one.kept + other.kept
+    assert {task.name for task in shared if task.steps} == {"train sit_b2 to s0000006", "train sit_b2 to m200k"}
+
+
+def test_a_figure_of_samples_needs_a_score_and_the_pack_itself(remaining, present, wanted):
+    facts = wanted[1]
+    registry = remaining().registry
+    score = registry.figures["figure_1"].score
+    assert [task.name for task in remaining().chains_of("figure_1")[-1]][-1].startswith("samples of sit_b2 at m200k")
+    present(Results("tiny").score("sit_b2", score), **facts)
+    assert len(remaining().chains_of("figure_1")) == 1
+    assert remaining().chains_of("table_6") == []
+    present(Results("tiny").samples("sit_b2", score), **facts)
+    assert remaining().chains_of("figure_1") == []
+
+
+# What exists
+
+
+def test_training_continues_from_the_newest_state(root, estimated, present):
+    state, fingerprint = Results("tiny").state("sit_b2", "m200k"), spec_of(root, "sit_b2").fingerprint
+    before = estimated("table_1")
+    present(state, fingerprint="another run's", step=10)
+    assert estimated("table_1") == before
+    present(state, fingerprint=fingerprint, step=9)
+    assert estimated("table_1") == before
+    present(state, fingerprint=fingerprint, step=10)
+    after = estimated("table_1")
+    assert {run.run: run.steps for run in after.runs} == {"sit_b2": 10, "sit_b2_sra": 20}
+    assert before.kept - after.kept == cost.state_bytes(spec_of(root, "sit_b2"))
+    assert estimated("table_6").steps == 0
+    assert estimated("table_6").kept < after.kept
+
+
+def test_weights_packs_and_scores_end_what_is_needed(root, remaining, estimated, present, wanted):
+    one, facts = wanted
+    fingerprint = {"fingerprint": facts["fingerprint"]}
+    present(Results("tiny").weights("sit_b2", "m400k"), **fingerprint)
+    left = estimated("table_1")
+    assert ([run.run for run in left.runs], left.images, left.sets) == (["sit_b2_sra"], 24, 2)
+    present(Results("tiny").samples("sit_b2", one.score), **facts | {"count": 11})
+    assert estimated("table_1").images == 24
+    present(Results("tiny").samples("sit_b2", one.score), **facts)
+    left = estimated("table_1")
+    assert (left.images, left.sets) == (12, 2)
+    present(Results("tiny").score("sit_b2", one.score), **facts | {"sampler": {}})
+    assert estimated("table_1").sets == 2
+    present(Results("tiny").score("sit_b2", one.score), **facts)
+    left = estimated("table_1")
+    assert (left.images, left.sets) == (12, 1)
+    # A score that is there needs nothing that it was made from.
+    shutil.rmtree(root / "results/tiny/runs")
+    assert [run.run for run in estimated("table_1").runs] == ["sit_b2_sra"]
+
+
+@pytest.mark.parametrize(
+    ("path", "saved"),
+    [
+        (Shared("digits").latents("digits_vae"), 1797 * 12_083_200 / 4e8 + 1),
+        (f"{Shared('digits').model('vae', 'digits_vae')}/diffusion_pytorch_model.safetensors", 8),
+        (f"{Shared('digits').model('extractor', 'digits_cnn')}/model.safetensors", 8),
+        (Shared("digits").reference("digits_cnn", "train_100"), 1797 * 2_544_896 / 5e8 + 1),
+        (Shared("digits").reference_features("digits_cnn", "train_100"), 100 * 2_544_896 / 5e8 + 1),
+        (Shared("digits").index, 1),
+    ],
+)
+def test_stores_models_and_references_that_are_there_cost_nothing(estimated, present, path, saved):
+    before = estimated("table_1").total_seconds
+    present(path)
+    assert before - estimated("table_1").total_seconds == pytest.approx(saved)
+
+
+def test_all_that_is_there_leaves_nothing(root, estimated, present):
+    registry = Registry(root, "tiny")
+    for run in ("sit_b2", "sit_b2_sra"):
+        sampler = registry.sampler("sde250").model_dump(mode="json")
+        present(Results("tiny").score(run, registry.tables["table_1"].score), fingerprint=registry.spec(run).fingerprint, sampler=sampler, count=12)
+    found = estimated("table_1")
+    assert (found.runs, found.total_seconds, found.wall_seconds, found.kept, found.temporary) == ((), 0, 0, 0, 0)
+
+
+# Growth and devices
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("m400k: 20", "m400k: 26"), ("50000: 12", "50000: 14"), ("250: 5", "250: 6"), ("batch: 8", "batch: 9"), ("depth: 2", "depth: 3")],
+)
+def test_more_steps_images_evaluations_or_blocks_take_longer(root, estimated, old, new):
+    before = estimated("table_1")
+    (root / "config/presets/tiny.yaml").write_text(PRESET.replace(old, new))
+    after = estimated("table_1")
+    assert after.total_seconds > before.total_seconds
+    assert after.kept >= before.kept
+
+
+def test_wall_time_is_the_even_share_or_the_longest_chain(remaining, estimated):
+    alone, pair, many = (estimated("table_1", devices=devices) for devices in (1, 2, 1000))
+    assert alone.wall_seconds == pytest.approx(alone.total_seconds)
+    assert alone.wall_seconds > pair.wall_seconds > many.wall_seconds
+    assert alone.total_seconds == pair.total_seconds == many.total_seconds
+    chain = remaining().chains_of("table_1")[1]  # with SRA, the longer one
+    prices = Prices(RATES)
+    seconds = {task: sum(prices.seconds((*task.work, Work("start", task.jobs))).values()) for task in chain}
+    # Of the chain, three shards of samples are drawn at a time.
+    assert many.wall_seconds == pytest.approx(sum(taken / (3 if task.images else 1) for task, taken in seconds.items()))
+    # Devices that share each batch shorten the training of one run, and no others.
+    four = estimated("table_1", devices=1000, processes=4)
+    assert many.wall_seconds - four.wall_seconds == pytest.approx(0.75 * sum(taken for task, taken in seconds.items() if task.steps))
+    assert estimated("table_1", devices=1, processes=4).wall_seconds == pytest.approx(alone.wall_seconds)
+
+
+def test_unknown_items_are_refused_in_one_line(remaining):
+    with pytest.raises(InputError, match=r"^unknown table or figure 'table_7'; did you mean 'table_6'\?$"):
+        remaining().chains_of("table_7")
+
+
+def test_work_without_a_rate_is_named_and_free(remaining):
+    prices = Prices(Rates("cpu", tuple(row for row in RATES.listed if row.what not in ("decode", "power"))))
+    found = estimate("all", "", remaining().chains_of("table_1"), prices, 1)
+    assert prices.unknown == {
+        "decode by digits_vae: config/throughput.tsv has no row for it on cpu",
+        "energy: config/throughput.tsv has no power of cpu",
+    }
+    assert found.joules == 0
+    assert found.total_seconds > 0
+
+
+# The paper's scale
+
+
+def paper(weights="trained"):
+    return Remaining(Plan(ROOT, {"preset": "paper", "weights": weights}))
+
+
+# SRA v5 (arXiv 2505.02831), Table 7: hours an epoch on 8 A100 at batch 256, without and with SRA; an epoch is 1,281,167 // 256 steps.
+TABLE_7 = {
+    **{"sit_b2": 0.096, "sit_b2_sra": 0.115, "sit_l2": 0.282, "sit_l2_sra": 0.330, "sit_xl2": 0.394, "sit_xl2_sra": 0.476},
+    **{"dit_b2": 0.173, "dit_b2_sra": 0.209, "dit_l2": 0.503, "dit_l2_sra": 0.558, "dit_xl2": 0.719, "dit_xl2_sra": 0.804},
+}
+
+
+@pytest.mark.parametrize("run", TABLE_7)
+def test_training_takes_the_hours_of_table_7(run):
+    left, rates = paper(), read_rates(ROOT, "a100")
+    steps = left.registry.preset.milestones["m400k"]
+    segments = [task for task in left.weights(run, "m400k") if task.steps]
+    assert sum(task.steps for task in segments) == steps == 400_000
+    seconds = Prices(rates).seconds(work for task in segments for work in task.work)
+    assert seconds["published"] / 3600 / 8 == pytest.approx(TABLE_7[run] * steps / 5004, rel=1e-3)
+    assert seconds["assumed"] == 0
+
+
+def test_repa_with_the_encoder_in_each_step():
+    left = paper()
+    plain, repa = (left.weights(run, "m400k") for run in ("sit_xl2", "sit_xl2_repa_dinov2b"))
+    step = 256 * 46.1e9  # DINOv2-B on 257 tokens
+    projector = 256 * 3 * 2 * 256 * (1152 * 2048 + 2048**2 + 2048 * 768)
+    added = sum(task.work[0].amount for task in repa if task.steps) - sum(task.work[0].amount for task in plain if task.steps)
+    assert added / 400_000 == pytest.approx(step + projector, rel=0.01)
+    images = next(task for task in repa if task.name.startswith("pixels"))
+    assert images.kept == pytest.approx(252e9, rel=0.01)
+    assert not [task for task in plain if task.name.startswith("pixels")]
+    latents = next(task for task in repa if task.name.startswith("latents"))
+    assert latents.kept == pytest.approx(42e9, rel=0.01)
+
+
+def test_text_to_image_reads_stored_captions():
+    text = next(task for task in paper().weights("mmdit", "m150k") if task.name.startswith("text"))
+    assert text.kept == pytest.approx(49e9, rel=0.01)
+    assert text.work[0].amount == pytest.approx(5 * 82_783 * 13.3e9, rel=0.01)
+
+
+def test_released_weights_train_nothing_and_draw_as_many():
+    left = paper("released")
+    tasks = {task for chain in left.chains_of("table_3") for task in chain}
+    assert not any(task.steps for task in tasks)
+    assert sum(task.images for task in tasks) == 200_000
+    assert {task.kept for task in tasks if task.stage == "training"} == {4 * 674_816_272, 4 * (674_816_272 + 16 * 1153)}
+
+
+def test_every_table_and_figure_of_both_presets_is_counted_in_full():
+    for preset in ("digits", "paper"):
+        left = Remaining(Plan(ROOT, {"preset": preset}))
+        prices = Prices(read_rates(ROOT, "a100" if preset == "paper" else "cpu"))
+        estimate("all", "", [chain for item in left.items() for chain in left.chains_of(item)], prices, 8)
+        assert prices.unknown | left.unknown == set()
+
+
+# Sampling
+
+
+class Watched:
+    """A denoiser that counts the images it sees."""
+
+    def __init__(self, channels):
+        self.channels, self.seen = channels, 0
+
+    def __call__(self, x, timestep, condition):
+        self.seen += len(x)
+        return torch.zeros(len(x), self.channels, *x.shape[2:], dtype=x.dtype)
+
+
+@pytest.mark.parametrize(
+    "guidance", [Guidance(), Guidance(scale=1.8, interval=(0.0, 0.7)), Guidance(scale=4.0), Guidance(scale=2.0, interval=(0.3, 0.6))]
+)
+@pytest.mark.parametrize(
+    ("kind", "evaluations"), [("sde", 250), ("sde", 7), ("ode_euler", 50), ("ode_heun", 49), ("ode_heun", 50), ("ddpm", 250), ("ddpm", 10)]
+)
+def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance):
+    registry = Registry(ROOT, "digits")
+    spec = registry.spec("dit_b2" if kind == "ddpm" else "sit_b2")
+    sampler = Sampler(kind=kind, evaluations=evaluations, guidance=guidance)
+    watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
+    build_process(spec.process).sample(watched, sampler, noise, torch.zeros(1, dtype=torch.long), torch.tensor(10), lambda: noise)
+    passes = cost.sampling_flops(spec.model, sampler) / cost.forward_flops(spec.model)
+    assert passes == pytest.approx(watched.seen, abs=kind == "ddpm")  # a chain's steps are rounded
+
+
+def test_the_papers_guided_samples():
+    """422 passes an image: 78 of the 250 evaluations are outside the interval."""
+    registry = Registry(ROOT, "paper")
+    flops = cost.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
+    assert flops == pytest.approx(100.1e12, rel=1e-3)
+
+
+# Networks around the model
+
+
+def counted(network, *inputs):
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(*(torch.empty(1, *shape) for shape in inputs))
+    return counter.get_total_flops()
+
+
+def test_autoencoders_are_counted_as_torch_counts_them():
+    from diffusers import AutoencoderKL
+
+    from sra.encoders.vae import small_network
+
+    # The configuration of stabilityai/sd-vae-ft-ema.
+    layers = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "layers_per_block": 2}
+    with torch.device("meta"):
+        large = AutoencoderKL(**layers, block_out_channels=[128, 256, 512, 512], latent_channels=4).eval()
+        small = small_network().eval()
+    for name, network, sizes in (("sd_vae_ft_ema", large, (256, 512)), ("digits_vae", small, (32,)), ("scenes_vae", small, (32,))):
+        latent = 8 if network is large else 4
+        for size in sizes:
+            assert cost.ENCODER_FLOPS[name][size] == counted(network.encode, (3, size, size))
+            assert cost.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
+
+
+def test_extractors_are_counted_as_torch_counts_them():
+    from sra.metrics.extractors import DigitsNetwork
+    from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
+
+    small = DigitsNetwork(10).eval().to("meta")
+    assert cost.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
+    inception = InceptionNetwork(_torch_fidelity_layers().to_empty(device="cpu")).eval().to("meta")
+    assert cost.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))
+
+
+@pytest.mark.parametrize("name", ["dinov2b", "dinov2g", "dinob"])
+def test_vision_encoders_are_those_of_timm(name):
+    from sra.encoders.vision import size_of
+
+    found = size_of(Registry(ROOT, "paper").weights[name].place, 16)
+    assert cost.ENCODERS[name].width == found.width
+    assert cost.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
+
+
+def test_towers_of_clip_are_those_of_transformers():
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
+
+    def sizes(tower, heads):
+        return {
+            "hidden_size": tower.width,
+            "num_hidden_layers": tower.depth,
+            "intermediate_size": tower.mlp * tower.width,
+            "num_attention_heads": heads,
+        }
+
+    with torch.device("meta"):
+        text = CLIPTextModel(CLIPTextConfig(**sizes(cost.TEXT_ENCODERS["clip_l14"], 12))).eval()
+        judge, patches = cost.JUDGES["clip_l14_336"]
+        vision = CLIPVisionModel(CLIPVisionConfig(**sizes(judge, 16), image_size=336, patch_size=14)).eval()
+    found = counted(lambda ids: text(input_ids=ids.long()), (77,))
+    assert cost.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
+    assert judge.flops(patches) == pytest.approx(counted(lambda images: vision(pixel_values=images), (3, 336, 336)), rel=0.01)
+
+
+def test_every_model_of_weights_tsv_is_known():
+    kinds = {"encoder": cost.ENCODERS, "extractor": cost.EXTRACTOR_FLOPS, "vae": cost.ENCODER_FLOPS, "clip": cost.JUDGES}
+    for entry in Registry(ROOT, "paper").weights.values():
+        assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
+    assert cost.DECODER_FLOPS.keys() == cost.ENCODER_FLOPS.keys()
+
+
+# Sizes of files
+
+
+def written(folder):
+    return sum(file.stat().st_size for file in folder.iterdir() if "json" not in file.name)
+
+
+def test_stores_have_the_predicted_sizes(tiny_stores):
+    latents, features = tiny_stores
+    assert 0 < written(latents.manifest.parent) - disk.latents_bytes(20, Latent(channels=4, size=8), "fp32") < 1000
+    assert 0 < written(features.manifest.parent) - disk.features_bytes(20, 16, 12, "fp32") < 1000
+    assert disk.features_bytes(20, 16, 12, "fp32") - disk.features_bytes(20, 16, 12, "fp16") == 20 * 16 * 12 * 2
+    assert disk.text_bytes(19, Text(tokens=16, width=12), "fp32") == disk.features_bytes(20, 16, 12, "fp32")  # and the empty one
+
+
+def test_packs_have_the_predicted_size(tmp_path):
+    write_npz(tmp_path / "samples.npz", {"arr_0": np.zeros((9, 32, 32, 3), np.uint8), "labels": np.zeros(9, np.int64)})
+    assert 0 < written(tmp_path) - disk.pack_bytes(9, 32) < 1000
+
+
+def test_weights_and_states_have_the_predicted_sizes(tiny_run, tmp_path):
+    from safetensors.torch import save_file
+
+    from sra.models.build import build_model
+
+    spec = tiny_run("sit_b2")
+    network = build_model(spec.model, 0)
+    save_file({name: parameter.detach() for name, parameter in network.named_parameters()}, tmp_path / "weights.safetensors")
+    assert 0 < written(tmp_path) - disk.weights_bytes(spec.model) < 30_000
+    assert disk.weights_bytes(model_named("SiT-B/2", Latent(channels=4, size=32), 1000)) == 4 * 130_303_504
+
+
+# Rates
+
+
+def test_the_row_that_fits_best_is_asked():
+    rows = {
+        "any": rate_of("train", 1),
+        "half": rate_of("train", 2, precision="fp16"),
+        "model": rate_of("train", 3, network="SiT-B/2", method="none"),
+        "sra": rate_of("train", 4, network="SiT-B/2", method="sra"),
+        "other": rate_of("train", 5, network="SiT-L/2", precision="fp32"),
+        "repa": rate_of("train", 6, method="repa"),
+    }
+    rates = Rates("cpu", tuple(rows.values()))
+    assert rates.of("train", "SiT-XL/2", "sra", "fp32") == rows["any"]
+    assert rates.of("train", "SiT-XL/2", "sra", "fp16") == rates.of("train", "SiT-XL/2", "sra", "bf16") == rows["half"]
+    assert rates.of("train", "SiT-B/2", "sra", "fp16") == rows["sra"]
+    assert rates.of("train", "SiT-B/2", "none", "fp16") == rates.of("train", "SiT-B/2", "repa", "fp16") == rows["model"]
+    assert rates.of("train", "SiT-L/2", "sra", "fp16") == rows["half"]
+    assert rates.of("train", "SiT-XL/2", "repa", "fp16") == rows["repa"]
+    assert rates.of("sample") is None
+    assert replace(rates, measured_here=(rate_of("train", 6),)).of("train", "SiT-B/2", "sra") == rate_of("train", 6)
+
+
+def test_rates_in_another_unit_or_device_are_refused(checkout):
+    with pytest.raises(InputError, match=r"throughput.tsv: unknown device 'a1000'; did you mean 'a100'\?$"):
+        read_rates(checkout.folder, "a1000")
+    checkout.edit("config/throughput.tsv", "400\tW", "400\tFLOP/s")
+    with pytest.raises(InputError, match=r"throughput.tsv line \d+: file: a rate of power is in W; convert value and change unit"):
+        read_rates(checkout.folder, "a100")
+
+
+def test_seconds_of_flops_and_of_jobs():
+    assert rate_of("train", 4).seconds(8) == 2
+    assert rate_of("start", 4).seconds(8) == 32

@@ -1,26 +1,20 @@
-"""What is left and what it takes. Oracles: sums by hand in a registry of two runs, torch's FLOP counter, samplers that are watched, files that
-are written, and the hours that the paper prints.
-"""
+"""What is left and what it takes. Oracles: sums by hand in a registry of two runs, files that are written, and the hours that the paper prints."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import receipt_path
-from sra.diffusion.process import build_process
 from sra.plan import cost, disk
 from sra.plan.estimate import Remaining, estimate, shared_tasks
 from sra.plan.layout import Results, Shared
+from sra.plan.targets import wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.method import Guidance, Sampler
 from sra.spec.registry import Registry
 from sra.spec.run import model_named
 from sra.spec.scale import Latent, Text
@@ -65,27 +59,16 @@ caption: none
 score: {milestone: m200k, sampler: sde250, samples: 50000}
 runs: [{method: none, run: sit_b2}]
 """
-SPEED = {
-    "train": 1e7,
-    "sample": 2e7,
-    "decode": 3e8,
-    "encode": 4e8,
-    "inception": 5e8,
-    "vision": 6e8,
-    "standin": 7,
-    "start": 1,
-    "score": 0.5,
-    "power": 100,
-}
+FLOPS = {"train": 1e7, "sample": 2e7, "decode": 3e8, "encode": 4e8, "inception": 5e8}  # a second
+SECONDS = {"standin": 7, "start": 1, "score": 0.5}  # a job or an image
 UNITS = {"standin": "s/job", "start": "s/job", "score": "s/image", "power": "W"}
-
-
-def rate_of(what, value, **keys):
-    row = {"device": "cpu", "unit": UNITS.get(what, "FLOP/s"), "source": "assumed", "evidence": "for a test", "confidence": "low"}
-    return Rate(what=what, value=value, **(row | keys))
-
-
-RATES = Rates("cpu", tuple(rate_of(what, value) for what, value in SPEED.items()))
+RATES = Rates(
+    "cpu",
+    tuple(
+        Rate(what=what, device="cpu", value=value, unit=UNITS.get(what, "FLOP/s"), source="assumed", evidence="for a test", confidence="low")
+        for what, value in {**FLOPS, **SECONDS, "power": 100}.items()
+    ),
+)
 
 
 def table(name, *runs, milestone="m400k", sampler="sde250"):
@@ -147,8 +130,6 @@ def spec_of(root, run):
 @pytest.fixture
 def wanted(remaining):
     """The score of sit_b2 in table_1, and what its files say of themselves."""
-    from sra.plan.targets import wanted_by_table
-
     registry = remaining().registry
     one = wanted_by_table(registry.tables["table_1"], registry)[0]
     sampler = registry.sampler("sde250").model_dump(mode="json")
@@ -230,25 +211,22 @@ def test_training_continues_from_the_newest_state(root, estimated, present):
     assert {run.run: run.steps for run in after.runs} == {"sit_b2": 10, "sit_b2_sra": 20}
     assert before.kept - after.kept == cost.state_bytes(spec_of(root, "sit_b2"))
     assert estimated("table_6").steps == 0
-    assert estimated("table_6").kept < after.kept
 
 
 def test_weights_packs_and_scores_end_what_is_needed(root, remaining, estimated, present, wanted):
     one, facts = wanted
     fingerprint = {"fingerprint": facts["fingerprint"]}
     present(Results("tiny").weights("sit_b2", "m400k"), **fingerprint)
-    left = estimated("table_1")
+    left, pack, score = estimated("table_1"), Results("tiny").samples("sit_b2", one.score), Results("tiny").score("sit_b2", one.score)
     assert ([run.run for run in left.runs], left.images, left.sets) == (["sit_b2_sra"], 24, 2)
-    present(Results("tiny").samples("sit_b2", one.score), **facts | {"count": 11})
+    present(pack, **facts | {"count": 11})
     assert estimated("table_1").images == 24
-    present(Results("tiny").samples("sit_b2", one.score), **facts)
-    left = estimated("table_1")
-    assert (left.images, left.sets) == (12, 2)
-    present(Results("tiny").score("sit_b2", one.score), **facts | {"sampler": {}})
+    present(pack, **facts)
+    assert (estimated("table_1").images, estimated("table_1").sets) == (12, 2)
+    present(score, **facts | {"sampler": {}})
     assert estimated("table_1").sets == 2
-    present(Results("tiny").score("sit_b2", one.score), **facts)
-    left = estimated("table_1")
-    assert (left.images, left.sets) == (12, 1)
+    present(score, **facts)
+    assert (estimated("table_1").images, estimated("table_1").sets) == (12, 1)
     # A score that is there needs nothing that it was made from.
     shutil.rmtree(root / "results/tiny/runs")
     assert [run.run for run in estimated("table_1").runs] == ["sit_b2_sra"]
@@ -388,115 +366,6 @@ def test_every_table_and_figure_of_both_presets_is_counted_in_full():
         assert prices.unknown | left.unknown == set()
 
 
-# Sampling
-
-
-class Watched:
-    """A denoiser that counts the images it sees."""
-
-    def __init__(self, channels):
-        self.channels, self.seen = channels, 0
-
-    def __call__(self, x, timestep, condition):
-        self.seen += len(x)
-        return torch.zeros(len(x), self.channels, *x.shape[2:], dtype=x.dtype)
-
-
-@pytest.mark.parametrize(
-    "guidance", [Guidance(), Guidance(scale=1.8, interval=(0.0, 0.7)), Guidance(scale=4.0), Guidance(scale=2.0, interval=(0.3, 0.6))]
-)
-@pytest.mark.parametrize(
-    ("kind", "evaluations"), [("sde", 250), ("sde", 7), ("ode_euler", 50), ("ode_heun", 49), ("ode_heun", 50), ("ddpm", 250), ("ddpm", 10)]
-)
-def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance):
-    registry = Registry(ROOT, "digits")
-    spec = registry.spec("dit_b2" if kind == "ddpm" else "sit_b2")
-    sampler = Sampler(kind=kind, evaluations=evaluations, guidance=guidance)
-    watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
-    build_process(spec.process).sample(watched, sampler, noise, torch.zeros(1, dtype=torch.long), torch.tensor(10), lambda: noise)
-    passes = cost.sampling_flops(spec.model, sampler) / cost.forward_flops(spec.model)
-    assert passes == pytest.approx(watched.seen, abs=kind == "ddpm")  # a chain's steps are rounded
-
-
-def test_the_papers_guided_samples():
-    """422 passes an image: 78 of the 250 evaluations are outside the interval."""
-    registry = Registry(ROOT, "paper")
-    flops = cost.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
-    assert flops == pytest.approx(100.1e12, rel=1e-3)
-
-
-# Networks around the model
-
-
-def counted(network, *inputs):
-    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(*(torch.empty(1, *shape) for shape in inputs))
-    return counter.get_total_flops()
-
-
-def test_autoencoders_are_counted_as_torch_counts_them():
-    from diffusers import AutoencoderKL
-
-    from sra.encoders.vae import small_network
-
-    # The configuration of stabilityai/sd-vae-ft-ema.
-    layers = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "layers_per_block": 2}
-    with torch.device("meta"):
-        large = AutoencoderKL(**layers, block_out_channels=[128, 256, 512, 512], latent_channels=4).eval()
-        small = small_network().eval()
-    for name, network, sizes in (("sd_vae_ft_ema", large, (256, 512)), ("digits_vae", small, (32,)), ("scenes_vae", small, (32,))):
-        latent = 8 if network is large else 4
-        for size in sizes:
-            assert cost.ENCODER_FLOPS[name][size] == counted(network.encode, (3, size, size))
-            assert cost.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
-
-
-def test_extractors_are_counted_as_torch_counts_them():
-    from sra.metrics.extractors import DigitsNetwork
-    from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
-
-    small = DigitsNetwork(10).eval().to("meta")
-    assert cost.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
-    inception = InceptionNetwork(_torch_fidelity_layers().to_empty(device="cpu")).eval().to("meta")
-    assert cost.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))
-
-
-@pytest.mark.parametrize("name", ["dinov2b", "dinov2g", "dinob"])
-def test_vision_encoders_are_those_of_timm(name):
-    from sra.encoders.vision import size_of
-
-    found = size_of(Registry(ROOT, "paper").weights[name].place, 16)
-    assert cost.ENCODERS[name].width == found.width
-    assert cost.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
-
-
-def test_towers_of_clip_are_those_of_transformers():
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
-
-    def sizes(tower, heads):
-        return {
-            "hidden_size": tower.width,
-            "num_hidden_layers": tower.depth,
-            "intermediate_size": tower.mlp * tower.width,
-            "num_attention_heads": heads,
-        }
-
-    with torch.device("meta"):
-        text = CLIPTextModel(CLIPTextConfig(**sizes(cost.TEXT_ENCODERS["clip_l14"], 12))).eval()
-        judge, patches = cost.JUDGES["clip_l14_336"]
-        vision = CLIPVisionModel(CLIPVisionConfig(**sizes(judge, 16), image_size=336, patch_size=14)).eval()
-    found = counted(lambda ids: text(input_ids=ids.long()), (77,))
-    assert cost.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
-    assert judge.flops(patches) == pytest.approx(counted(lambda images: vision(pixel_values=images), (3, 336, 336)), rel=0.01)
-
-
-def test_every_model_of_weights_tsv_is_known():
-    kinds = {"encoder": cost.ENCODERS, "extractor": cost.EXTRACTOR_FLOPS, "vae": cost.ENCODER_FLOPS, "clip": cost.JUDGES}
-    for entry in Registry(ROOT, "paper").weights.values():
-        assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
-    assert cost.DECODER_FLOPS.keys() == cost.ENCODER_FLOPS.keys()
-
-
 # Sizes of files
 
 
@@ -527,39 +396,3 @@ def test_weights_and_states_have_the_predicted_sizes(tiny_run, tmp_path):
     save_file({name: parameter.detach() for name, parameter in network.named_parameters()}, tmp_path / "weights.safetensors")
     assert 0 < written(tmp_path) - disk.weights_bytes(spec.model) < 30_000
     assert disk.weights_bytes(model_named("SiT-B/2", Latent(channels=4, size=32), 1000)) == 4 * 130_303_504
-
-
-# Rates
-
-
-def test_the_row_that_fits_best_is_asked():
-    rows = {
-        "any": rate_of("train", 1),
-        "half": rate_of("train", 2, precision="fp16"),
-        "model": rate_of("train", 3, network="SiT-B/2", method="none"),
-        "sra": rate_of("train", 4, network="SiT-B/2", method="sra"),
-        "other": rate_of("train", 5, network="SiT-L/2", precision="fp32"),
-        "repa": rate_of("train", 6, method="repa"),
-    }
-    rates = Rates("cpu", tuple(rows.values()))
-    assert rates.of("train", "SiT-XL/2", "sra", "fp32") == rows["any"]
-    assert rates.of("train", "SiT-XL/2", "sra", "fp16") == rates.of("train", "SiT-XL/2", "sra", "bf16") == rows["half"]
-    assert rates.of("train", "SiT-B/2", "sra", "fp16") == rows["sra"]
-    assert rates.of("train", "SiT-B/2", "none", "fp16") == rates.of("train", "SiT-B/2", "repa", "fp16") == rows["model"]
-    assert rates.of("train", "SiT-L/2", "sra", "fp16") == rows["half"]
-    assert rates.of("train", "SiT-XL/2", "repa", "fp16") == rows["repa"]
-    assert rates.of("sample") is None
-    assert replace(rates, measured_here=(rate_of("train", 6),)).of("train", "SiT-B/2", "sra") == rate_of("train", 6)
-
-
-def test_rates_in_another_unit_or_device_are_refused(checkout):
-    with pytest.raises(InputError, match=r"throughput.tsv: unknown device 'a1000'; did you mean 'a100'\?$"):
-        read_rates(checkout.folder, "a1000")
-    checkout.edit("config/throughput.tsv", "400\tW", "400\tFLOP/s")
-    with pytest.raises(InputError, match=r"throughput.tsv line \d+: file: a rate of power is in W; convert value and change unit"):
-        read_rates(checkout.folder, "a100")
-
-
-def test_seconds_of_flops_and_of_jobs():
-    assert rate_of("train", 4).seconds(8) == 2
-    assert rate_of("start", 4).seconds(8) == 32

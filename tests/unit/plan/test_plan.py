@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -340,3 +341,44 @@ def test_code_outside_the_room_of_metrics_is_part_of_a_score():
     assert source_hash(*parts) != source_hash("metrics") != source_hash("encoders/image_text.py")
     with pytest.raises(FileNotFoundError):
         source_hash("encoders/none_such.py")
+
+
+def test_probes_and_components_are_asked_for_as_the_figures_need_them():
+    plan = Plan(ROOT, {"preset": "digits"})
+    run = SimpleNamespace(preset="digits", run="sit_xl2", milestone="m4m", time="100")
+    assert plan.probe_time(run) == "0.1"
+    blocks = plan.probe_blocks(run)
+    assert blocks[::2] == ["--block"] * (len(blocks) // 2)
+    assert [int(block) for block in blocks[1::2]] == sorted({2, 3, 5, 6, 8, 9, 10})
+    assert '"held_out":287' in plan.probe_training(run)
+    options = plan.component_options(run)
+    assert options[options.index("--class") + 1] == "88"
+    assert [time for name, time in pairwise(options) if name == "--time"] == ["0.7", "0.5", "0.3", "0.1"]
+    figure = SimpleNamespace(preset="digits", figure="figure_2b")
+    assert plan.probes_of_figure(figure) == [f"results/digits/probes/sit_xl2/m4m/t{time}.json" for time in (100, 300, 500, 700)]
+    assert plan.components_of_figure(figure) == plan.scores_of_figure(figure) == []
+    assert plan.components_of_figure(SimpleNamespace(preset="digits", figure="figure_2a")) == ["results/digits/pca/sit_xl2/m4m.npz"]
+    assert plan.probes_of_figure(SimpleNamespace(preset="digits", figure="figure_4")) == []
+
+
+def test_the_released_model_is_probed_where_it_fits():
+    figure = SimpleNamespace(preset="paper", figure="figure_2b")
+    assert Plan(ROOT, {"preset": "paper"}).probes_of_figure(figure)[0] == "results/paper/probes/sit_xl2_released/m7m/t100.json"
+
+
+def test_claims_need_no_score_that_nothing_shows():
+    for preset in ("digits", "paper"):
+        plan = Plan(ROOT, {"preset": preset})
+        wildcards = SimpleNamespace(preset=preset)
+        shown = {score for table in plan.tables() for score in plan.scores_of_table(SimpleNamespace(preset=preset, table=table))}
+        shown |= {score for figure in plan.figures() for score in plan.scores_of_figure(SimpleNamespace(preset=preset, figure=figure))}
+        assert set(plan.scores_of_claims(wildcards)) <= shown
+        assert "report/tables/table_1.yaml" in plan.targets_of_claims(wildcards)
+
+
+def test_a_table_of_settings_follows_the_configuration():
+    plan = Plan(ROOT, {"preset": "digits"})
+    files = plan.settings_of_table(SimpleNamespace(preset="digits", table="table_5"))
+    assert {"config/recipes/sit.yaml", "config/presets/paper.yaml", "config/presets/digits.yaml"} < set(files)
+    assert plan.settings_of_table(SimpleNamespace(preset="digits", table="table_1")) == []
+    assert "report/published/table_1.csv" in plan.published_of("table_s4")

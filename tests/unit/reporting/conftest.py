@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from sra.core.files import write_json
+from sra.spec.inside import ProbeTraining
+from sra.spec.probe import ProbeRecord
 from sra.spec.scale import Latent, Preset
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -118,3 +120,31 @@ def pack(tmp_path) -> Path:
     images = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
     np.savez(path, arr_0=images, labels=np.arange(40) % 10)
     return path
+
+
+@pytest.fixture
+def write_probe(tmp_path):
+    """write_probe("base", {3: 0.5}) -> path of a probe file; every call is another file."""
+
+    def write(run, accuracy, milestone="m4m", time=0.1, preset="small"):
+        record = ProbeRecord(
+            preset=preset,
+            run=run,
+            milestone=milestone,
+            step=900,
+            fingerprint="f",
+            time=time,
+            accuracy=accuracy,
+            train_images=1150,
+            held_out_images=287,
+            training=ProbeTraining(),
+            weights="w",
+            latents="l",
+            versions={},
+            device="cpu",
+        )
+        path = tmp_path / "probes" / f"{len(list(tmp_path.glob('probes/*')))}.json"
+        write_json(path, record.as_json())
+        return path
+
+    return write

@@ -18,14 +18,13 @@ from sra.core.receipts import write_receipt
 from sra.reporting.documents import FigureDocument
 from sra.reporting.figures import render_figure
 from sra.reporting.plates import not_below_zero
-from sra.reporting.probe_files import InsideFiles, load_probes
+from sra.reporting.probe_files import InsideFiles
 from sra.reporting.style import METHOD_STYLES, line_styles
 from sra.reporting.summary import progress_of, wanted_by
 from sra.reporting.targets_figure import pearson
 from sra.spec.display import ScoreOf
-from sra.spec.inside import FeaturesFigure, Inside, ProbeLine, ProbesFigure, ProbeTraining, TargetPoint, TargetsFigure
+from sra.spec.inside import FeaturesFigure, Inside, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
 from sra.spec.load import checked
-from sra.spec.probe import ProbeRecord, read_probe
 from sra.spec.registry import Registry
 from sra.spec.scale import Carrier, Width
 from sra.stages import render as stage
@@ -83,34 +82,6 @@ def published(tmp_path):
 
 
 @pytest.fixture
-def write_probe(tmp_path):
-    """write_probe("base", {3: 0.5}) -> path of a probe file; every call is another file."""
-
-    def write(run, accuracy, milestone="m4m", time=0.1, preset="small"):
-        record = ProbeRecord(
-            preset=preset,
-            run=run,
-            milestone=milestone,
-            step=900,
-            fingerprint="f",
-            time=time,
-            accuracy=accuracy,
-            train_images=1150,
-            held_out_images=287,
-            training=ProbeTraining(),
-            weights="w",
-            latents="l",
-            versions={},
-            device="cpu",
-        )
-        path = tmp_path / "probes" / f"{len(list(tmp_path.glob('probes/*')))}.json"
-        write_json(path, record.as_json())
-        return path
-
-    return write
-
-
-@pytest.fixture
 def components(tmp_path):
     """A file for times 0.1, 0.7 and blocks 1, 6, 12 of 12, with 2 x 2 tokens: square (t, k) has red 100 t + 10 k, and its tokens blue 0 to 3."""
     path = tmp_path / "m4m.npz"
@@ -133,39 +104,6 @@ def render(tmp_path, published, preset):
 
 def texts(path) -> str:
     return " | ".join(ElementTree.parse(path).getroot().itertext())
-
-
-# Probe files
-
-
-def test_a_probe_file_reads_back_as_it_was_written(write_probe):
-    record = read_probe(write_probe("base", {3: 0.5, 12: 0.25}))
-    assert record.accuracy == {3: 0.5, 12: 0.25}
-    assert record.training.epochs == 80
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"accuracy": {"3": 1.5}}, "accuracy.3"),
-        ({"accuracy": {"0": 0.5}}, "accuracy.0"),
-        ({"accuracy": {}}, "accuracy"),
-        ({"time": 1.0}, "time"),
-        ({"surplus": 1}, "unknown key 'surplus'"),
-    ],
-)
-def test_a_wrong_probe_file_is_named(write_probe, changes, complaint):
-    path = write_probe("base", {3: 0.5})
-    write_json(path, read_json(path) | changes)
-    with pytest.raises(InputError, match=rf"{path.name}: .*{re.escape(complaint)}"):
-        read_probe(path)
-
-
-def test_probes_of_another_preset_and_of_the_same_thing_twice_are_refused(write_probe):
-    with pytest.raises(InputError, match="is a probe of preset large, expected small"):
-        load_probes([write_probe("base", {3: 0.5}, preset="large")], "small")
-    with pytest.raises(InputError, match="probes the same weights at the same time as"):
-        load_probes([write_probe("ours", {3: 0.5}), write_probe("ours", {3: 0.6})], "small")
 
 
 # Probe accuracies

@@ -1,22 +1,31 @@
-"""`sra cost`: what it prints and returns, rates measured from results, and that it needs neither torch nor a GPU."""
+"""`sra cost`: what it prints and returns, rates measured from results, that it needs neither torch nor a GPU, and what it rests on: rows of rates,
+forward passes of samplers that are watched, networks counted by torch.
+"""
 
 import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from sra.cli import planning
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import receipt_path
+from sra.diffusion.process import build_process
+from sra.plan import cost
 from sra.plan.cost import sampling_flops, training_flops
 from sra.plan.layout import Results
 from sra.spec.display import ScoreOf
+from sra.spec.method import Guidance, Sampler
 from sra.spec.registry import Registry
+from sra.spec.throughput import Rate, Rates, read_rates
 from sra.stages.cost import cost_of, json_of, show_cost, text_of
 
 ROOT = Path(__file__).parents[3]
@@ -166,7 +175,7 @@ def test_text_is_aligned_and_says_where_it_is_from(checkout):
     assert rows[-1].startswith("  total")
     assert "400 W for each GPU (board power of the A100 SXM" in text
     assert re.search(r"\n  the time rests \d+% on published, \d+% on assumed rates\n", text)
-    assert re.search(r"\n  train \(SiT-B/2, sra\): 66\.6 TFLOP/s, published, medium: SRA v5 .*Table 7: 0\.115 h an epoch", text)
+    assert re.search(r"\n  train \(SiT-B/2, sra, fp16\): 66\.6 TFLOP/s, published, medium: SRA v5 .*Table 7: 0\.115 h an epoch", text)
     assert text.count("\n  train (SiT-B/2") == 2
     assert "\nnot counted\n  what you fetch" in text
     assert max(map(len, text.splitlines())) < 180
@@ -229,3 +238,153 @@ sys.exit(f"imported {heavy}" if heavy else 0)
     names = [line.split()[0] for line in done.stdout.split("left to do")[1].split("\n\n")[0].splitlines()[1:]]
     paper = Registry(ROOT, "paper")
     assert names == [*paper.tables, *paper.figures, "total"]
+
+
+# Sampling
+
+
+class Watched:
+    """A denoiser that counts the images it sees."""
+
+    def __init__(self, channels):
+        self.channels, self.seen = channels, 0
+
+    def __call__(self, x, timestep, condition):
+        self.seen += len(x)
+        return torch.zeros(len(x), self.channels, *x.shape[2:], dtype=x.dtype)
+
+
+@pytest.mark.parametrize(
+    "guidance", [Guidance(), Guidance(scale=1.8, interval=(0.0, 0.7)), Guidance(scale=4.0), Guidance(scale=2.0, interval=(0.3, 0.6))]
+)
+@pytest.mark.parametrize(
+    ("kind", "evaluations"), [("sde", 250), ("sde", 7), ("ode_euler", 50), ("ode_heun", 49), ("ode_heun", 50), ("ddpm", 250), ("ddpm", 10)]
+)
+def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance):
+    registry = Registry(ROOT, "digits")
+    spec = registry.spec("dit_b2" if kind == "ddpm" else "sit_b2")
+    sampler = Sampler(kind=kind, evaluations=evaluations, guidance=guidance)
+    watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
+    build_process(spec.process).sample(watched, sampler, noise, torch.zeros(1, dtype=torch.long), torch.tensor(10), lambda: noise)
+    passes = cost.sampling_flops(spec.model, sampler) / cost.forward_flops(spec.model)
+    assert passes == pytest.approx(watched.seen, abs=kind == "ddpm")  # a chain's steps are rounded
+
+
+def test_the_papers_guided_samples():
+    """422 passes an image: 78 of the 250 evaluations are outside the interval."""
+    registry = Registry(ROOT, "paper")
+    flops = cost.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
+    assert flops == pytest.approx(100.1e12, rel=1e-3)
+
+
+# Networks around the model
+
+
+def counted(network, *inputs):
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(*(torch.empty(1, *shape) for shape in inputs))
+    return counter.get_total_flops()
+
+
+def test_autoencoders_are_counted_as_torch_counts_them():
+    from diffusers import AutoencoderKL
+
+    from sra.encoders.vae import small_network
+
+    # The configuration of stabilityai/sd-vae-ft-ema.
+    layers = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "layers_per_block": 2}
+    with torch.device("meta"):
+        large = AutoencoderKL(**layers, block_out_channels=[128, 256, 512, 512], latent_channels=4).eval()
+        small = small_network().eval()
+    for name, network, sizes in (("sd_vae_ft_ema", large, (256, 512)), ("digits_vae", small, (32,)), ("scenes_vae", small, (32,))):
+        latent = 8 if network is large else 4
+        for size in sizes:
+            assert cost.ENCODER_FLOPS[name][size] == counted(network.encode, (3, size, size))
+            assert cost.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
+
+
+def test_extractors_are_counted_as_torch_counts_them():
+    from sra.metrics.extractors import DigitsNetwork
+    from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
+
+    small = DigitsNetwork(10).eval().to("meta")
+    assert cost.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
+    inception = InceptionNetwork(_torch_fidelity_layers().to_empty(device="cpu")).eval().to("meta")
+    assert cost.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))
+
+
+@pytest.mark.parametrize("name", ["dinov2b", "dinov2g", "dinob"])
+def test_vision_encoders_are_those_of_timm(name):
+    from sra.encoders.vision import size_of
+
+    found = size_of(Registry(ROOT, "paper").weights[name].place, 16)
+    assert cost.ENCODERS[name].width == found.width
+    assert cost.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
+
+
+def test_towers_of_clip_are_those_of_transformers():
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
+
+    def sizes(tower, heads):
+        return {
+            "hidden_size": tower.width,
+            "num_hidden_layers": tower.depth,
+            "intermediate_size": tower.mlp * tower.width,
+            "num_attention_heads": heads,
+        }
+
+    with torch.device("meta"):
+        text = CLIPTextModel(CLIPTextConfig(**sizes(cost.TEXT_ENCODERS["clip_l14"], 12))).eval()
+        judge, patches = cost.JUDGES["clip_l14_336"]
+        vision = CLIPVisionModel(CLIPVisionConfig(**sizes(judge, 16), image_size=336, patch_size=14)).eval()
+    found = counted(lambda ids: text(input_ids=ids.long()), (77,))
+    assert cost.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
+    assert judge.flops(patches) == pytest.approx(counted(lambda images: vision(pixel_values=images), (3, 336, 336)), rel=0.01)
+
+
+def test_every_model_of_weights_tsv_is_known():
+    kinds = {"encoder": cost.ENCODERS, "extractor": cost.EXTRACTOR_FLOPS, "vae": cost.ENCODER_FLOPS, "clip": cost.JUDGES}
+    for entry in Registry(ROOT, "paper").weights.values():
+        assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
+    assert cost.DECODER_FLOPS.keys() == cost.ENCODER_FLOPS.keys()
+
+
+# Rates
+
+
+def row_of(what, value, **keys):
+    unit = {"start": "s/job"}.get(what, "FLOP/s")
+    return Rate(what=what, value=value, **({"device": "cpu", "unit": unit, "source": "assumed", "evidence": "none", "confidence": "low"} | keys))
+
+
+def test_the_row_that_fits_best_is_asked():
+    rows = {
+        "any": row_of("train", 1),
+        "half": row_of("train", 2, precision="fp16"),
+        "model": row_of("train", 3, network="SiT-B/2", method="none"),
+        "sra": row_of("train", 4, network="SiT-B/2", method="sra"),
+        "other": row_of("train", 5, network="SiT-L/2", precision="fp32"),
+        "repa": row_of("train", 6, method="repa"),
+    }
+    rates = Rates("cpu", tuple(rows.values()))
+    assert rates.of("train", "SiT-XL/2", "sra", "fp32") == rows["any"]
+    assert rates.of("train", "SiT-XL/2", "sra", "fp16") == rates.of("train", "SiT-XL/2", "sra", "bf16") == rows["half"]
+    assert rates.of("train", "SiT-B/2", "sra", "fp16") == rows["sra"]
+    assert rates.of("train", "SiT-B/2", "none", "fp16") == rates.of("train", "SiT-B/2", "repa", "fp16") == rows["model"]
+    assert rates.of("train", "SiT-L/2", "sra", "fp16") == rows["half"]
+    assert rates.of("train", "SiT-XL/2", "repa", "fp16") == rows["repa"]
+    assert rates.of("sample") is None
+    assert replace(rates, measured_here=(row_of("train", 6),)).of("train", "SiT-B/2", "sra") == row_of("train", 6)
+
+
+def test_rates_in_another_unit_or_device_are_refused(checkout):
+    with pytest.raises(InputError, match=r"throughput.tsv: unknown device 'a1000'; did you mean 'a100'\?$"):
+        read_rates(checkout.folder, "a1000")
+    checkout.edit("config/throughput.tsv", "400\tW", "400\tFLOP/s")
+    with pytest.raises(InputError, match=r"throughput.tsv line \d+: file: a rate of power is in W; convert value and change unit"):
+        read_rates(checkout.folder, "a100")
+
+
+def test_seconds_of_flops_and_of_jobs():
+    assert row_of("train", 4).seconds(8) == 2
+    assert row_of("start", 4).seconds(8) == 32

@@ -227,7 +227,7 @@ def _evidence(cost: Cost) -> list[str]:
     lines = [f"the time rests {', '.join(shares)} rates"] if shares else []
     lines += [f"sure: {', '.join(f'{name} is {meaning}' for name, meaning in CONFIDENCE.items())}"]
     for rate, networks in cost.used.items():
-        of = ", ".join(filter(None, (rate.network or ", ".join(networks), rate.method)))
+        of = ", ".join(filter(None, (rate.network or ", ".join(networks), rate.method, rate.precision)))
         value = f"{decimal(rate.value)}{rate.unit}" if rate.unit == "FLOP/s" else f"{rate.value:g} {rate.unit}"
         lines.append(f"{rate.what}{f' ({of})' if of else ''}: {value}, {rate.source}, {rate.confidence}: {rate.evidence}")
     return lines

@@ -22,12 +22,7 @@ from sra.models.mmdit import JointBlock
 from sra.plan.cost import FP32, TrainingFlops, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
-from sra.reporting.cost import binary as _binary
-from sra.reporting.cost import decimal as _decimal
-from sra.reporting.cost import duration as _duration
-from sra.reporting.cost import grouped as _grouped
-from sra.reporting.cost import several as _several
-from sra.reporting.cost import text_table as _table
+from sra.reporting.cost import binary, decimal, duration, grouped, several, text_table
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry
@@ -98,14 +93,14 @@ def _frozen(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Froz
 def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Registry, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
     share = run.training.batch // machine.processes
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {_several(torch.get_num_threads(), 'thread')}"
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
     extras = [name for name, chosen in (("compiled", machine.compile), ("activation checkpointing", machine.activation_checkpointing)) if chosen]
-    batch = f"{run.training.batch} images = {_several(machine.processes, 'process', 'processes')} x {at_once} images"
+    batch = f"{run.training.batch} images = {several(machine.processes, 'process', 'processes')} x {at_once} images"
     parts = -(-share // at_once)
     if parts > 1:
         batch += f" x {parts} parts{', the last of ' + str(share % at_once) if share % at_once else ''}; gradients added up"
     count, source = images
-    epoch = f"{count // run.training.batch} steps; {_grouped(count)} images ({source})" if count else f"of unknown length: {source}"
+    epoch = f"{count // run.training.batch} steps; {grouped(count)} images ({source})" if count else f"of unknown length: {source}"
     methods = [part.words for part in run.alignment.parts] or [run.alignment.words]
     latent = f"{model.latent.channels} x {model.latent.size} x {model.latent.size}"
     lines = [
@@ -123,7 +118,7 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Reg
 def _condition(run: RunSpec, registry: Registry, frozen: Frozen) -> str:
     text = run.model.text
     if text is None:
-        return _several(run.model.classes, "class", "classes")
+        return several(run.model.classes, "class", "classes")
     part = registry.preset.text_to_image
     when = "in each step" if TEXT_ENCODER in frozen else "before training"
     if part and part.text_features == "online" and TEXT_ENCODER not in frozen:
@@ -133,9 +128,9 @@ def _condition(run: RunSpec, registry: Registry, frozen: Frozen) -> str:
 
 def _parameters(run: RunSpec, encoder_width: int | None) -> str:
     heads = [(part.method.upper(), head_parameters(part, run.model.width, encoder_width)) for part in run.alignment.parts]
-    rows = [("model", _grouped(parameters(run.model)), "and once more as the averaged model")]
-    rows += [(f"{method} head", _grouped(count), "trained with the model, dropped after training") for method, count in heads if count]
-    return _table("parameters", ("", ""), rows)
+    rows = [("model", grouped(parameters(run.model)), "and once more as the averaged model")]
+    rows += [(f"{method} head", grouped(count), "trained with the model, dropped after training") for method, count in heads if count]
+    return text_table("parameters", ("", ""), rows)
 
 
 def _image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
@@ -156,8 +151,8 @@ def _flops(run: RunSpec, flops: TrainingFlops) -> str:
         ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
         ("total", flops.total, f"alignment adds {100 * flops.surcharge:.1f} %" if run.alignment.parts else ""),
     ]
-    rows = [(name, _decimal(count), _decimal(count * run.training.batch), note) for name, count, note in parts if count]
-    return _table("FLOPs", ("an image", "a step", ""), rows)
+    rows = [(name, decimal(count), decimal(count * run.training.batch), note) for name, count, note in parts if count]
+    return text_table("FLOPs", ("an image", "a step", ""), rows)
 
 
 def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width: int | None, frozen: Frozen) -> str:
@@ -171,35 +166,33 @@ def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width:
         ("teacher", memory.teacher, ""),
         *((name, FP32 * size.parameters, "frozen") for name, size in frozen.items()),
         ("copies", memory.copies, f"weights in {run.training.precision}"),
-        ("activations", memory.activations, f"of {_several(images_at_once(run, machine), 'image')}"),
+        ("activations", memory.activations, f"of {several(images_at_once(run, machine), 'image')}"),
         ("program", _resident() if device.type == "cpu" else 0, "Python and torch"),
     ]
     needed, free = here * sum(size for _, size, _ in parts), _free_memory(device)
-    verdict = f"of {_binary(free)} free here" + (f", {here} processes" if here > 1 else "")
+    verdict = f"of {binary(free)} free here" + (f", {here} processes" if here > 1 else "")
     if needed - here * memory.activations > free:
         verdict += ": does not fit, whatever the micro_batch"
     elif needed > free:
         verdict += ": does not fit; lower micro_batch, or turn activation_checkpointing on"
-    rows = [(name, _binary(size), note) for name, size, note in parts if size]
-    rows += [("total", _binary(needed), verdict), ("state", _binary(state_bytes(run, encoder_width)), "on disk, each")]
-    return _table("memory", ("", ""), rows)
+    rows = [(name, binary(size), note) for name, size, note in parts if size]
+    rows += [("total", binary(needed), verdict), ("state", binary(state_bytes(run, encoder_width)), "on disk, each")]
+    return text_table("memory", ("", ""), rows)
 
 
 def _segments(points: list[Point], why_not: str, step_flops: int, speed: Speed) -> str:
     step_seconds = step_flops / speed.flops_per_second
     rates = (
-        f"  {1 / step_seconds:.3g} steps a second, 1000 steps in {_duration(1000 * step_seconds)}\n"
-        f"  estimate: {_decimal(speed.flops_per_second)}FLOP/s, {speed.source}; {STARTUP_SECONDS:g} s for each job to start and save"
+        f"  {1 / step_seconds:.3g} steps a second, 1000 steps in {duration(1000 * step_seconds)}\n"
+        f"  estimate: {decimal(speed.flops_per_second)}FLOP/s, {speed.source}; {STARTUP_SECONDS:g} s for each job to start and save"
     )
     if not points:
         return f"segments left out: {why_not}\n{rates}"
     firsts = [0, *(point.step for point in points[:-1])]
     lengths = [STARTUP_SECONDS + (point.step - first) * step_seconds for first, point in zip(firsts, points, strict=True)]
-    rows = [
-        (point.name, _grouped(first), _grouped(point.step), _duration(length)) for first, point, length in zip(firsts, points, lengths, strict=True)
-    ]
-    rows.append(("total", "", _grouped(points[-1].step), _duration(sum(lengths))))
-    return f"{_table('segments', ('from step', 'to step', 'length'), rows)}\n{rates}"
+    rows = [(point.name, grouped(first), grouped(point.step), duration(length)) for first, point, length in zip(firsts, points, lengths, strict=True)]
+    rows.append(("total", "", grouped(points[-1].step), duration(sum(lengths))))
+    return f"{text_table('segments', ('from step', 'to step', 'length'), rows)}\n{rates}"
 
 
 def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[Point], step_flops: int) -> Speed | None:
@@ -209,7 +202,7 @@ def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[P
     if not rates:
         return None
     folder = Results(run.preset).folder / "benchmarks" / "train" / run.run
-    return Speed(statistics.median(rates), f"measured: {_several(len(rates), 'finished segment')} of this run ({folder})")
+    return Speed(statistics.median(rates), f"measured: {several(len(rates), 'finished segment')} of this run ({folder})")
 
 
 def speed_of_one_block(run: RunSpec, machine: Machine, device: torch.device) -> Speed:

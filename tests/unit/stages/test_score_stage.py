@@ -57,7 +57,7 @@ class Split:
     def __len__(self):
         return len(self.images)
 
-    def batches(self, rows, batch):
+    def batches(self, rows, batch, workers=1):
         return (self.images[first : min(first + batch, rows.stop)] for first in range(rows.start, rows.stop, batch))
 
 
@@ -117,7 +117,12 @@ def test_the_score_says_what_it_depends_on(house, tmp_path):
     assert written["schema"] == 1
     assert written["extractor"]["sha256"] == sha256_of_file(house.folder / "extractor" / WEIGHTS_FILE)
     assert written["reference"] == {
-        **{"sha256": sha256_of_file(house.folder / "reference.npz"), "images": 150, "statistics_count": 300},
+        **{
+            "sha256": sha256_of_file(house.folder / "reference.npz"),
+            "images": 150,
+            "statistics_count": 300,
+            "split": "train",
+        },
         **{"features_sha256": None, "pytorch_sha256": None},
     }
     per_class = np.bincount(patterns(2, COUNT)[1]).tolist()

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from sra.cli.launch import stage
-from sra.cli.options import Preset
-from sra.core.errors import unknown
+from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, chosen_seeds, chosen_weights
 
 commands = typer.Typer()
 
@@ -16,7 +15,9 @@ commands = typer.Typer()
 def cost(
     items: Annotated[list[str] | None, typer.Argument(help="tables and figures; none for all of them")] = None,
     preset: Preset = "digits",
-    weights: Annotated[str, typer.Option(help="trained, or released: nothing is trained, only released checkpoints are sampled")] = "trained",
+    weights: Weights = "trained",
+    seeds: SeedList = None,
+    sampling_seeds: SamplingSeedList = None,
     gpus: Annotated[int, typer.Option(min=1, help="GPUs that work at a time; cores, where the device is a CPU")] = 1,
     processes: Annotated[int, typer.Option(min=1, envvar="SRA_PROCESSES", help="GPUs that train one run together")] = 1,
     device: Annotated[str | None, typer.Option("--device", help="of config/throughput.tsv; default: as measured here, else a100 or cpu")] = None,
@@ -26,6 +27,5 @@ def cost(
 
     Example: sra cost table_1 figure_4 --preset paper --gpus 8 --processes 8
     """
-    if weights not in ("trained", "released"):
-        raise unknown("weights", weights, ("trained", "released"))
-    stage("cost", "show_cost")(Path.cwd(), preset, weights, items or [], gpus, processes, device, json)
+    asked = (chosen_weights(weights), items or [], gpus, processes, device, json, chosen_seeds(seeds, sampling_seeds))
+    stage("cost", "show_cost")(Path.cwd(), preset, *asked)

@@ -20,7 +20,7 @@ class PlanBase:
         self.root = root
         self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
         self.preset = self.user.preset
-        self.registry = lru_cache(lambda preset: Registry(root, preset, released=self.user.weights == "released"))
+        self.registry = lru_cache(lambda preset: Registry(root, preset, self.user.weights == "released", self.user.shown_seeds))
 
     # Models and references, for the rules of a data set (named by wildcards) and of a preset (named there)
 
@@ -52,10 +52,11 @@ class PlanBase:
         return self.registry(wildcards.preset).preset_of(wildcards.run)
 
     def _preset_on(self, dataset: str) -> Preset:
-        """The preset, or its part on captions, whose data set this is: of the user's, else of the first that uses it."""
+        """The preset, or its part on captions or at another resolution, whose data set this is: of the user's, else of the first that uses it."""
         ids = [self.preset, *sorted(path.stem for path in (self.root / "config" / "presets").glob("*.yaml"))]
         for preset in (self.registry(name).preset for name in ids):
-            for part in (preset, preset.for_captions()) if preset.text_to_image else (preset,):
+            captions = [preset.for_captions()] if preset.text_to_image else []
+            for part in (preset, *captions, *map(preset.at_resolution, preset.resolutions)):
                 if part.dataset == dataset:
                     return part
         raise InputError(f"no preset uses data set {dataset!r}; name one in config/presets")
@@ -89,9 +90,9 @@ class _NeedsOf:
         return self._plan.registry(preset).preset.needs.get(self._stage, Needs())
 
     def gpu(self, wildcards) -> int:
-        """Training takes one for each of the user's processes."""
+        """Training, measured or not, takes one for each of the user's processes."""
         gpu = self._entry(wildcards).gpu
-        return max(gpu, self._plan.user.processes) if gpu and self._stage == "train" else gpu
+        return max(gpu, self._plan.user.processes) if gpu and self._stage in ("train", "measure") else gpu
 
     def threads(self, wildcards) -> int:
         return self._entry(wildcards).threads

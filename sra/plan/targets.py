@@ -1,4 +1,4 @@
-"""Which scores and sample sets a table or figure needs at a preset, and where a run's training stops on the way."""
+"""Which scores and sample sets a table or figure needs at a preset, with every seed, and where a run's training stops on the way."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,17 @@ class Wanted:
 
 def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
     """The scores behind the table's cells, each once, without those whose milestone the preset does not reach."""
-    wanted = [Wanted(row.run, table.score_of(row)) for row in table.rows if row.run]
-    return _reachable(wanted, registry, f"table {table.id}")
+    wanted = [Wanted(row.run, table.score_of(row)) for row in table.rows if row.run and table.kind == "scores"]
+    return _with_seeds(_reachable(wanted, registry, f"table {table.id}"), registry)
 
 
 def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
-    if isinstance(figure, SampleFigure):
+    if isinstance(figure, SampleFigure):  # shows images of each run's own seed
         return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
     if isinstance(figure, TargetsFigure):
         score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
         runs = [figure.baseline, *(point.run for point in points_here(figure, registry))]
-        return _reachable([Wanted(run, score) for run in runs], registry, f"figure {figure.id}")
+        return _with_seeds(_reachable([Wanted(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
     if not isinstance(figure, CurvesFigure):
         return []  # probes and components are no scores
     wanted = [
@@ -39,7 +39,7 @@ def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
         for series in panel.series
         for milestone in figure.milestones_of(panel)
     ]
-    return _reachable(wanted, registry, f"figure {figure.id}")
+    return _with_seeds(_reachable(wanted, registry, f"figure {figure.id}"), registry)
 
 
 def wanted_by_all(registry: Registry) -> list[Wanted]:
@@ -51,18 +51,23 @@ def wanted_by_all(registry: Registry) -> list[Wanted]:
 
 def wanted_by_claims(claims: Claims, registry: Registry) -> list[Wanted]:
     """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
-    return _reachable([Wanted(run, score) for run, score in scores_behind(claims, registry)], registry, "report/claims.yaml")
+    wanted = [Wanted(run, score) for run, score in scores_behind(claims, registry)]
+    return _with_seeds(_reachable(wanted, registry, "report/claims.yaml"), registry)
+
+
+def _with_seeds(wanted: list[Wanted], registry: Registry) -> list[Wanted]:
+    return [Wanted(run, score) for item in wanted for run, score in registry.with_seeds(item.run, item.score)]
 
 
 def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wanted]:
     kept = []
     for item in dict.fromkeys(wanted):
-        if registry.is_text_to_image(item.run) and registry.preset.text_to_image is None:
+        if not registry.has_part_of(item.run):
             continue
         registry.spec(item.run)
         registry.sampler(item.score.sampler)
         registry.sample_count(item.score.samples)
-        if item.score.milestone not in registry.preset.milestones or not available(registry, item.run):
+        if item.score.milestone not in registry.preset_of(item.run).milestones or not available(registry, item.run):
             continue
         if item.score.milestone not in registry.milestones(item.run):
             raise InputError(
@@ -83,7 +88,8 @@ class Point:
 
 def training_points(registry: Registry, run: str) -> list[Point]:
     """Milestones and multiples of the preset's segment length up to the last milestone, in order of steps."""
-    milestones = {registry.preset.milestones[name]: name for name in registry.milestones(run)}
+    steps = registry.preset_of(run).milestones
+    milestones = {steps[name]: name for name in registry.milestones(run)}
     length = registry.preset.segment_steps
     boundaries = range(length, max(milestones), length) if length else ()
     names = {step: f"s{step:07d}" for step in boundaries} | milestones

@@ -10,6 +10,7 @@ from sra.core.errors import InputError, unknown
 from sra.plan.analysis import AnalysisPlan
 from sra.plan.data import DataPlan
 from sra.plan.layout import Results
+from sra.plan.measure import MeasuringPlan
 from sra.plan.scoring import ScoringPlan
 from sra.plan.targets import Wanted, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.training import TrainingPlan
@@ -38,7 +39,7 @@ def _refusing() -> Iterator[None]:
         raise SystemExit(2) from None
 
 
-class Plan(DataPlan, TrainingPlan, ScoringPlan, AnalysisPlan):
+class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     """One per Snakemake process."""
 
     def __init__(self, root: Path, config: dict):
@@ -85,6 +86,12 @@ class Plan(DataPlan, TrainingPlan, ScoringPlan, AnalysisPlan):
 
     def report(self) -> str:
         return Results(self.preset).report
+
+    def display_options(self) -> list[str]:
+        """Which runs and seeds the numbers are of."""
+        lists = {"--seeds": self.user.seeds, "--sampling-seeds": self.user.sampling_seeds}
+        given = [(option, ",".join(map(str, seeds))) for option, seeds in lists.items() if seeds is not None]
+        return ["--weights", self.user.weights, *(word for option in given for word in option)]
 
     # Inputs of the display rules
 

@@ -10,6 +10,7 @@ from sra.reporting.claim_formats import to_csv, to_markdown
 from sra.reporting.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, milestone_text, number_text
 from sra.reporting.published import Published, PublishedNumber, load_published
 from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
+from sra.reporting.spread import Spread, seeds_text
 from sra.reporting.verdicts import (
     QUANTITIES,
     VERDICTS,
@@ -28,11 +29,12 @@ from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 
 DEFAULT_PRESET = "digits"  # of config/config.yaml
+LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
 
 
 def render_claims(claims: Claims, registry: Registry, score_files: Iterable[Path], published_folder: Path, output_folder: Path) -> ClaimsDocument:
     """Write `claims.json .csv .md` to the output folder. Score files that do not exist leave their claims `not run`."""
-    document = build_claims(claims, registry, load_scores(score_files, registry.preset_id), load_published(published_folder))
+    document = build_claims(claims, registry, load_scores(score_files, registry.preset_id, registry.seeds), load_published(published_folder))
     base = Path(output_folder) / "claims"
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -45,22 +47,25 @@ def build_claims(claims: Claims, registry: Registry, scores: Scores, published: 
     return ClaimsDocument(
         preset=registry.preset_id,
         comparable=registry.preset.comparable,
-        scope=_scope(claims, registry),
+        scope=_scope(claims, registry, [number.spread for claim in judged for part in claim.parts for number in part.numbers]),
         counts={verdict: sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS},
         claims=judged,
     )
 
 
-def _scope(claims: Claims, registry: Registry) -> str:
+def _scope(claims: Claims, registry: Registry, spreads: list[Spread | None]) -> str:
     """What a verdict means at this preset."""
-    preset = registry.preset
+    preset, number = registry.preset, "Each number is one training run."
+    if any(spreads):
+        measured = "twice the standard error of the difference is the margin"
+        number = f"Numbers: {seeds_text(spreads)}. From {LEAST_SEEDS} training seeds a side on, {measured}."
     if preset.comparable:
-        return "Each number is one training run. A difference within the margin, which the file of claims names with its reason, decides nothing."
+        return f"{number} A difference within the margin, which the file of claims names with its reason, decides nothing."
     data = " and ".join([preset.dataset, *([preset.text_to_image.dataset] if preset.text_to_image else [])])
     share = number_text(claims.elsewhere.share, ".0%")
     return (
         f"These verdicts speak of preset {registry.preset_id} alone ({preset.title}; data: {data}): they neither confirm nor refute the paper. "
-        f"Each number is one training run; differences within {share} % decide nothing."
+        f"{number} Differences within {'the margin, else ' if any(spreads) else ''}{share} %, decide nothing."
     )
 
 
@@ -131,10 +136,10 @@ class _Judge:
             outcome = Outcome("ok", number.value) if preset.comparable else Outcome("not run", reason=other)
             return _Number(side, None, score, outcome, None, number)
         outcome = self._outcome(run, score, comparison.metric, preset)
-        file = self.scores.find(run, score)
+        found = self.scores.find(run, score)
         key = self.shown[run, score, comparison.metric].published
         number = self.published.number(key, comparison.metric, self._where) if key in self.published.keys else None
-        return _Number(side, run, score, outcome, file.sha256 if file else None, number)
+        return _Number(side, run, score, outcome, found.first.sha256 if found else None, number)
 
     def _outcome(self, run: str, score: ScoreOf, metric: str, preset: Preset) -> Outcome:
         if self.registry.is_text_to_image(run) and preset.text_to_image is None:
@@ -171,7 +176,8 @@ class _Judge:
     def _part(self, comparison: Comparison, numbers: list[_Number]) -> ClaimPart:
         shown = self._how_shown(comparison)
         here, there = self.claims.margin_of(comparison, self.registry.preset.comparable), self.claims.margin_of(comparison, comparable=True)
-        ours = _judged(comparison, [number.outcome.value for number in numbers], shown, here)
+        errors = _errors(numbers)
+        ours = _judged(comparison, [number.outcome.value for number in numbers], shown, here, errors)
         paper = _judged(comparison, [number.number.value if number.number else None for number in numbers], shown, there)
         if len({number.number.key for number in numbers if number.number}) < len(numbers):
             paper = None  # a published number beside itself says nothing
@@ -181,7 +187,7 @@ class _Judge:
             kind=comparison.kind,
             metric=comparison.metric,
             header=f"{METRIC_NAMES[comparison.metric]} {ARROWS[shown.better]}",
-            rule=self._rule(comparison, shown, here),
+            rule=self._rule(comparison, shown, None if errors else here),
             numbers=[self._claim_number(number, shown) for number in numbers],
             against=ours.against if ours else None,
             quantity=quantity,
@@ -189,7 +195,7 @@ class _Judge:
             difference_text=text(ours.difference, shown.format) if ours else ABSENT,
             margin=ours.margin if ours else None,
             margin_text=number_text(ours.margin, shown.format) if ours else ABSENT,
-            margin_why=here.why,
+            margin_why="twice the standard error of the difference over training seeds" if errors else here.why,
             verdict=ours.verdict if ours else "not run",
             paper_against=paper.against if paper else None,
             paper_difference=paper.difference if paper else None,
@@ -204,21 +210,25 @@ class _Judge:
     def _claim_number(self, number: _Number, shown: Shown) -> ClaimNumber:
         value, published = number.outcome.value, number.number
         text = number_text(value, shown.format) if value is not None else number.outcome.status
+        spread = number.outcome.spread
+        if spread and spread.training_sd is not None:
+            text += f" ± {number_text(spread.training_sd, shown.format)}"
         return ClaimNumber(
             name=self._name(number.side),
             run=number.run,
             score=number.score if number.run else None,
             value=value,
+            spread=spread,
             text=published.text if number.side.published else text,
             reason=number.outcome.reason,
             score_sha256=number.sha256,
             published=published.text if published else ABSENT,
             published_value=published.value if published else None,
-            source=f"{published.source} ({published.confidence})" if published else None,
+            source=published.credit if published else None,
         )
 
-    def _rule(self, comparison: Comparison, shown: Shown, margin: Margin) -> str:
-        """What supports the part, in words."""
+    def _rule(self, comparison: Comparison, shown: Shown, margin: Margin | None) -> str:
+        """What supports the part, in words. margin: None where seeds have measured it."""
         metric, (first, *others) = METRIC_NAMES[comparison.metric], [self._name(side) for side in comparison.sides]
         lower = shown.better == "lower"
         than = others[0] if len(others) == 1 else f"the best of {', '.join(others)}"
@@ -234,9 +244,17 @@ class _Judge:
         return f"{metric} of {first} {'lower' if lower else 'higher'} than of {than} by more than {_words(margin, shown, 'the latter')}"
 
 
-def _judged(comparison: Comparison, values: list[float | None], shown: Shown, margin: Margin) -> Judgement | None:
+def _judged(comparison: Comparison, values: list[float | None], shown: Shown, margin: Margin, errors: list[float] | None = None) -> Judgement | None:
     """None while a value is missing."""
-    return None if None in values else judge(comparison, values, shown.better, margin)
+    return None if None in values else judge(comparison, values, shown.better, margin, errors)
+
+
+def _errors(numbers: list[_Number]) -> list[float] | None:
+    """Standard error of each number, of a published one 0; None while one that is measured here has too few training seeds."""
+    spreads = [number.outcome.spread for number in numbers if number.run]
+    if not all(spread and spread.training >= LEAST_SEEDS for spread in spreads):
+        return None
+    return [number.outcome.spread.standard_error if number.run else 0.0 for number in numbers]
 
 
 def _missing(reasons: dict[str, str | None]) -> list[Missing]:
@@ -244,5 +262,7 @@ def _missing(reasons: dict[str, str | None]) -> list[Missing]:
     return [Missing(numbers=[name for name in reasons if reasons[name] == reason], reason=reason) for reason in dict.fromkeys(reasons.values())]
 
 
-def _words(margin: Margin, shown: Shown, reference: str) -> str:
+def _words(margin: Margin | None, shown: Shown, reference: str) -> str:
+    if margin is None:
+        return "twice the standard error of the difference"
     return number_text(margin.value, shown.format) if margin.value is not None else f"{number_text(margin.share, '.0%')} % of {reference}"

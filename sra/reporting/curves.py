@@ -11,6 +11,7 @@ from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDoc
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
 from sra.reporting.scores import Scores, outcome_of
+from sra.reporting.spread import seeds_text
 from sra.reporting.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
 from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
 from sra.spec.scale import Preset
@@ -61,24 +62,28 @@ def _line(figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, pu
                 planned=planned,
                 published=marker.text if marker else None,
                 published_value=marker.value if marker else None,
-                source=f"{marker.source} ({marker.confidence})" if marker else None,
+                source=marker.credit if marker else None,
                 value=outcome.value,
+                spread=outcome.spread,
                 status=outcome.status,
                 reason=outcome.reason if planned or outcome.value is not None else "a marker of the paper alone",
-                score_sha256=found.sha256 if found else None,
+                score_sha256=found.first.sha256 if found else None,
             )
         )
     return CurveLine(method=series.method, run=series.run, points=points)
 
 
 def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, preset: Preset) -> list[str]:
-    remarks = ["Lines: ours, one seed, no band." + (" Hollow markers: the paper." if preset.comparable else "")]
+    points = [point for panel in panels for line in panel.lines for point in line.points]
+    banded = any(point.spread for point in points)
+    ours = f"Lines: ours, {seeds_text(point.spread for point in points)}{', drawn as a band' if banded else ', no band'}."
+    remarks = [ours + (" Hollow markers: the paper." if preset.comparable else "")]
     if not preset.comparable:
         remarks.append("The paper's markers have axes of their own: another data set, another feature network, other steps.")
     absent = [milestone for milestone in figure.milestones if milestone not in preset.milestones]
     if absent:
         remarks.append(f"Not run at preset {preset_id}: {', '.join(map(milestone_text, absent))}.")
-    planned = [point for panel in panels for line in panel.lines for point in line.points if point.planned and point.step is not None]
+    planned = [point for point in points if point.planned and point.step is not None]
     missing = sum(point.status == "not run" for point in planned)
     if missing:
         remarks.append(f"Not run yet: {missing} of {len(planned)} points.")
@@ -217,6 +222,7 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
         paper = [(side.step(point), point.published_value) for point in line.points if side.paper and point.published_value is not None]
         if ours:
             axes.plot(*zip(*ours, strict=True), color=style.colour, linestyle=style.line, marker=style.marker, zorder=3)
+            _draw_band(axes, line, side, style.colour)
         elif side.ours:
             absent.append(style.name)
         if paper:
@@ -230,6 +236,14 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
         axes.text(0.04, 0.05, f"{', '.join(absent)}: not run", transform=axes.transAxes, color=MUTED)
     if ends:
         label_ends(axes, ends)
+
+
+def _draw_band(axes: "Axes", line: CurveLine, side: Side, colour: str) -> None:
+    """One standard deviation over the seeds to each side of the mean; none where there is one seed."""
+    banded = [point for point in line.points if point.value is not None and point.spread and point.spread.band is not None]
+    if banded:
+        low, high = ([point.value + sign * point.spread.band for point in banded] for sign in (-1, 1))
+        axes.fill_between([side.step(point) for point in banded], low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
 
 
 def _set_steps(axes: "Axes", planned: list[int], markers: list[int], side: Side) -> None:

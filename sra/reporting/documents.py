@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
+from sra.reporting.numbers import ABSENT
 from sra.reporting.picture import PictureDocument
+from sra.reporting.spread import Spread
 from sra.spec.base import Strict
 from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, SettingColumn
 from sra.spec.scale import Preset
@@ -18,6 +20,7 @@ class Cell(Strict):
 
     published: as printed, or a dash when the paper has no such number.
     text: ours at the paper's precision, `not run`, or `n/a` when the extractor does not define the metric.
+    spread, sd_text, sampling_sd_text: of ours, over several training seeds and over several sampling seeds; None and a dash where there is one.
     difference: ours - paper; None where either is missing or the preset is not comparable.  best: best of its column, for each side alone.
     """
 
@@ -28,6 +31,9 @@ class Cell(Strict):
     source: str | None
     value: float | None
     text: str
+    spread: Spread | None = None
+    sd_text: str = ABSENT
+    sampling_sd_text: str = ABSENT
     best: bool = False
     difference: float | None
     difference_text: str
@@ -36,23 +42,33 @@ class Cell(Strict):
 
 
 class DocumentRow(Strict):
-    """`settings` in the order of the document's setting columns; `mark` points at a note of this row alone."""
+    """`settings` in the order of the document's setting columns; `mark` points at a note of this row alone.
+
+    score, score_sha256: of the run's own seeds, or of the first that was asked for.  seeds_sha256: of the others.
+    cost_sha256: of the cost receipt, in a table of costs, which has no score.
+    """
 
     label: str
     mark: str
     group: str | None
     settings: list[str]
     run: str | None
-    score: ScoreOf
+    score: ScoreOf | None
     score_sha256: str | None
+    cost_sha256: str | None = None
+    seeds_sha256: list[str] = []
     cells: list[Cell]
 
 
 class DocumentColumn(Strict):
+    """The units are those of a table of costs, whose cells hold the paper's numbers in the one and ours in the other."""
+
     metric: str
     header: str
     better: Literal["lower", "higher"]
     format: str
+    published_unit: str | None = None
+    unit: str | None = None
 
 
 class Note(Strict):
@@ -113,7 +129,7 @@ class TableDocument(Strict):
     """What `<id>.json` holds and every other format shows. A table of settings has `settings` in place of columns and rows."""
 
     schema_version: Literal[1] = 1
-    kind: Literal["scores", "settings"] = "scores"
+    kind: Literal["scores", "settings", "costs"] = "scores"
     id: str
     number: str
     title: str
@@ -141,6 +157,7 @@ class CurvePoint(Strict):
     published_value: float | None
     source: str | None
     value: float | None
+    spread: Spread | None = None
     status: Literal["ok", "not run", "n/a"]
     reason: str | None
     score_sha256: str | None

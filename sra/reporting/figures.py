@@ -17,6 +17,7 @@ from sra.reporting.targets_figure import build_targets, draw_targets
 from sra.spec.display import CaptionsFigure, FigureSpec, GridFigure
 from sra.spec.inside import FeaturesFigure, ProbesFigure, TargetsFigure
 from sra.spec.scale import Preset
+from sra.spec.seeds import Seeds
 
 
 def render_figure(
@@ -28,6 +29,7 @@ def render_figure(
     preset: Preset,
     output_folder: Path,
     inside: InsideFiles | None = None,
+    seeds: Seeds = Seeds(),
 ) -> FigureDocument:
     """Write `<id>.json .svg .png`; files that do not exist are `not run`.
 
@@ -39,7 +41,7 @@ def render_figure(
         document = build_probes(figure, probes, load_published(published_folder), inside.carriers, preset_id, preset)
         draw_probes(document, base)
     elif isinstance(figure, TargetsFigure):
-        probes, scores = load_probes(inside.probes, preset_id), load_scores(score_files, preset_id)
+        probes, scores = load_probes(inside.probes, preset_id), load_scores(score_files, preset_id, seeds)
         document = build_targets(figure, scores, probes, load_published(published_folder), inside.carriers, preset_id, preset)
         draw_targets(document, base)
     elif isinstance(figure, FeaturesFigure):
@@ -52,7 +54,7 @@ def render_figure(
         document = build_captions(figure, load_scores(score_files, preset_id), packs, preset_id, preset)
         draw_captions(document, packs, base)
     else:
-        document = build_curves(figure, load_scores(score_files, preset_id), load_published(published_folder), preset_id, preset)
+        document = build_curves(figure, load_scores(score_files, preset_id, seeds), load_published(published_folder), preset_id, preset)
         draw_curves(document, base)
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     return document

@@ -6,6 +6,7 @@ from typing import Literal
 
 from sra.reporting.numbers import ABSENT, METRIC_NAMES, milestone_text, number_text
 from sra.reporting.picture import PictureDocument
+from sra.reporting.spread import Spread
 from sra.spec.base import Strict
 
 
@@ -111,6 +112,7 @@ class TargetedPoint(Strict):
     fid_published_value: float | None
     fid_source: str | None
     fid: float | None
+    fid_spread: Spread | None = None
     fid_status: Literal["ok", "not run", "n/a", "beyond", "same", "not asked"]
     fid_reason: str | None
     score_sha256: str | None
@@ -134,6 +136,7 @@ class BaselineFid(Strict):
     published_value: float | None
     source: str | None
     value: float | None
+    spread: Spread | None = None
     status: Literal["ok", "not run", "n/a", "beyond"]
     reason: str | None
     score_sha256: str | None

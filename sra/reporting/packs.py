@@ -89,7 +89,7 @@ def block_of(series: Series, figure: SampleFigure, pack: SamplePack | str, score
         run=series.run,
         status="not run" if reason else "ok",
         reason=reason,
-        samples_sha256=score.record.samples.sha256 if score else None,
+        samples_sha256=score.first.record.samples.sha256 if score else None,
     )
 
 

@@ -82,7 +82,7 @@ def _published(number: PublishedNumber | None) -> dict[str, str | float | None]:
     return {
         "published": number.text if number else None,
         "published_value": number.value if number else None,
-        "source": f"{number.source} ({number.confidence})" if number else None,
+        "source": number.credit if number else None,
     }
 
 

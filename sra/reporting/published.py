@@ -10,7 +10,8 @@ from sra.reporting.numbers import METRIC_NAMES, steps_of_milestone
 
 COLUMNS = ["key", "metric", "value", "unit", "source", "confidence"]
 TEXT = "text"  # the unit of a printed setting, whose metric is the setting's name
-UNITS = ("1", "%", TEXT)
+# By unit, what one of it is: times, sizes and counts are compared in seconds, bytes and ones.
+UNITS = {"1": 1.0, "%": 0.01, "GB": 1e9, "h": 3600.0, "M": 1e6}
 # user report: somebody's own run, told in a thread.  unverified: said to be printed, in a place that nobody here has read.
 CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "user report", "unverified")
 
@@ -25,6 +26,10 @@ class PublishedNumber:
     value: float
     source: str
     confidence: str
+
+    @property
+    def credit(self) -> str:
+        return f"{self.source} ({self.confidence})"
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,8 @@ def _item(row: dict, where: str, stem: str) -> PublishedNumber | PublishedSettin
         raise unknown("metric", row["metric"], METRIC_NAMES, where=where)
     if not row["source"].strip():
         raise InputError(f"{where}: {row['key']} has no source; say which version, table and row it was read from")
-    if row["unit"] not in UNITS:
-        raise unknown("unit", row["unit"], UNITS, where=where)
+    if row["unit"] not in (*UNITS, TEXT):
+        raise unknown("unit", row["unit"], (*UNITS, TEXT), where=where)
     if row["confidence"] not in CONFIDENCES:
         raise unknown("confidence", row["confidence"], CONFIDENCES, where=where)
     if row["unit"] == TEXT:
@@ -126,4 +131,4 @@ def _value(row: dict, where: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(f"{where}: value {row['value']!r} is not a number; write it as the paper prints it")
-    return value / 100 if row["unit"] == "%" else value
+    return value / 100 if row["unit"] == "%" else value * UNITS[row["unit"]]

@@ -1,4 +1,4 @@
-"""Score files as the report reads them: found by run, milestone, sampler and the paper's sample count."""
+"""Score files as the report reads them: found by run, milestone, sampler and the paper's sample count, those of several seeds together."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,9 +8,12 @@ from typing import Literal, get_args
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.reporting.numbers import METRIC_NAMES, milestone_text
+from sra.reporting.spread import Spread, mean_and_spread
 from sra.spec.display import ScoreOf
+from sra.spec.registry import RELEASED
 from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score
+from sra.spec.seeds import Seeds, split_seed
 
 
 @dataclass(frozen=True)
@@ -24,33 +27,90 @@ class ScoreFile:
     def of(self) -> ScoreOf:
         return ScoreOf(milestone=self.record.milestone, sampler=self.record.sampler_name, samples=self.record.paper_count)
 
+    @property
+    def seeds(self) -> tuple[int | None, int | None]:
+        """Of training and of sampling; None where it is the run's or sampler's own."""
+        return split_seed(self.record.run)[1], split_seed(self.record.sampler_name)[1]
+
+
+@dataclass(frozen=True)
+class ScoreSet:
+    """Scores of one run that differ in seeds alone, its own seeds first. asked: how many of them there would be with every seed."""
+
+    files: tuple[ScoreFile, ...]
+    asked: int = 1
+
+    @property
+    def first(self) -> ScoreFile:
+        return self.files[0]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.files) >= self.asked
+
+    def mean(self, metric: str) -> float | None:
+        measured = self.value(metric)
+        return measured[0] if measured else None
+
+    def value(self, metric: str) -> tuple[float, Spread] | None:
+        """Mean over training seeds and the spread, of the scores that have the metric."""
+        by_training: dict[int | None, list[float]] = {}
+        for file in self.files:
+            if (value := file.record.metrics.get(metric)) is not None:
+                by_training.setdefault(file.seeds[0], []).append(value)
+        return mean_and_spread(list(by_training.values())) if by_training else None
+
 
 class Scores:
-    """All scores of one preset that exist."""
+    """All scores of one preset that exist. seeds: those that were asked for."""
 
-    def __init__(self, files: list[ScoreFile]):
-        self._files = {(file.record.run, file.of): file for file in files}
+    def __init__(self, files: list[ScoreFile], seeds: Seeds):
+        self.seeds = seeds
+        self._files = files
+        together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
+        for file in files:
+            together.setdefault(_without_seeds(file), []).append(file)
+        self._sets = {identity: ScoreSet(tuple(sorted(found, key=_own_first)), self._asked(identity[0])) for identity, found in together.items()}
 
-    def find(self, run: str, score: ScoreOf) -> ScoreFile | None:
-        return self._files.get((run, score))
+    def find(self, run: str, score: ScoreOf) -> ScoreSet | None:
+        return self._sets.get((run, score))
+
+    def complete(self, run: str, score: ScoreOf) -> bool:
+        """Whether it was scored with every seed that was asked for."""
+        found = self.find(run, score)
+        return found is not None and found.complete
 
     def __iter__(self) -> Iterator[ScoreFile]:
-        return iter(self._files.values())
+        return iter(self._files)
 
     def __len__(self) -> int:
         return len(self._files)
 
+    def _asked(self, run: str) -> int:
+        trained = len(self.seeds.training or (0,)) if not run.endswith(RELEASED) else 1
+        return trained * len(self.seeds.sampling or (0,))
+
+
+def _without_seeds(file: ScoreFile) -> tuple[str, ScoreOf]:
+    sampler, _ = split_seed(file.record.sampler_name)
+    return split_seed(file.record.run)[0], file.of.model_copy(update={"sampler": sampler})
+
+
+def _own_first(file: ScoreFile) -> tuple[int, ...]:
+    return tuple(-1 if seed is None else seed for seed in file.seeds)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one number: its value, or why there is none."""
+    """What became of one number: its value, the mean where there are several seeds, or why there is none."""
 
     status: Literal["ok", "not run", "n/a"]
     value: float | None = None
     reason: str | None = None
+    spread: Spread | None = None  # None for one seed of each
 
 
-def load_scores(paths: Iterable[Path], preset_id: str) -> Scores:
+def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
     """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
     files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
     for path in sorted({Path(path) for path in paths}):
@@ -63,7 +123,7 @@ def load_scores(paths: Iterable[Path], preset_id: str) -> Scores:
         if identity in files:
             raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
         files[identity] = (path, file)
-    return Scores([file for _, file in files.values()])
+    return Scores([file for _, file in files.values()], seeds)
 
 
 def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
@@ -72,13 +132,15 @@ def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, pre
         return Outcome("not run")
     if score.milestone not in preset.milestones:
         return Outcome("not run", reason=f"preset {preset_id} does not train to {milestone_text(score.milestone)}")
-    file = scores.find(run, score)
-    if file is None:
+    found = scores.find(run, score)
+    if found is None:
         return Outcome("not run")
-    value = file.record.metrics.get(metric)
-    if value is None:
-        return Outcome("n/a", reason=_why_absent(metric, file.record))
-    return Outcome("ok", value)
+    measured = found.value(metric)
+    if measured is None:
+        return Outcome("n/a", reason=_why_absent(metric, found.first.record))
+    value, spread = measured
+    reason = None if found.complete else f"{len(found.files)} of {found.asked} seeds so far"
+    return Outcome("ok", value, reason, spread if spread.several else None)
 
 
 def _why_absent(metric: str, record: ScoreRecord) -> str:

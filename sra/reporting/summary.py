@@ -1,31 +1,26 @@
 """What the page says first: how much was run, for how long, and whether SRA beat its baseline here. Every sentence is computed."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from sra.core.errors import InputError
 from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
 from sra.reporting.inside_documents import InsideDocument, TargetsDocument
 from sra.reporting.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
 from sra.reporting.scores import Scores
 from sra.spec.display import Metric, ScoreOf
 from sra.spec.scale import Preset
+from sra.spec.seeds import Seeds
 
 COMPARED: tuple[tuple[Metric, Literal["lower", "higher"]], ...] = (("fid", "lower"), ("is", "higher"))
 
 # What a caption of the digit scenes says: each of two digits has one of 10 values and one of 4 colours (sra/data/scenes.py).
 CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
-# Rendering is not part of the cost of a number, and counting it would change the page each time it is rendered.
-STAGES_NOT_COUNTED = ("table", "figure", "claims", "report")
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """SRA against the baseline of the same model: same milestone, sampler and sample count."""
+    """SRA against the baseline of the same model: same milestone, sampler and sample count. Where there are several seeds, their means."""
 
     model: str
     milestone: str
@@ -60,31 +55,34 @@ def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: S
         return []
     found = []
     for metric, better in COMPARED:
-        before, after = baseline.record.metrics.get(metric), sra.record.metrics.get(metric)
-        if before is not None and after is not None:
+        if (before := baseline.mean(metric)) is not None and (after := sra.mean(metric)) is not None:
             gain = before - after if better == "lower" else after - before
             outcome = "equal" if gain == 0 else "better" if gain > 0 else "worse"
             found.append(Comparison(model, score.milestone, metric, before, after, outcome))
     return found
 
 
-def verdict_sentence(found: list[Comparison], milestone: str, preset_id: str, preset: Preset) -> str:
+def verdict_sentence(found: list[Comparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
     """Whether SRA was better than its baseline, in plain words: at the tables' milestone, then over all. One seed proves nothing, and it says so."""
     caveat = "" if preset.comparable else " This preset exercises the method, it does not prove or disprove the paper."
     if not found:
         return f"No pair of SRA and its baseline has been scored yet, so nothing can be said about SRA here.{caveat}"
     here = [comparison for comparison in found if comparison.milestone == milestone]
-    place = f"On preset {preset_id} ({preset.title})"
+    place, each = f"On preset {preset_id} ({preset.title})", _each_number(seeds)
     if not here:
-        return f"{place}, SRA {_count_words(found)} at all milestones together; none at {milestone_text(milestone)}. One seed each.{caveat}"
+        return f"{place}, SRA {_count_words(found)} at all milestones together; none at {milestone_text(milestone)}. {each.capitalize()}.{caveat}"
     models = len({comparison.model for comparison in here})
     metrics = " and ".join(dict.fromkeys(METRIC_NAMES[comparison.metric] for comparison in here))
-    first = (
-        f"{place}, SRA {_count_words(here)} at {milestone_text(milestone)} ({metrics} of {models} model{'s' if models != 1 else ''}, one seed each)"
-    )
+    first = f"{place}, SRA {_count_words(here)} at {milestone_text(milestone)} ({metrics} of {models} model{'s' if models != 1 else ''}, {each})"
     if len(here) == len(found):
         return f"{first}.{caveat}"
     return f"{first}; over all milestones it {_count_words(found)}.{caveat}"
+
+
+def _each_number(seeds: Seeds) -> str:
+    """What stands behind each number of a comparison."""
+    trained = len(seeds.training or (0,))
+    return "one seed each" if trained == 1 else f"means of {trained} training seeds each"
 
 
 def _count_words(found: list[Comparison]) -> str:
@@ -134,14 +132,14 @@ def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset
         return Progress(document.id, document.number, document.title, *document.counts())
     wanted = wanted_by(document)
     reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
-    done = sum(scores.find(run, score) is not None for run, score in reachable)
+    done = sum(scores.complete(run, score) for run, score in reachable)
     return Progress(document.id, document.number, document.title, done, len(reachable), len(wanted) - len(reachable))
 
 
 def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, ScoreOf]]:
     """The scores behind a document, each once."""
     if isinstance(document, TableDocument):
-        found = [(row.run, row.score) for row in document.rows if row.run]
+        found = [(row.run, row.score) for row in document.rows if row.run and row.score]
     elif isinstance(document, GridDocument | CaptionsDocument):
         found = [(block.run, document.score) for block in document.blocks]
     elif isinstance(document, TargetsDocument):
@@ -158,22 +156,3 @@ def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, Score
             if point.planned
         ]
     return list(dict.fromkeys(found))
-
-
-def seconds_by_stage(folders: Iterable[Path]) -> dict[str, float]:
-    """Seconds of all jobs by stage, longest first, from Snakemake's benchmark files `<folder>/<stage>/**.tsv` (column `s`)."""
-    total: dict[str, float] = {}
-    for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*.tsv")):
-            stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
-            if stage not in STAGES_NOT_COUNTED:
-                total[stage] = total.get(stage, 0.0) + _seconds(path)
-    return dict(sorted(total.items(), key=lambda item: -item[1]))
-
-
-def _seconds(path: Path) -> float:
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-        except (KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: not a Snakemake benchmark file with a column `s`; delete it, its job is not run again for it") from None

@@ -17,21 +17,48 @@ def to_csv(document: TableDocument) -> str:
     """Long form. Numbers have every digit of the score file; the paper's stay as printed. A missing number is empty, `status` says why."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerows(_setting_records(document) if document.settings else _score_records(document))
+    records = {"settings": _setting_records, "costs": _cost_records, "scores": _score_records}[document.kind]
+    writer.writerows(records(document))
     return file.getvalue()
 
 
 def _score_records(document: TableDocument) -> Iterator[list[str | int]]:
     settings = [column.key for column in document.setting_columns]
     header = ["table", "preset", "group", "label", *settings, "run", "milestone", "sampler", "samples"]
-    yield [*header, "metric", "published", "reproduced", "difference", "status", "source", "score_sha256"]
+    seeds = ["training_seeds", "training_sd", "sampling_seeds", "sampling_sd"]
+    yield [*header, "metric", "published", "reproduced", *seeds, "difference", "status", "source", "score_sha256"]
     for row in document.rows:
         of_row = [document.id, document.preset, row.group or "", row.label, *row.settings, row.run or ""]
         of_row += [row.score.milestone, row.score.sampler, row.score.samples]
         for cell in row.cells:
             printed = "" if cell.published_value is None else cell.published
-            numbers = [printed, *("" if value is None else repr(value) for value in (cell.value, cell.difference))]
-            yield [*of_row, cell.metric, *numbers, cell.status, cell.source or "", row.score_sha256 or ""]
+            numbers = [printed, _digits(cell.value), *_seed_records(cell), _digits(cell.difference)]
+            hashes = " ".join([row.score_sha256 or "", *row.seeds_sha256])
+            yield [*of_row, cell.metric, *numbers, cell.status, cell.source or "", hashes]
+
+
+def _seed_records(cell: Cell) -> list[str | int]:
+    """How many seeds of each kind stand behind a number, and their standard deviations."""
+    if cell.value is None:
+        return ["", "", "", ""]
+    if cell.spread is None:
+        return [1, "", 1, ""]
+    return [cell.spread.training, _digits(cell.spread.training_sd), cell.spread.sampling, _digits(cell.spread.sampling_sd)]
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _cost_records(document: TableDocument) -> Iterator[list[str]]:
+    header = ["table", "preset", "group", "label", "run", "cost", "published", "published_unit", "reproduced", "unit", "difference"]
+    yield [*header, "status", "source", "cost_sha256"]
+    for row in document.rows:
+        for column, cell in zip(document.columns, row.cells, strict=True):
+            printed = "" if cell.published_value is None else cell.published
+            numbers = [printed, column.published_unit, _digits(cell.value), column.unit, _digits(cell.difference)]
+            of_row = [document.id, document.preset, row.group or "", row.label, row.run or ""]
+            yield [*of_row, cell.metric, *numbers, cell.status, cell.source or "", row.cost_sha256 or ""]
 
 
 def _setting_records(document: TableDocument) -> Iterator[list[str]]:
@@ -54,14 +81,22 @@ class Shown(NamedTuple):
 
 PAPER = Shown("paper", lambda cell: cell.published, lambda cell: cell.published_value, lambda cell: cell.published_best)
 OURS = Shown("ours", lambda cell: cell.text, lambda cell: cell.value, lambda cell: cell.best)
+SD = Shown("±", lambda cell: cell.sd_text, lambda cell: cell.spread and cell.spread.training_sd, lambda cell: False)
+SAMPLING_SD = Shown("± sampling", lambda cell: cell.sampling_sd_text, lambda cell: cell.spread and cell.spread.sampling_sd, lambda cell: False)
 DIFFERENCE = Shown("Δ", lambda cell: cell.difference_text, lambda cell: cell.difference, lambda cell: False)
 
 
 def shown_columns(document: TableDocument) -> list[list[Shown]]:
-    """The columns under each metric. A metric that the paper does not print is ours alone; a difference needs comparable numbers."""
-    beside = [PAPER, OURS, DIFFERENCE] if document.comparable else [PAPER, OURS]
-    printed = (any(row.cells[metric].published_value is not None for row in document.rows) for metric in range(len(document.columns)))
-    return [beside if of_metric else [OURS] for of_metric in printed]
+    """The columns under each metric: the spread where there are several seeds, the paper's where it prints the metric, a difference where the
+    two are comparable.
+    """
+    found = []
+    for metric in range(len(document.columns)):
+        cells = [row.cells[metric] for row in document.rows]
+        ours = [OURS, *(shown for shown in (SD, SAMPLING_SD) if any(shown.value(cell) is not None for cell in cells))]
+        printed = any(cell.published_value is not None for cell in cells)
+        found.append([*([PAPER] if printed else []), *ours, *([DIFFERENCE] if printed and document.comparable else [])])
+    return found
 
 
 def shown_cells(document: TableDocument, row: DocumentRow) -> list[tuple[Cell, Shown]]:
@@ -86,6 +121,8 @@ def sign_of(cell: SettingCell) -> str:
 def legend_of(document: TableDocument) -> str:
     if document.settings:
         return f"{SAME}: ours says the same, numbers compared by value; {DIFFERENT}: it does not, for the reason in the note."
+    if document.kind == "costs":
+        return "Over baseline: what alignment adds to the same model's training without it; of the paper, inferred from the numbers that it prints."
     within = " within its group of rows" if document.best_of == "group" else ""
     return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from sra.core.files import write_json, write_text
+from sra.reporting.costs import build_costs, load_costs
 from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, band_of, number_of
 from sra.reporting.html import TEMPLATES, table_fragment
 from sra.reporting.numbers import (
@@ -24,10 +25,12 @@ from sra.reporting.numbers import (
 from sra.reporting.published import Published, PublishedNumber, load_published
 from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
 from sra.reporting.settings import PAPER, build_settings
+from sra.reporting.spread import seeds_text
 from sra.reporting.table_formats import to_csv, to_markdown, to_tex
 from sra.spec.display import Column, Row, ScoreOf, TableSpec
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset, SecondaryMetric
+from sra.spec.seeds import Seeds
 
 
 def render_table(
@@ -38,8 +41,10 @@ def render_table(
     preset: Preset,
     output_folder: Path,
     templates: Path = TEMPLATES,
+    seeds: Seeds = Seeds(),
+    cost_files: Iterable[Path] = (),
 ) -> TableDocument:
-    """Write `<id>.json .csv .html .tex .md` to the output folder. Score files that do not exist print as `not run`.
+    """Write `<id>.json .csv .html .tex .md` to the output folder. Score files and cost receipts that do not exist print as `not run`.
 
     published_folder: `report/published` of the folder that holds `config`, whose recipes a table of settings reads.
     """
@@ -47,8 +52,10 @@ def render_table(
     if table.kind == "settings":
         root = Path(published_folder).resolve().parents[1]
         document = build_settings(table, published, Registry(root, PAPER), Registry(root, preset_id))
+    elif table.kind == "costs":
+        document = build_costs(table, load_costs(cost_files, preset_id), published, preset_id, preset)
     else:
-        document = build_table(table, load_scores(score_files, preset_id), published, preset_id, preset)
+        document = build_table(table, load_scores(score_files, preset_id, seeds), published, preset_id, preset)
     base = Path(output_folder) / table.id
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -70,7 +77,7 @@ def build_table(table: TableSpec, scores: Scores, published: Published, preset_i
         preset=preset_id,
         comparable=preset.comparable,
         band=band_of(preset_id, preset),
-        conditions=_conditions(table, preset),
+        conditions=_conditions(table, preset, seeds_text(cell.spread for row in rows for cell in row.cells)),
         setting_columns=table.setting_columns,
         columns=[
             DocumentColumn(metric=column.metric, header=_header(column), better=column.better, format=column.format) for column in table.columns
@@ -104,7 +111,7 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
         number = published.number(row.published, column.metric, where) if row.published else None
         outcome = outcome_of(scores, row.run, score, column.metric, preset_id, preset)
         cells.append(_cell(column, number, outcome, row.run, preset.comparable))
-    marks += [notes.mark(f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
+    marks += [notes.mark(cell.reason if cell.value is not None else f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
     found = scores.find(row.run, score) if row.run else None
     return DocumentRow(
         label=row.label,
@@ -113,13 +120,14 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
         settings=[row.settings.get(column.key, ABSENT) for column in table.setting_columns],
         run=row.run,
         score=score,
-        score_sha256=found.sha256 if found else None,
+        score_sha256=found.first.sha256 if found else None,
+        seeds_sha256=[file.sha256 for file in found.files[1:]] if found else [],
         cells=cells,
     )
 
 
 def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, comparable: bool) -> Cell:
-    value = outcome.value
+    value, spread = outcome.value, outcome.spread
     missing = outcome.status if run else ABSENT  # the paper's row alone
     text = number_text(value, column.format) if value is not None else missing
     difference = value - number.value if comparable and number and value is not None else None
@@ -127,14 +135,21 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
         metric=column.metric,
         published=number.text if number else ABSENT,
         published_value=number.value if number else None,
-        source=f"{number.source} ({number.confidence})" if number else None,
+        source=number.credit if number else None,
         value=value,
         text=text,
+        spread=spread,
+        sd_text=_sd_text(spread and spread.training_sd, column),
+        sampling_sd_text=_sd_text(spread and spread.sampling_sd, column),
         difference=difference,
         difference_text=difference_text(difference, column.format) if difference is not None else UNDEFINED if run else ABSENT,
         status="not in the paper" if outcome.status == "ok" and number is None else outcome.status,
         reason=outcome.reason,
     )
+
+
+def _sd_text(sd: float | None, column: Column) -> str:
+    return ABSENT if sd is None else number_text(sd, column.format)
 
 
 def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
@@ -171,13 +186,13 @@ def _score_text(score: ScoreOf) -> str:
     return f"{milestone_text(score.milestone)} steps, {count_text(score.samples)} samples, sampler {score.sampler}"
 
 
-def _conditions(table: TableSpec, preset: Preset) -> str:
+def _conditions(table: TableSpec, preset: Preset, seeds: str) -> str:
     """What holds for the whole table, in the paper's units and in ours."""
     score = table.score
     unless = ", unless a row or its group says otherwise" if any(row.score for row in table.rows) else ""
     if preset.comparable:
-        return f"Paper and ours{unless}: {_score_text(score)}. Ours: one seed."
+        return f"Paper and ours{unless}: {_score_text(score)}. Ours: {seeds}."
     step, count = preset.milestones.get(score.milestone), preset.samples.get(score.samples)
     here = [f"step {count_text(step)}" if step else f"{milestone_text(score.milestone)} is not reached"]
     here.append(f"{count_text(count)} samples" if count else "no such sample count")
-    return f"Paper{unless}: {_score_text(score)}. Ours: {', '.join(here)}, {preset.title}, data set {preset.dataset}, one seed."
+    return f"Paper{unless}: {_score_text(score)}. Ours: {', '.join(here)}, {preset.title}, data set {preset.dataset}, {seeds}."

@@ -14,6 +14,7 @@ from sra.reporting.probe_files import Probes, accuracy_of, published_accuracy, w
 from sra.reporting.probes import RULE, block_remarks
 from sra.reporting.published import Published, PublishedNumber
 from sra.reporting.scores import Scores, outcome_of
+from sra.reporting.spread import seeds_text
 from sra.reporting.style import METHOD_STYLES, TEXT
 from sra.spec.display import ScoreOf
 from sra.spec.inside import TargetPoint, TargetsFigure
@@ -91,16 +92,17 @@ def _point(
         accuracy=accuracy,
         fid_published=fid_printed.text if fid_printed else None,
         fid_published_value=fid_printed.value if fid_printed else None,
-        fid_source=_source(fid_printed),
+        fid_source=fid_printed.credit if fid_printed else None,
         **fid,
     )
 
 
 def _our_fid(figure: TargetsFigure, run: str, scores: Scores, preset_id: str, preset: Preset) -> dict:
     score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
-    outcome, file = outcome_of(scores, run, score, "fid", preset_id, preset), scores.find(run, score)
+    outcome, found = outcome_of(scores, run, score, "fid", preset_id, preset), scores.find(run, score)
     status = "beyond" if figure.milestone not in preset.milestones else outcome.status
-    return {"fid": outcome.value, "fid_status": status, "fid_reason": outcome.reason, "score_sha256": file.sha256 if file else None}
+    sha256 = found.first.sha256 if found else None
+    return {"fid": outcome.value, "fid_status": status, "fid_reason": outcome.reason, "fid_spread": outcome.spread, "score_sha256": sha256}
 
 
 def _baseline(figure: TargetsFigure, scores: Scores, published: Published, preset_id: str, preset: Preset) -> BaselineFid:
@@ -109,8 +111,9 @@ def _baseline(figure: TargetsFigure, scores: Scores, published: Published, prese
         run=figure.baseline,
         published=printed.text if printed else None,
         published_value=printed.value if printed else None,
-        source=_source(printed),
+        source=printed.credit if printed else None,
         value=ours["fid"],
+        spread=ours["fid_spread"],
         status=ours["fid_status"],
         reason=ours["fid_reason"],
         score_sha256=ours["score_sha256"],
@@ -121,13 +124,10 @@ def _fid(published: Published, key: str | None, where: str) -> PublishedNumber |
     return published.number(key, "fid", where) if key else None
 
 
-def _source(number: PublishedNumber | None) -> str | None:
-    return f"{number.source} ({number.confidence})" if number else None
-
-
 def _remarks(figure: TargetsFigure, points: list[TargetedPoint], probes: Probes, preset: Preset) -> list[str]:
     probed, published = figure.probed, any(point.published for point in points)
-    remarks = ["Filled: ours, one seed." + (" Hollow: the paper." if preset.comparable and published else "")]
+    seeds = seeds_text(point.fid_spread for point in points)
+    remarks = [f"Filled: ours, {seeds}." + (" Hollow: the paper." if preset.comparable and published else "")]
     if published and not preset.comparable:
         remarks.append("The paper's points have axes of their own: another data set, another model, another feature network.")
     remarks.append(
@@ -209,7 +209,9 @@ def _draw_points(axes: "Axes", document: TargetsDocument, plate: Plate) -> None:
         if level is not None:
             axes.axhline(level, color=METHOD_STYLES["none"].colour, linestyle=dashes, linewidth=1.0, zorder=2)
     if ours:
-        axes.plot([100 * x for _, (x, _) in ours], [y for _, (_, y) in ours], color=style.colour, marker=style.marker, linestyle="none", zorder=3)
+        bars = [point.fid_spread.band or 0.0 if point.fid_spread else 0.0 for point in document.points if plate.ours and point.ours]
+        where = [100 * x for _, (x, _) in ours], [y for _, (_, y) in ours]
+        axes.errorbar(*where, yerr=bars if any(bars) else None, color=style.colour, marker=style.marker, linestyle="none", linewidth=1.0, zorder=3)
     elif plate.ours:
         axes.text(0.04, 0.05, "not run", transform=axes.transAxes, color=METHOD_STYLES["none"].label_colour)
     if paper:

@@ -1,9 +1,11 @@
 """How a comparison of numbers becomes a verdict, and the document that holds the verdicts. The kinds are defined in `sra/spec/claims.py`."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from sra.reporting.spread import Spread
 from sra.spec.base import Strict
 from sra.spec.claims import Alike, AtLeast, Closer, Comparison, Margin
 from sra.spec.display import ScoreOf
@@ -20,6 +22,7 @@ class ClaimNumber(Strict):
     run: str | None
     score: ScoreOf | None
     value: float | None
+    spread: Spread | None = None
     text: str
     reason: str | None
     score_sha256: str | None
@@ -96,26 +99,34 @@ class Judgement:
     against: int | None = None
 
 
-def judge(comparison: Comparison, values: Sequence[float], better: Literal["lower", "higher"], margin: Margin) -> Judgement:
-    """`values` in the order of the comparison's sides."""
+def judge(
+    comparison: Comparison, values: Sequence[float], better: Literal["lower", "higher"], margin: Margin, errors: Sequence[float] | None = None
+) -> Judgement:
+    """`values` in the order of the comparison's sides.
+
+    errors: their standard errors, where training seeds have measured them; then twice that of the difference decides in place of the margin.
+    """
+
+    def allowed(reference: float, *places: int) -> float:
+        """What noise alone may do to a difference in which the values at `places` count once each time they are named."""
+        return 2 * math.hypot(*(places.count(place) * errors[place] for place in set(places))) if errors else margin.at(reference)
+
     if isinstance(comparison, Alike):
-        spread, allowed = max(values) - min(values), noise_of(margin, values[0])
-        # Of several runs the largest gap outgrows that of two, so only twice the margin contradicts.
-        return Judgement(_verdict(spread <= allowed, spread > 2 * allowed), spread, allowed)
+        low, high = min(values), max(values)
+        spread, noise = high - low, allowed(values[0], values.index(low), values.index(high))
+        # Of several runs the largest gap outgrows that of two, so only twice the noise contradicts.
+        return Judgement(_verdict(spread <= noise, spread > 2 * noise), spread, noise)
     if isinstance(comparison, Closer):
         side, near, far = values
-        lead, allowed = abs(side - far) - abs(side - near), noise_of(margin, far)
-        return Judgement(_verdict(lead > allowed, lead < -allowed), lead, allowed)
+        # Between the two, the side enters the lead twice.
+        lead, noise = abs(side - far) - abs(side - near), allowed(far, 0, 0, 1, 2)
+        return Judgement(_verdict(lead > noise, lead < -noise), lead, noise)
     side, *others = values
     best = min(others) if better == "lower" else max(others)
-    gain, allowed = best - side if better == "lower" else side - best, noise_of(margin, best)
-    supported = gain >= 0 if isinstance(comparison, AtLeast) else gain > allowed
-    return Judgement(_verdict(supported, gain < -allowed), gain, allowed, 1 + others.index(best))
-
-
-def noise_of(margin: Margin, reference: float) -> float:
-    """What one run of each side leaves open. The only place where noise enters: a spread over training seeds, where measured, belongs here."""
-    return margin.at(reference)
+    against = 1 + others.index(best)
+    gain, noise = best - side if better == "lower" else side - best, allowed(best, 0, against)
+    supported = gain >= 0 if isinstance(comparison, AtLeast) else gain > noise
+    return Judgement(_verdict(supported, gain < -noise), gain, noise, against)
 
 
 def _verdict(supported: bool, contradicted: bool) -> Verdict:

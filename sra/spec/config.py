@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from sra.spec.base import Strict
 from sra.spec.machine import Machine
+from sra.spec.seeds import Seeds
 
 
 class CocoImages(Strict):
@@ -28,4 +29,18 @@ class UserConfig(Machine):
     weights: Literal["trained", "released"] = Field(
         "trained", description="released: only released checkpoints are sampled and scored, nothing is trained"
     )
+    seeds: list[NonNegativeInt] | None = Field(None, description="training seeds of every run that a table or curve shows; null: each run's own")
+    sampling_seeds: list[NonNegativeInt] | None = Field(
+        None, description="seeds that samples of each are drawn from; null: each sampler's own"
+    )
+    gpus: PositiveInt = Field(1, description="how many work at a time; cores, where the device is a CPU. For `snakemake plan` alone")
     paths: Paths = Paths()
+
+    @property
+    def shown_seeds(self) -> Seeds:
+        return Seeds(training=self.seeds, sampling=self.sampling_seeds)
+
+    @model_validator(mode="after")
+    def _seeds_once(self):
+        _ = self.shown_seeds
+        return self

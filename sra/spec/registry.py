@@ -6,11 +6,12 @@ from pathlib import Path
 
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
-from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, TableSpec
+from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
 from sra.spec.load import load
 from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
 from sra.spec.run import RunSpec, resolve_run
-from sra.spec.scale import Preset
+from sra.spec.scale import USUAL_RESOLUTION, Preset
+from sra.spec.seeds import Seeds, seeded, split_seed
 
 RELEASED = "_released"
 
@@ -30,11 +31,13 @@ class Registry:
     """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`.
 
     released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
+    seeds: of every number that is shown.
     """
 
     root: Path
     preset_id: str
     released: bool = False
+    seeds: Seeds = Seeds()
 
     @cached_property
     def preset(self) -> Preset:
@@ -82,6 +85,10 @@ class Registry:
             for run, row in experiment.runs.items():
                 if not run.replace("_", "").isalnum() or run != run.lower():
                     raise InputError(f"{path}: run id {run!r} may hold only a-z, 0-9 and _")
+                if split_seed(run)[1] is not None:
+                    raise InputError(
+                        f"{path}: run id {run!r} ends as if it named a seed; rename it, and give seeds in config/config.yaml"
+                    )
                 if (row.weights is not None) != run.endswith(RELEASED):
                     raise InputError(f"{path}: run {run}: the names of runs with weights, and of no others, end in {RELEASED}; rename it")
                 if run in rows:
@@ -99,8 +106,17 @@ class Registry:
         return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset_of(run))
 
     def preset_of(self, run: str) -> Preset:
-        """The preset as this run sees it: runs on captions have a data set, an autoencoder and a length of their own."""
-        return self.preset.for_captions() if self.is_text_to_image(run) else self.preset
+        """The preset as this run sees it: runs on captions, and those at another resolution, have a data set and a length of their own."""
+        if self.is_text_to_image(run):
+            return self.preset.for_captions()
+        return self.preset.at_resolution(self._entry(run)[1].resolution)
+
+    def has_part_of(self, run: str) -> bool:
+        """Whether the preset has the part that the run needs: the one on captions, or the one at its resolution. A run without it is left out."""
+        if self.is_text_to_image(run):
+            return self.preset.text_to_image is not None
+        resolution = self._entry(run)[1].resolution
+        return resolution == USUAL_RESOLUTION or resolution in self.preset.resolutions
 
     def is_text_to_image(self, run: str) -> bool:
         return self.recipes[self._entry(run)[1].recipe].family == "mmdit"
@@ -117,25 +133,43 @@ class Registry:
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""
-        here = self.preset.milestones
+        here = self.preset_of(run).milestones if self.has_part_of(run) else {}
         return sorted((name for name in self._entry(run)[1].milestones if name in here), key=here.__getitem__)
 
     def sampler(self, name: str) -> Sampler:
-        """The named sampler with the preset's number of network evaluations."""
-        if name not in self.samplers:
-            raise unknown("sampler", name, self.samplers)
-        sampler = self.samplers[name]
-        return sampler.model_copy(update={"evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations)})
+        """The named sampler with the preset's number of network evaluations, and with the seed that its name may end in."""
+        base, seed = split_seed(name)
+        if base not in self.samplers:
+            raise unknown("sampler", base, self.samplers)
+        sampler = self.samplers[base]
+        evaluations = self.preset.evaluations.get(sampler.evaluations, sampler.evaluations)
+        return sampler.model_copy(update={"evaluations": evaluations, "seed": sampler.seed if seed is None else seed})
 
     def sample_count(self, paper_count: int) -> int:
         if paper_count not in self.preset.samples:
             raise InputError(f"preset {self.preset_id}: samples has no entry for the paper's {paper_count}; add one")
         return self.preset.samples[paper_count]
 
+    def with_seeds(self, run: str, score: ScoreOf) -> list[tuple[str, ScoreOf]]:
+        """The run and score once for each pair of a training and a sampling seed that is asked for. What is not trained here has no training seed."""
+        row, _, _ = self._entry(run)
+        trained = self.seeds.training if row.weights is None else None
+        runs = [run] if trained is None else [seeded(run, seed, row.seed) for seed in trained]
+        own = self.sampler(score.sampler).seed
+        samplers = [score.sampler] if self.seeds.sampling is None else [seeded(score.sampler, seed, own) for seed in self.seeds.sampling]
+        return [(name, score.model_copy(update={"sampler": sampler})) for name in runs for sampler in samplers]
+
     def _entry(self, run: str) -> tuple[RunRow, Experiment, Path]:
-        if run not in self._rows:
-            raise unknown("run", run, self._rows)
-        return self._rows[run]
+        """The run's row, with the training seed that its name may end in."""
+        base, seed = split_seed(run)
+        if base not in self._rows:
+            raise unknown("run", base, self._rows)
+        row, experiment, path = self._rows[base]
+        if seed is None:
+            return row, experiment, path
+        if row.weights is not None or seed == row.seed:
+            raise InputError(f"run {run}: {base} {f'has seed {seed} itself' if row.weights is None else 'is not trained here'}; ask for {base}")
+        return row.model_copy(update={"seed": seed}), experiment, path
 
 
 def _with_released_runs(table: TableSpec) -> TableSpec:

@@ -16,6 +16,7 @@ from sra.plan.targets import Point, Wanted, training_points, wanted_by_all
 from sra.plan.workflow import Plan
 from sra.reporting.cost import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
 from sra.spec.run import RunSpec
+from sra.spec.seeds import Seeds
 from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, is_core, read_rates
 
 SCHEMA = 1
@@ -49,16 +50,33 @@ class Cost:
 
 
 def show_cost(
-    root: Path, preset: str, weights: str, items: list[str], devices: int = 1, processes: int = 1, device: str | None = None, as_json: bool = False
+    root: Path,
+    preset: str,
+    weights: str,
+    items: list[str],
+    devices: int = 1,
+    processes: int = 1,
+    device: str | None = None,
+    as_json: bool = False,
+    seeds: Seeds = Seeds(),
 ) -> None:
     """Print it. items: tables and figures, none for all.  device: whose rates; None takes those measured here before the listed ones."""
-    cost = cost_of(root, preset, weights, items, devices, processes, device)
+    cost = cost_of(root, preset, weights, items, devices, processes, device, seeds)
     print(json.dumps(json_of(cost), indent=2, ensure_ascii=False) if as_json else text_of(cost))
 
 
-def cost_of(root: Path, preset: str, weights: str, items: list[str], devices: int = 1, processes: int = 1, device: str | None = None) -> Cost:
+def cost_of(
+    root: Path,
+    preset: str,
+    weights: str,
+    items: list[str],
+    devices: int = 1,
+    processes: int = 1,
+    device: str | None = None,
+    seeds: Seeds = Seeds(),
+) -> Cost:
     """Raises InputError for an unknown preset, table, figure or device."""
-    plan = Plan(root, {"preset": preset, "weights": weights})
+    plan = Plan(root, {"preset": preset, "weights": weights, "seeds": seeds.training, "sampling_seeds": seeds.sampling})
     remaining = Remaining(plan, processes)
     asked = list(dict.fromkeys(items)) or remaining.items()
     chains_of = {item: remaining.chains_of(item) for item in dict.fromkeys([*asked, *remaining.items()])}
@@ -140,8 +158,7 @@ def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[R
 def _trained_spec(remaining: Remaining, run: str) -> RunSpec | None:
     """The run as it is trained at this preset; None for what is not."""
     registry = remaining.registry
-    left_out = registry.is_text_to_image(run) and registry.preset.text_to_image is None
-    return None if left_out or registry.checkpoint(run) or not registry.milestones(run) else registry.spec(run)
+    return None if not registry.has_part_of(run) or registry.checkpoint(run) or not registry.milestones(run) else registry.spec(run)
 
 
 def _sampling_seconds(root: Path, remaining: Remaining, wanted: Wanted, kind: str, start: float) -> float | None:

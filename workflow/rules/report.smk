@@ -12,6 +12,7 @@ rule render_table:
         template="report/templates/table.html.j2",
         settings=plan.settings_of_table,
         scores=plan.scores_of_table,
+        costs=plan.costs_of_table,
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
@@ -30,11 +31,11 @@ rule render_table:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
-        weights=plan.user.weights,
+        options=plan.display_options(),
     message:
         "render {wildcards.table}"
     shell:
-        "sra table {wildcards.table} --preset {wildcards.preset} --weights {params.weights} 2> {log}"
+        "sra table {wildcards.table} --preset {wildcards.preset} {params.options:q} 2> {log}"
 
 
 rule render_figure:
@@ -43,6 +44,7 @@ rule render_figure:
         figure="report/figures/{figure}.yaml",
         published=lambda wildcards: plan.published_of(wildcards.figure),
         scores=plan.scores_of_figure,
+        costs=plan.costs_of_figure,
         samples=plan.samples_of_figure,
         probes=plan.probes_of_figure,
         components=plan.components_of_figure,
@@ -62,11 +64,11 @@ rule render_figure:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
-        weights=plan.user.weights,
+        options=plan.display_options(),
     message:
         "draw {wildcards.figure}"
     shell:
-        "sra figure {wildcards.figure} --preset {wildcards.preset} --weights {params.weights} 2> {log}"
+        "sra figure {wildcards.figure} --preset {wildcards.preset} {params.options:q} 2> {log}"
 
 
 rule judge_claims:
@@ -91,11 +93,11 @@ rule judge_claims:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting", "spec"),
-        weights=plan.user.weights,
+        options=plan.display_options(),
     message:
         "judge the claims"
     shell:
-        "sra claims --preset {wildcards.preset} --weights {params.weights} 2> {log}"
+        "sra claims --preset {wildcards.preset} {params.options:q} 2> {log}"
 
 
 rule render_report:
@@ -120,11 +122,11 @@ rule render_report:
         runtime=report_needs.runtime,
     params:
         source=plan.source("reporting"),
-        weights=plan.user.weights,
+        options=plan.display_options(),
     message:
         "render the report"
     shell:
-        "sra report --preset {wildcards.preset} --weights {params.weights} 2> {log}"
+        "sra report --preset {wildcards.preset} {params.options:q} 2> {log}"
 
 
 rule refresh:
@@ -139,8 +141,8 @@ rule refresh:
         runtime=report_needs.runtime,
     params:
         preset=plan.preset,
-        weights=plan.user.weights,
+        options=plan.display_options(),
     message:
         "render again from the existing scores"
     shell:
-        "sra refresh --preset {params.preset} --weights {params.weights} 2> {log}"
+        "sra refresh --preset {params.preset} {params.options:q} 2> {log}"

@@ -1,0 +1,40 @@
+"""Several seeds of one run, so that a number has a spread. Training and sampling seeds are chosen, named and counted apart.
+
+A run trained from another seed than its own is a run of its own, `sit_b2_sra__s1`; a sampler that draws from another seed than its own is a sampler
+of its own, `sde250__s1`. What has its own seed keeps its plain name, so asking for more seeds later repeats nothing.
+"""
+
+import re
+
+from pydantic import NonNegativeInt, field_validator
+
+from sra.spec.base import Strict
+
+NAMED = re.compile(r"(?P<name>.+)__s(?P<seed>0|[1-9]\d*)")
+
+
+class Seeds(Strict):
+    """training, sampling: seeds of every run and of every sampler; None leaves each its own."""
+
+    training: tuple[NonNegativeInt, ...] | None = None
+    sampling: tuple[NonNegativeInt, ...] | None = None
+
+    @field_validator("training", "sampling")
+    @classmethod
+    def _each_once(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds is not None and len(set(seeds)) != len(seeds):
+            raise ValueError(f"a seed is given twice in {list(seeds)}; name each once")
+        if seeds == ():
+            raise ValueError("expected at least one seed, such as [0, 1, 2], or null for each run's own")
+        return seeds
+
+
+def seeded(name: str, seed: int, own: int) -> str:
+    """The name of a run or sampler with that seed, of which `own` goes without saying."""
+    return name if seed == own else f"{name}__s{seed}"
+
+
+def split_seed(name: str) -> tuple[str, int | None]:
+    """`sde250__s1` -> ("sde250", 1), `sde250` -> ("sde250", None)."""
+    found = NAMED.fullmatch(name)
+    return (found["name"], int(found["seed"])) if found else (name, None)

@@ -1,0 +1,62 @@
+"""What several seeds add to the plan: every number once a seed, nothing twice, and pictures of one seed alone."""
+
+from pathlib import Path
+
+from sra.plan.estimate import Remaining
+from sra.plan.layout import Results
+from sra.plan.targets import wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.plan.workflow import Plan
+from sra.spec.claims import load_claims
+from sra.spec.display import SampleFigure
+from sra.spec.registry import Registry
+from sra.spec.seeds import Seeds, split_seed
+
+ROOT = Path(__file__).resolve().parents[3]
+ONE = Registry(ROOT, "digits")
+SIX = Registry(ROOT, "digits", seeds=Seeds(training=(0, 1, 2), sampling=(0, 1)))
+
+
+def test_a_table_wants_every_seed_and_what_it_had():
+    one, six = (wanted_by_table(registry.tables["table_1"], registry) for registry in (ONE, SIX))
+    assert len(set(six)) == 6 * len(one)
+    assert set(one) <= set(six)
+
+
+def test_pictures_show_one_seed():
+    for name, figure in ONE.figures.items():
+        same = wanted_by_figure(figure, ONE) == wanted_by_figure(SIX.figures[name], SIX)
+        assert same == (isinstance(figure, SampleFigure) or not wanted_by_figure(figure, ONE)), name
+
+
+def test_claims_stay_part_of_what_is_shown():
+    assert set(wanted_by_claims(load_claims(SIX), SIX)) <= set(wanted_by_all(SIX))
+
+
+def test_samplers_with_a_seed_of_their_own_are_drawn_from_the_seeds_that_are_asked_for():
+    names = {item.score.sampler for item in wanted_by_table(SIX.tables["table_s2"], SIX)}
+    assert {split_seed(name)[1] for name in names if name.startswith("ode50_cfg2_uvit")} == {0, 1}
+
+
+def test_trainings_multiply_by_training_seeds_alone():
+    def trained(**seeds) -> int:
+        remaining = Remaining(Plan(ROOT, {"preset": "paper", **seeds}))
+        return len({task.run for chain in remaining.chains_of("table_6") for task in chain if task.stage == "training"} - {""})
+
+    assert trained(seeds=[0, 1, 2]) == 3 * trained() == 3 * trained(sampling_seeds=[0, 1])
+
+
+def test_the_rules_are_told_which_seeds_are_shown():
+    assert Plan(ROOT, {"seeds": [0, 1], "sampling_seeds": [3]}).display_options() == [
+        "--weights",
+        "trained",
+        "--seeds",
+        "0,1",
+        "--sampling-seeds",
+        "3",
+    ]
+    assert Plan(ROOT, {}).display_options() == ["--weights", "trained"]
+
+
+def test_files_of_seeds_lie_beside_each_other():
+    paths = {Results("digits").score(item.run, item.score) for item in wanted_by_table(SIX.tables["table_6"], SIX)}
+    assert "results/digits/scores/sit_b2_sra__s1/m400k/sde250__s1/n50000.json" in paths

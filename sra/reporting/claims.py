@@ -1,13 +1,16 @@
 """The paper's claims judged by the scores that exist, and the paper's own numbers by the same rules beside them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.reporting.claim_formats import to_csv, to_markdown
+from sra.reporting.inside_documents import ProbesDocument
 from sra.reporting.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, milestone_text, number_text
+from sra.reporting.probe_files import InsideFiles, load_probes
+from sra.reporting.probes import build_probes, key_end
 from sra.reporting.published import Published, PublishedNumber, load_published
 from sra.reporting.scores import Outcome, Scores, load_scores, outcome_of
 from sra.reporting.spread import Spread, seeds_text
@@ -23,8 +26,24 @@ from sra.reporting.verdicts import (
     combined,
     judge,
 )
-from sra.spec.claims import Alike, AtLeast, Claim, Claims, Closer, Comparison, Margin, Shown, Side, run_of, score_of, shown_numbers
+from sra.spec.claims import (
+    Alike,
+    AtLeast,
+    Claim,
+    Claims,
+    Closer,
+    Comparison,
+    Margin,
+    Shown,
+    Side,
+    figure_of,
+    probes_shown,
+    run_of,
+    score_of,
+    shown_numbers,
+)
 from sra.spec.display import ScoreOf
+from sra.spec.inside import ProbesFigure
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 
@@ -32,9 +51,21 @@ DEFAULT_PRESET = "digits"  # of config/config.yaml
 LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
 
 
-def render_claims(claims: Claims, registry: Registry, score_files: Iterable[Path], published_folder: Path, output_folder: Path) -> ClaimsDocument:
-    """Write `claims.json .csv .md` to the output folder. Score files that do not exist leave their claims `not run`."""
-    document = build_claims(claims, registry, load_scores(score_files, registry.preset_id, registry.seeds), load_published(published_folder))
+def render_claims(
+    claims: Claims,
+    registry: Registry,
+    score_files: Iterable[Path],
+    published_folder: Path,
+    output_folder: Path,
+    inside: Iterable[tuple[ProbesFigure, InsideFiles]] = (),
+) -> ClaimsDocument:
+    """Write `claims.json .csv .md` to the output folder. Files that do not exist leave their claims `not run`.
+
+    inside: the figures of probes that claims rest on, with the runs that stand here, and where their probes lie.
+    """
+    published = load_published(published_folder)
+    probed = {figure.id: _built(figure, files, published, registry) for figure, files in inside}
+    document = build_claims(claims, registry, load_scores(score_files, registry.preset_id, registry.seeds), published, probed)
     base = Path(output_folder) / "claims"
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -42,8 +73,16 @@ def render_claims(claims: Claims, registry: Registry, score_files: Iterable[Path
     return document
 
 
-def build_claims(claims: Claims, registry: Registry, scores: Scores, published: Published) -> ClaimsDocument:
-    judged = [_Judge(claims, claim, registry, scores, published).document() for claim in claims.claims]
+def _built(figure: ProbesFigure, files: InsideFiles, published: Published, registry: Registry) -> ProbesDocument:
+    probes = load_probes(files.probes, registry.preset_id)
+    return build_probes(figure, probes, published, files.carriers, registry.preset_id, registry.preset)
+
+
+def build_claims(
+    claims: Claims, registry: Registry, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument] | None = None
+) -> ClaimsDocument:
+    """probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
+    judged = [_Judge(claims, claim, registry, scores, published, probed or {}).document() for claim in claims.claims]
     return ClaimsDocument(
         preset=registry.preset_id,
         comparable=registry.preset.comparable,
@@ -65,7 +104,7 @@ def _scope(claims: Claims, registry: Registry, spreads: list[Spread | None]) -> 
     share = number_text(claims.elsewhere.share, ".0%")
     return (
         f"These verdicts speak of preset {registry.preset_id} alone ({preset.title}; data: {data}): they neither confirm nor refute the paper. "
-        f"{number} Differences within {'the margin, else ' if any(spreads) else ''}{share} %, decide nothing."
+        f"{number} Differences within {share} %, or within the margin that a claim names, decide nothing."
     )
 
 
@@ -84,21 +123,21 @@ def build_command(target: str, preset_id: str, weights: str = "trained") -> str:
 
 @dataclass(frozen=True)
 class _Number:
-    """One side with what is known of it. number: the paper's, of the run or named by the side."""
+    """One side with what is known of it. number: the paper's, of the run or point or named by the side.  sha256: of the score or probe file."""
 
     side: Side
     run: str | None
-    score: ScoreOf
+    score: ScoreOf | None
     outcome: Outcome
     sha256: str | None
     number: PublishedNumber | None
 
 
 class _Judge:
-    """One claim against the scores and the published numbers."""
+    """One claim against the scores, the probes and the published numbers."""
 
-    def __init__(self, claims: Claims, claim: Claim, registry: Registry, scores: Scores, published: Published):
-        self.claims, self.claim, self.registry, self.scores, self.published = claims, claim, registry, scores, published
+    def __init__(self, claims: Claims, claim: Claim, registry: Registry, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument]):
+        self.claims, self.claim, self.registry, self.scores, self.published, self.probed = claims, claim, registry, scores, published, probed
         self.shown = shown_numbers(claim, registry)
 
     def document(self) -> ClaimDocument:
@@ -129,6 +168,8 @@ class _Judge:
     # Sides
 
     def _number(self, comparison: Comparison, side: Side) -> _Number:
+        if side.line:
+            return self._probe(side)
         run, score, preset = run_of(side, self.registry), score_of(self.claim, side), self.registry.preset
         if side.published:
             number = self._published(side.published, comparison.metric)
@@ -140,6 +181,18 @@ class _Judge:
         key = self.shown[run, score, comparison.metric].published
         number = self.published.number(key, comparison.metric, self._where) if key in self.published.keys else None
         return _Number(side, run, score, outcome, found.first.sha256 if found else None, number)
+
+    def _probe(self, side: Side) -> _Number:
+        """A point of a figure of probes, published and ours."""
+        figure = figure_of(side, probes_shown(self.claim, self.registry))
+        line = next(line for line in figure.lines if line.label == side.line)
+        key = f"{line.published}/{key_end(figure, side.at)}"
+        number = self.published.number(key, "probe_accuracy", self._where) if key in self.published.keys else None
+        drawn = next((found for found in self.probed[figure.id].lines if found.label == side.line), None) if figure.id in self.probed else None
+        point = next((point for point in drawn.points if getattr(point, figure.x) == side.at), None) if drawn else None
+        if point is None or point.value is None:
+            return _Number(side, drawn.run if drawn else line.run, None, Outcome("not run", reason=point.reason if point else None), None, number)
+        return _Number(side, drawn.run, None, Outcome("ok", point.value), point.probe_sha256, number)
 
     def _outcome(self, run: str, score: ScoreOf, metric: str, preset: Preset) -> Outcome:
         if self.registry.is_text_to_image(run) and preset.text_to_image is None:
@@ -162,11 +215,14 @@ class _Judge:
         """As short as the claim allows: its own milestone goes without saying."""
         if side.published:
             return f"{side.published} as published"
+        if side.line:
+            at = milestone_text(side.at) if isinstance(side.at, str) else f"{'block' if isinstance(side.at, int) else 'time'} {side.at:g}"
+            return f"{side.line}, {at}"
         run = run_of(side, self.registry)
         return f"{run} at {milestone_text(side.milestone)}" if side.milestone else run
 
     def _full_name(self, number: _Number) -> str:
-        if number.run is None:
+        if number.score is None or number.run is None:
             return self._name(number.side)
         score = number.score
         return f"{number.run} at {milestone_text(score.milestone)} ({score.sampler}, {count_text(score.samples)} samples)"
@@ -204,6 +260,8 @@ class _Judge:
         )
 
     def _how_shown(self, comparison: Comparison) -> Shown:
+        if comparison.metric == "probe_accuracy":
+            return Shown("higher", ".1%", None)
         side = next(side for side in comparison.sides if side.run)
         return self.shown[run_of(side, self.registry), score_of(self.claim, side), comparison.metric]
 
@@ -216,12 +274,13 @@ class _Judge:
         return ClaimNumber(
             name=self._name(number.side),
             run=number.run,
-            score=number.score if number.run else None,
+            score=number.score if number.side.run else None,
             value=value,
             spread=spread,
             text=published.text if number.side.published else text,
             reason=number.outcome.reason,
-            score_sha256=number.sha256,
+            score_sha256=None if number.side.line else number.sha256,
+            probe_sha256=number.sha256 if number.side.line else None,
             published=published.text if published else ABSENT,
             published_value=published.value if published else None,
             source=published.credit if published else None,

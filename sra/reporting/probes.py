@@ -48,14 +48,14 @@ def _line(
 ) -> ProbedLine:
     """What is planned and the paper's points together, in the order of the axis."""
     numbers = published_line(published, line.published, figure.id) if line.published else {}
-    planned = {"block": line.blocks, "time": line.times, "milestone": line.milestones}[figure.x]
+    planned = line.places(figure.x)
     everything = {*planned, *(_place_named(figure, end) for end in numbers)}
     points, first_on = [], {}
     for x in sorted(everything, key=lambda x: _on_axis(figure, x)):
         block = x if figure.x == "block" else line.blocks[0]
         time = x if figure.x == "time" else line.times[0]
         milestone = x if figure.x == "milestone" else line.milestones[0]
-        here, number = carrier.block(block), numbers.get(_name_of(figure, x))
+        here, number = carrier.block(block), numbers.get(key_end(figure, x))
         if x not in planned:
             accuracy = without_ours(number, "not asked", "a point of the paper alone")
         elif figure.x == "block" and here in first_on:
@@ -73,7 +73,7 @@ def _on_axis(figure: ProbesFigure, x: float | str) -> float:
     return steps_of_milestone(x) if figure.x == "milestone" else x
 
 
-def _name_of(figure: ProbesFigure, x: float | str) -> str:
+def key_end(figure: ProbesFigure, x: float | str) -> str:
     """What completes the key of a published value: b20, t100 (thousandths of the time range) or m400k."""
     if figure.x == "milestone":
         return x
@@ -81,7 +81,7 @@ def _name_of(figure: ProbesFigure, x: float | str) -> str:
 
 
 def _place_named(figure: ProbesFigure, end: str) -> float | str:
-    """The inverse of `_name_of`."""
+    """The inverse of `key_end`."""
     if figure.x == "milestone":
         return end
     found = re.fullmatch(r"b(\d+)" if figure.x == "block" else r"t(\d{3})", end)

@@ -16,7 +16,10 @@ QUANTITIES = {"better": "gain", "at_least": "gain", "alike": "spread", "closer":
 
 
 class ClaimNumber(Strict):
-    """One side. value: measured here, or the paper's own where the side is a published number.  published: what the paper has in its place."""
+    """One side. value: measured here, or the paper's own where the side is a published number.  published: what the paper has in its place.
+
+    score_sha256, probe_sha256: of the file that the value was read from.
+    """
 
     name: str
     run: str | None
@@ -26,6 +29,7 @@ class ClaimNumber(Strict):
     text: str
     reason: str | None
     score_sha256: str | None
+    probe_sha256: str | None = None
     published: str
     published_value: float | None
     source: str | None

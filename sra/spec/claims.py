@@ -1,4 +1,4 @@
-"""What the paper claims (`report/claims.yaml`): sentences of our own, each resting on comparisons of scores that a table or figure shows."""
+"""What the paper claims (`report/claims.yaml`): sentences of our own, each resting on comparisons of numbers that a table or figure shows."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from sra.core.errors import InputError, unknown
 from sra.spec.base import Share, Strict
 from sra.spec.display import CurvesFigure, Metric, ScoreOf, TableSpec
+from sra.spec.inside import ProbesFigure
 from sra.spec.load import load
 from sra.spec.registry import Registry
 
@@ -18,18 +19,21 @@ FILE = "report/claims.yaml"
 class Margin(Strict):
     """A difference that one training run of each side does not settle: in the metric's own unit, or as a share of the value compared with.
 
-    elsewhere: the share at presets that are not comparable, where the file's own does not fit the metric.
+    elsewhere, elsewhere_value: the share or value at presets that are not comparable, where the file's own does not fit the metric.
     """
 
     value: PositiveFloat | None = None
     share: Share | None = Field(None, gt=0)
     elsewhere: Share | None = Field(None, gt=0)
+    elsewhere_value: PositiveFloat | None = None
     why: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_of_two(self):
         if (self.value is None) == (self.share is None):
             raise ValueError("a margin is either a value or a share; give one of the two")
+        if self.elsewhere is not None and self.elsewhere_value is not None:
+            raise ValueError("elsewhere, too, a margin is either a value or a share; give one of elsewhere_value and elsewhere")
         return self
 
     def at(self, reference: float) -> float:
@@ -38,39 +42,40 @@ class Margin(Strict):
 
 
 class Side(Strict):
-    """One number of a comparison: of a run, or the paper's own by its key in report/published.
+    """One number of a comparison: of a run, of a line in a figure of probes, or the paper's own by its key in report/published.
 
     milestone: where it differs from the claim's.  released: the run that stands here with `weights: released`, as in a table's row.
+    line, at: label of the line, and place on the figure's axis (a block of the paper's model, a time or a milestone).
     """
 
     run: str | None = None
     milestone: str | None = None
     released: str | None = None
+    line: str | None = None
+    at: int | float | str | None = None
     published: str | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self):
-        if (self.run is None) == (self.published is None):
-            raise ValueError("a side is either a run or a published number; give one of the two")
-        if self.published and (self.milestone or self.released):
-            raise ValueError("milestone and released belong to a run; a published number has neither")
+    def _one_of_three(self):
+        if sum(value is not None for value in (self.run, self.line, self.published)) != 1:
+            raise ValueError("a side is a run, a line of a figure of probes, or a published number; give one of the three")
+        if not self.run and (self.milestone or self.released):
+            raise ValueError("milestone and released belong to a run; no other side has them")
+        if (self.line is None) != (self.at is None):
+            raise ValueError("line and at go together; give both or neither")
         return self
 
 
 class _Comparison(Strict):
     """metric: of every side.  margin: a name in the file's `margins`."""
 
-    metric: Metric
+    metric: Literal[Metric, "probe_accuracy"]
     margin: str
 
 
-class Better(_Comparison):
-    """The side is better than the best of the others. gain: how much better it is.
+class _WithTheBest(_Comparison):
+    """The side beside the best of the others. gain: how much better it is."""
 
-    Supported: gain > margin. Contradicted: gain < -margin.
-    """
-
-    kind: Literal["better"]
     side: Side
     than: list[Side] = Field(min_length=1)
 
@@ -79,16 +84,16 @@ class Better(_Comparison):
         return [self.side, *self.than]
 
 
-class AtLeast(_Comparison):
+class Better(_WithTheBest):
+    """The side is better than the best of the others. Supported: gain > margin. Contradicted: gain < -margin."""
+
+    kind: Literal["better"]
+
+
+class AtLeast(_WithTheBest):
     """The side is as good as the best of the others, as measured. Supported: gain >= 0. Contradicted: gain < -margin."""
 
     kind: Literal["at_least"]
-    side: Side
-    than: list[Side] = Field(min_length=1)
-
-    @property
-    def sides(self) -> list[Side]:
-        return [self.side, *self.than]
 
 
 class Alike(_Comparison):
@@ -125,15 +130,28 @@ Comparison = Annotated[Better | AtLeast | Alike | Closer, Field(discriminator="k
 
 
 class Claim(Strict):
-    """One claim. targets: tables or figures that show every number it rests on, and that build it.  score: of all its sides, but for a milestone."""
+    """One claim. targets: tables or figures that show every number it rests on, and that build it.
+
+    score: of all its sides that are runs, but for a milestone; None where no side is one.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     sentence: str = Field(min_length=1)
     source: str = Field(min_length=1)
     targets: list[str] = Field(min_length=1)
-    score: ScoreOf
+    score: ScoreOf | None = None
     comparisons: list[Comparison] = Field(min_length=1)
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _numbers_of_one_kind(self):
+        for comparison in self.comparisons:
+            wrong = "run" if comparison.metric == "probe_accuracy" else "line"
+            if any(getattr(side, wrong) for side in comparison.sides):
+                raise ValueError(f"claim {self.id}: {comparison.metric} has no side that is a {wrong}; compare runs by scores and lines by probes")
+        if (self.score is None) == any(side.run for comparison in self.comparisons for side in comparison.sides):
+            raise ValueError(f"claim {self.id}: score says how runs were scored; give it where a side is a run, and nowhere else")
+        return self
 
 
 class Claims(Strict):
@@ -147,7 +165,7 @@ class Claims(Strict):
     def _names_fit_together(self):
         if self.elsewhere.share is None:
             raise ValueError("elsewhere: other data have another scale; give a share")
-        if self.elsewhere.elsewhere is not None:
+        if self.elsewhere.elsewhere is not None or self.elsewhere.elsewhere_value is not None:
             raise ValueError("elsewhere: stands for itself; remove the elsewhere in it")
         doubled = [name for name, count in Counter(claim.id for claim in self.claims).items() if count > 1]
         if doubled:
@@ -164,7 +182,9 @@ class Claims(Strict):
         named = self.margins[comparison.margin]
         if comparable:
             return named
-        return Margin(share=named.elsewhere, why=named.why) if named.elsewhere is not None else self.elsewhere
+        if named.elsewhere is None and named.elsewhere_value is None:
+            return self.elsewhere
+        return Margin(value=named.elsewhere_value, share=named.elsewhere, why=named.why)
 
 
 @dataclass(frozen=True)
@@ -192,7 +212,7 @@ def run_of(side: Side, registry: Registry) -> str | None:
     return side.released if registry.released and side.released else side.run
 
 
-def score_of(claim: Claim, side: Side) -> ScoreOf:
+def score_of(claim: Claim, side: Side) -> ScoreOf | None:
     return claim.score.model_copy(update={"milestone": side.milestone}) if side.milestone else claim.score
 
 
@@ -209,6 +229,23 @@ def shown_numbers(claim: Claim, registry: Registry) -> ShownNumbers:
         target = registry.tables.get(name) or registry.figures.get(name)
         found |= _of_table(target) if isinstance(target, TableSpec) else _of_curves(target) if isinstance(target, CurvesFigure) else {}
     return found
+
+
+def probes_shown(claim: Claim, registry: Registry) -> list[ProbesFigure]:
+    """The claim's targets that are figures of probes."""
+    return [figure for name in claim.targets if isinstance(figure := registry.figures.get(name), ProbesFigure)]
+
+
+def probed_by(claims: Claims, registry: Registry) -> list[ProbesFigure]:
+    """The figures of probes that some side is a point of, each once."""
+    lines = [(side, claim) for claim in claims.claims for comparison in claim.comparisons for side in comparison.sides if side.line]
+    found = (figure_of(side, probes_shown(claim, registry)) for side, claim in lines)
+    return list({figure.id: figure for figure in found}.values())
+
+
+def figure_of(side: Side, figures: list[ProbesFigure]) -> ProbesFigure | None:
+    """The first figure with the side's line."""
+    return next((figure for figure in figures if side.line in [line.label for line in figure.lines]), None)
 
 
 def _of_table(table: TableSpec) -> ShownNumbers:
@@ -234,7 +271,7 @@ def _refuse_wrong(claim: Claim, registry: Registry, where: str) -> None:
     for target in claim.targets:
         if target not in registry.tables and target not in registry.figures:
             raise unknown("table or figure", target, [*registry.tables, *registry.figures], where=where)
-    if claim.score.sampler not in registry.samplers:
+    if claim.score and claim.score.sampler not in registry.samplers:
         raise unknown("sampler", claim.score.sampler, registry.samplers, where=where)
     numbers = shown_numbers(claim, registry)
     for comparison in claim.comparisons:
@@ -244,6 +281,17 @@ def _refuse_wrong(claim: Claim, registry: Registry, where: str) -> None:
                     raise unknown("run", name, registry.runs, where=where)
             if side.run:
                 _refuse_not_shown(run_of(side, registry), score_of(claim, side), comparison.metric, numbers, claim.targets, where)
+            if side.line:
+                _refuse_not_drawn(side, probes_shown(claim, registry), where)
+
+
+def _refuse_not_drawn(side: Side, figures: list[ProbesFigure], where: str) -> None:
+    figure = figure_of(side, figures)
+    if figure is None:
+        raise unknown("line", side.line, (line.label for figure in figures for line in figure.lines), where=where)
+    line = next(line for line in figure.lines if line.label == side.line)
+    if side.at not in (places := line.places(figure.x)):
+        raise unknown(figure.x, str(side.at), map(str, places), where=f"{where}: line {side.line!r} of {figure.id}")
 
 
 def _refuse_not_shown(run: str, score: ScoreOf, metric: Metric, numbers: ShownNumbers, targets: list[str], where: str) -> None:

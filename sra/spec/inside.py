@@ -57,6 +57,10 @@ class ProbeLine(Inside):
     blocks: list[PositiveInt] = Field(min_length=1)
     published: str | None = None
 
+    def places(self, x: str) -> list[int] | list[float] | list[str]:
+        """Its values on the axis of blocks, times or milestones."""
+        return {"block": self.blocks, "time": self.times, "milestone": self.milestones}[x]
+
 
 class ProbesFigure(Strict):
     """Probe accuracy against block, time or training. A line has one value of what is not on the x axis."""
@@ -72,8 +76,8 @@ class ProbesFigure(Strict):
     @model_validator(mode="after")
     def _one_value_off_the_axis(self):
         for line in self.lines:
-            for name, values in {"block": line.blocks, "time": line.times, "milestone": line.milestones}.items():
-                if name != self.x and len(values) > 1:
+            for name in {"block", "time", "milestone"} - {self.x}:
+                if len(values := line.places(name)) > 1:
                     raise ValueError(f"line {line.label!r} has {len(values)} {name}s and the x axis is {self.x}; give one")
         return self
 

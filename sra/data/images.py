@@ -161,6 +161,10 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def whole(self) -> np.ndarray:
+        """Every image: (N, S, S, 3) uint8. For sets as small as the digits."""
+        return next(self.batches(range(len(self)), len(self)))
+
     def batches(self, rows: range, batch: int, workers: int = 1) -> Iterator[np.ndarray]:
         """Images of consecutive rows, cropped: (b, S, S, 3) uint8, b = `batch` except in the last.
 
@@ -211,7 +215,7 @@ def _finished(images: np.ndarray, cropped: list[Future]) -> np.ndarray:
 def load_split(index: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """A whole split in memory: images (N, S, S, 3) uint8, labels (N,) int64. For sets as small as the digits."""
     images = ImageSplit(index, split)
-    return next(images.batches(range(len(images)), len(images))), images.labels
+    return images.whole(), images.labels
 
 
 def decoded(source: Images, name: str, content: bytes) -> Image.Image:

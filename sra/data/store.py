@@ -198,6 +198,16 @@ class ArrayStore:
         """Of the manifest, which names the hash of every part."""
         return recorded_sha256(self.manifest)
 
+    @property
+    def index_sha256(self) -> str | None:
+        """Of the index of images that it was made from; None where its maker did not say."""
+        return self.facts.get("made_from", {}).get("index")
+
+    def check_index(self, index: Path) -> None:
+        """Raises InputError for an index of other images."""
+        if self.index_sha256 not in (None, recorded_sha256(index)):
+            raise InputError(f"{index}: is another index of images than {self.manifest} was made from; give the one that it names")
+
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """The rows of the given indices (n,), in their order, as a new array (n, *row_shape): bytes as uint8, else float32."""
         indices = np.asarray(indices, dtype=np.int64)

@@ -10,7 +10,7 @@ from sra.analysis.features import block_features, image_noise
 from sra.analysis.pca import component_colours
 from sra.core.errors import InputError
 from sra.core.npz import write_npz
-from sra.core.receipts import recorded_sha256, write_receipt
+from sra.core.receipts import write_receipt
 from sra.data.images import ImageSplit
 from sra.data.store import ArrayStore
 from sra.diffusion.process import build_process
@@ -45,8 +45,7 @@ def components(
     refuse_captions(spec)
     store, images = ArrayStore.open(latents, "latents"), ImageSplit(index, "train")
     check_inputs(spec, store)
-    if store.facts.get("made_from", {}).get("index") not in (None, recorded_sha256(index)):
-        raise InputError(f"{index}: is another index of images than {store.manifest} was made from; give the one that it names")
+    store.check_index(index)
     label = class_here(image_class, spec.model.classes)
     of_class = np.flatnonzero(np.asarray(store.labels) == label)
     if not len(of_class):

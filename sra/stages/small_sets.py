@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import read_receipt
@@ -33,8 +31,3 @@ def small_set(index: Path) -> SmallSet:
         raise InputError(f"{index}: its splits are {', '.join(content['splits'])}, expected train and one to measure on; index a set that has both")
     kind = CaptionedSplit if "captions" in content["images"][0] else ImageSplit
     return SmallSet(kind(index, "train"), kind(index, others[0]))
-
-
-def all_images(split: ImageSplit) -> np.ndarray:
-    """(N, S, S, 3) uint8."""
-    return next(split.batches(range(len(split)), len(split)))

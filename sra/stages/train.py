@@ -1,6 +1,8 @@
 """Train one run to a step, from its start, a previous state, or whatever an interruption left behind."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -54,9 +56,26 @@ def train(
     machine: Machine = Machine(),
 ) -> None:
     """Train to step `until` and write the state and the curve. The same command after an interruption continues."""
+    spec = read_trained(config)
+    with trainer_of(spec, inputs, machine) as trainer:
+        if previous:
+            trainer.state.restore(previous)
+        if trainer.state.step >= until:
+            raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
+        _train_segment(trainer, config.parent / "scratch" / spec.fingerprint[:12], until, state, curve, rolling_minutes)
+
+
+def read_trained(config: Path) -> RunSpec:
+    """The run of a config.json. Raises InputError for one that starts from released weights."""
     spec = read_run(config)
     if spec.weights:
         raise InputError(f"run {spec.run}: starts from {spec.weights.file} and is not trained; use sra import-weights")
+    return spec
+
+
+@contextmanager
+def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trainer]:
+    """The run at step 0, its inputs checked. With several processes, this one starts them and ends with their exit code; in each it begins anew."""
     _refuse_half_given(spec, inputs)
     latents = ArrayStore.open(inputs.latents, "latents")
     features, images, text = (
@@ -80,12 +99,7 @@ def train(
         machine = machine.model_copy(update={"device": device.type, "processes": world.size})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
         captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None
-        trainer = Trainer(spec, latents, features, device, machine, world, online, captions)
-        if previous:
-            trainer.state.restore(previous)
-        if trainer.state.step >= until:
-            raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
-        _train_segment(trainer, config.parent / "scratch" / spec.fingerprint[:12], until, state, curve, rolling_minutes)
+        yield Trainer(spec, latents, features, device, machine, world, online, captions)
     except RuntimeError as error:
         if not lost_another(error):
             raise
@@ -102,9 +116,7 @@ def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device
 
 def check_captions(inputs: Inputs, spec: RunSpec, latents: ArrayStore) -> None:
     """Raises InputError for captions of other images, and for a text encoder whose features the run's model does not read."""
-    index = recorded_sha256(inputs.captions)
-    if latents.facts.get("made_from", {}).get("index", index) != index:
-        raise InputError(f"{inputs.captions}: is another index of images than {latents.manifest} was made from; give the one that it names")
+    latents.check_index(inputs.captions)
     found, wanted = text_shape(inputs.text_encoder), (spec.model.text.tokens, spec.model.text.width)
     if found != wanted:
         raise InputError(f"{inputs.text_encoder}: encodes a caption as {found}, run {spec.run} needs {wanted}; give the text encoder of its preset")

@@ -8,7 +8,7 @@ from sra.core.errors import InputError
 from sra.core.receipts import write_receipt
 from sra.encoders import clip_training
 from sra.encoders.text import WEIGHTS
-from sra.stages.small_sets import all_images, small_set
+from sra.stages.small_sets import small_set
 
 
 def train_clip(index: Path, output: Path, seed: int) -> None:
@@ -16,8 +16,8 @@ def train_clip(index: Path, output: Path, seed: int) -> None:
     data = small_set(index)
     if not data.captioned:
         raise InputError(f"{index}: its images have no captions; give the JSON that `sra index-captions` writes")
-    clip = clip_training.train_clip(torch.from_numpy(all_images(data.train)), data.train.captions, output, seed)
-    found = clip_training.retrieval(clip, all_images(data.held_out), data.held_out.captions)
+    clip = clip_training.train_clip(torch.from_numpy(data.train.whole()), data.train.captions, output, seed)
+    found = clip_training.retrieval(clip, data.held_out.whole(), data.held_out.captions)
     write_receipt(
         Path(output) / WEIGHTS,
         "clip",

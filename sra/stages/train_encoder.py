@@ -11,13 +11,13 @@ from sra.data.images import ImageSplit
 from sra.data.scenes import COLOURS, scene_of_caption
 from sra.encoders import vision_training
 from sra.encoders.vision import WEIGHTS
-from sra.stages.small_sets import all_images, small_set
+from sra.stages.small_sets import small_set
 
 
 def train_encoder(index: Path, output: Path, seed: int) -> None:
     """Train on what the train split shows and write the folder `output`: config, weights and, beside the weights, their receipt."""
     data = small_set(index)
-    images, held_out = (torch.from_numpy(all_images(split)) for split in (data.train, data.held_out))
+    images, held_out = (torch.from_numpy(split.whole()) for split in (data.train, data.held_out))
     labels = labels_of(data.train)
     encoder = vision_training.train_encoder(images, labels, output, seed, vision_training.SCENES if data.captioned else vision_training.DIGITS)
     write_receipt(

@@ -6,13 +6,13 @@ import torch
 
 from sra.core.receipts import write_receipt
 from sra.encoders import vae as vaes
-from sra.stages.small_sets import all_images, small_set
+from sra.stages.small_sets import small_set
 
 
 def train_vae(index: Path, output: Path, seed: int) -> None:
     """Train on the train split and write the folder `output`: config, weights and, beside the weights, their receipt."""
     data = small_set(index)
-    images, held_out = (torch.from_numpy(all_images(split)) for split in (data.train, data.held_out))
+    images, held_out = (torch.from_numpy(split.whole()) for split in (data.train, data.held_out))
     vae = vaes.train_vae(images, output, seed, vaes.SCENES if data.captioned else vaes.DIGITS)
     write_receipt(
         Path(output) / vaes.WEIGHTS,

@@ -115,8 +115,7 @@ def check_inputs(
     if text:
         _check_text(spec, latents, text)
     for store in filter(None, (features, pixels, text)):
-        mine, theirs = (part.facts.get("made_from", {}).get("index") for part in (store, latents))
-        if mine and theirs and mine != theirs:
+        if None not in (store.index_sha256, latents.index_sha256) and store.index_sha256 != latents.index_sha256:
             raise InputError(f"{store.manifest}: was made from another index of images than {latents.manifest}; extract both from one index")
 
 

@@ -18,7 +18,7 @@ from sra.data.scenes import COLOURS, colour_of, halves, write_scenes
 from sra.encoders import vae, vision_training
 from sra.encoders.vae import VaeTraining
 from sra.encoders.vision_training import EncoderTraining
-from sra.stages.small_sets import all_images, small_set
+from sra.stages.small_sets import small_set
 from sra.stages.train_clip import train_clip
 from sra.stages.train_encoder import labels_of, train_encoder
 from sra.stages.train_vae import train_vae
@@ -73,7 +73,7 @@ def test_a_small_set_has_a_split_beside_train_whatever_its_name(scenes, digits, 
     assert [len(split) for split in (small_set(scenes).train, small_set(scenes).held_out)] == [48, 30]
     assert [len(split) for split in (small_set(digits).train, small_set(digits).held_out)] == [20, 6]
     assert (small_set(scenes).captioned, small_set(digits).captioned) == (True, False)
-    assert all_images(small_set(digits).held_out).shape == (6, 32, 32, 3)
+    assert small_set(digits).held_out.whole().shape == (6, 32, 32, 3)
 
 
 @pytest.mark.parametrize("counts", [{"train": 4}, {"train": 4, "val": 2, "test": 2}, {"val": 4, "test": 2}])
@@ -85,7 +85,7 @@ def test_what_is_no_small_set_is_refused(tmp_path, counts):
 
 def test_labels_are_what_the_scene_shows(scenes):
     split = CaptionedSplit(scenes, "train")
-    labels, images, names = labels_of(split), all_images(split), list(COLOURS)
+    labels, images, names = labels_of(split), split.whole(), list(COLOURS)
     assert labels.shape == (48, 4)
     for row, image in zip(labels.tolist(), images, strict=True):
         assert [colour_of(half) for half in halves(image)] == [names[row[1]], names[row[3]]]

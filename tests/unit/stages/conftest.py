@@ -1,5 +1,6 @@
 """What `sra score` needs: an extractor of random weights, a reference in the published layout, samples that others drew, and captioned ones."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from random_clip import save_random_clip
 from sklearn.datasets import load_digits
 
+from sra import cli
 from sra.core.files import write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
@@ -22,6 +24,19 @@ from sra.stages.make_reference import make_reference
 from sra.stages.score_samples import score_samples
 
 COUNT = 120
+
+
+@pytest.fixture
+def sra(monkeypatch, capsys):
+    """Run `sra ...` in this process; returns (exit code, stderr)."""
+
+    def run(*arguments) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["sra", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, capsys.readouterr().err
+
+    return run
 
 
 def _scenes(seed, count):

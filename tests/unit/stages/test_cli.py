@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sra import cli
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.npz import write_npz
@@ -20,18 +19,10 @@ from sra.stages.pack import pack_samples
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def sra(monkeypatch, capsys):
-    """Run `sra ...` in this process; returns (exit code, stderr)."""
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch):
+    """Commands find config and report in the folder that they are called in."""
     monkeypatch.chdir(ROOT)
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["sra", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture

@@ -1,26 +1,8 @@
 """`sra make-scenes` and `sra index-captions`: receipts chain from the images to the index, wrong input ends with one line."""
 
-import sys
-
-import pytest
-
-from sra import cli
 from sra.core.files import read_json, sha256_of_file
 from sra.core.receipts import read_receipt
 from sra.data.captions import CaptionedSplit
-
-
-@pytest.fixture
-def sra(monkeypatch, capsys):
-    """Run `sra ...` in this process; returns (exit code, stderr)."""
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["sra", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, capsys.readouterr().err
-
-    return run
 
 
 def index_of(folder, *options):

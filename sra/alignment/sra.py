@@ -18,6 +18,7 @@ from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears
 from sra.spec.method import SraOptions
 from sra.spec.run import RunSpec
+from sra.spec.scale import Resolution
 
 
 class SraAlignment(Alignment):
@@ -27,7 +28,7 @@ class SraAlignment(Alignment):
         self,
         options: SraOptions,
         width: int,
-        image_size: int,
+        resolution: Resolution,
         paper_steps_per_step: float,
         generator: Generator | None = None,
         initialize: Initialize = initialize_linears,
@@ -37,11 +38,11 @@ class SraAlignment(Alignment):
         self.taps = (options.student_block,)
         self.head = ProjectionHead(width, generator, initialize) if options.head == "mlp" else nn.Identity()
         self.distance = distance_of(options)
-        self.schedule = WeightSchedule(options.weight, options.schedule, image_size, paper_steps_per_step)
+        self.schedule = WeightSchedule(options.weight, options.schedule, resolution, paper_steps_per_step)
 
     @classmethod
     def of_run(cls, options: SraOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
-        return cls(options, run.model.width, run.image_size, run.training.paper_steps_per_step, generator, initialization_of(run.model))
+        return cls(options, run.model.width, run.resolution, run.training.paper_steps_per_step, generator, initialization_of(run.model))
 
     def weight(self, step: int) -> float:
         return self.schedule.at(step)

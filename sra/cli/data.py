@@ -18,12 +18,12 @@ TextEncoder = Annotated[str, typer.Option(help="folder or hub name of a CLIP or 
 
 
 @commands.command()
-def make_digits(output: Output) -> None:
+def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, help="pixels on a side")] = 32) -> None:
     """Write scikit-learn's handwritten digits as an archive of class folders.
 
-    Example: sra make-digits --output results/shared/digits/images.zip
+    Example: sra make-digits --image-size 32 --output results/shared/digits/images.zip
     """
-    stage("make_digits", "make_digits")(output)
+    stage("make_digits", "make_digits")(output, image_size)
 
 
 @commands.command()

@@ -1,7 +1,8 @@
 """Handwritten digits as an image archive: the laptop's stand-in for ImageNet.
 
 Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI), the 1,797 test images that scikit-learn ships:
-8 x 8 grey, values 0 (paper) to 16 (ink). They are upsampled once, here; from the archive on they are treated as ImageNet images are.
+8 x 8 grey, values 0 (paper) to 16 (ink). They are upsampled once, here, to the size of a data set; from the archive on they are treated as
+ImageNet images are.
 """
 
 import io
@@ -22,10 +23,10 @@ SPLIT_SEED = 0
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # earliest date a zip can hold: the same bytes on every day
 
 
-def write_digits(path: Path) -> None:
+def write_digits(path: Path, image_size: int = IMAGE_SIZE) -> None:
     """Write an uncompressed zip of RGB PNGs: `train/<class>/<number:04d>.png` and `held_out/<class>/<number:04d>.png`.
 
-    `number` is the digit's place in scikit-learn's order. Equal bytes on every call.
+    `number` is the digit's place in scikit-learn's order: the same split and names at every size. Equal bytes on every call.
     """
     from sklearn.datasets import load_digits  # seconds to import, needed here alone
 
@@ -33,7 +34,7 @@ def write_digits(path: Path) -> None:
     held_out = held_out_numbers(source.target.tolist())
     splits = ["held_out" if number in held_out else "train" for number in range(len(source.target))]
     names = (f"{split}/{label}/{number:04d}.png" for number, (split, label) in enumerate(zip(splits, source.target, strict=True)))
-    write_pngs(path, zip(names, map(upsampled, source.images), strict=True))
+    write_pngs(path, zip(names, (upsampled(image, image_size) for image in source.images), strict=True))
 
 
 def write_pngs(path: Path, images: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -53,12 +54,12 @@ def held_out_numbers(labels: list[int]) -> set[int]:
     return set(shuffled[::HELD_OUT_EVERY])
 
 
-def upsampled(grey: np.ndarray) -> np.ndarray:
-    """One digit (8, 8), values 0 to 16 -> (32, 32, 3) uint8, values 0 to 255, three equal channels.
+def upsampled(grey: np.ndarray, image_size: int = IMAGE_SIZE) -> np.ndarray:
+    """One digit (8, 8), values 0 to 16 -> (image_size, image_size, 3) uint8, values 0 to 255, three equal channels.
 
     Bicubic (PIL's, a = -0.5) in floating point; its overshoot is clipped and the result rounded once.
     """
-    values = np.rint(np.clip(enlarged(grey, IMAGE_SIZE) * (255 / INK), 0, 255)).astype(np.uint8)
+    values = np.rint(np.clip(enlarged(grey, image_size) * (255 / INK), 0, 255)).astype(np.uint8)
     return np.repeat(values[..., None], 3, axis=2)
 
 

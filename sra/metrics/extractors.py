@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_file, write_json, written_whole
@@ -44,7 +45,8 @@ class Features:
 class Extractor(Protocol):
     """What a metric needs of a network.
 
-    image_size: the one height and width that it takes. None when it resizes any to its own; then it has `resized_by(resize)` too.
+    image_size: the height and width that it takes; of images that measure whole multiples it takes means. None when it resizes any to its
+    own; then it has `resized_by(resize)` too.
     """
 
     name: str
@@ -108,9 +110,10 @@ class DigitsExtractor:
 
     @torch.no_grad()
     def features(self, images: np.ndarray) -> Features:
-        """The taps for images (B, 32, 32, 3) uint8."""
+        """The taps for images (B, 32 k, 32 k, 3) uint8, of which it sees the means over k x k pixels."""
         with full_float32():
-            inner, pooled = self.network.taps(network_input(images, self.device))
+            seen = functional.avg_pool2d(network_input(images, self.device), images.shape[1] // self.image_size)
+            inner, pooled = self.network.taps(seen)
             classifier = self.network.classifier
             logits = pooled @ classifier.weight.T
             return Features(pooled, spatial_features(inner), logits, (logits + classifier.bias).argmax(1))

@@ -227,8 +227,11 @@ def _room_for(values: Tensor, count: int) -> Tensor:
 
 def _check_size(images: np.ndarray, extractor: Extractor, what: str) -> None:
     size = extractor.image_size
-    if size is not None and images.shape[1:3] != (size, size):
-        raise InputError(f"{what}: images are {images.shape[1:3]} pixels; extractor {extractor.name} takes {size} x {size}")
+    height, width = images.shape[1:3]
+    if size is not None and (height != width or height % size):
+        raise InputError(
+            f"{what}: images are {images.shape[1:3]} pixels; extractor {extractor.name} takes {size} x {size}, or squares of whole multiples"
+        )
 
 
 def _check_finite(*features: Tensor, start: int, what: str) -> None:

@@ -18,6 +18,11 @@ class DataPlan(PlanBase):
         """The captioned data sets as the pattern of a wildcard."""
         return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.captioned)
 
+    @property
+    def made_of_digits(self) -> str:
+        """The data sets of handwritten digits, one a size, likewise."""
+        return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.kind == "made" and not dataset.captioned)
+
     def source_images(self, wildcards) -> list[str]:
         """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so).
 
@@ -76,6 +81,10 @@ class DataPlan(PlanBase):
     def token_grid(self, wildcards) -> int:
         """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
         return self._preset_on(wildcards.dataset).latent.size // 2
+
+    def encoding_batch(self, wildcards) -> int:
+        """Images that the autoencoder sees at a time: 64 of 256 x 256 pixels, fewer of larger ones, so that they need no more memory."""
+        return min(64, 64 * 256**2 // self.image_size(wildcards) ** 2)
 
     def image_size(self, wildcards) -> int:
         return self._preset_on(wildcards.dataset).image_size

@@ -68,7 +68,8 @@ def available(registry: Registry, run: str) -> bool:
         return not registry.released
     if checkpoint.entry is None:
         return True
-    return checkpoint.entry.resolution == registry.preset.image_size and size_of(checkpoint.entry.model) not in registry.preset.models
+    preset = registry.preset_of(run)
+    return checkpoint.entry.resolution == preset.image_size and size_of(checkpoint.entry.model) not in preset.models
 
 
 def as_it_stands(figure: FigureSpec, registry: Registry) -> FigureSpec:

@@ -20,6 +20,9 @@ class ProbeTraining(Strict):
     seed: int = 0
 
 
+CLASSES_OF_IMAGENET = 1000
+
+
 def class_here(image_class: int, classes: int) -> int:
     """The class that stands for one of ImageNet's in a data set of so many classes: counted round them, so 33 is 3 of ten."""
     return image_class % classes

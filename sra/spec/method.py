@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, Union
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
 from sra.spec.base import Share, Strict
-from sra.spec.scale import Carrier
+from sra.spec.inside import CLASSES_OF_IMAGENET
+from sra.spec.scale import USUAL_RESOLUTION, Carrier, Resolution
 
 
 class FlowProcess(Strict):
@@ -261,8 +262,15 @@ class Experiment(Strict):
 
     recipe: str
     model: str = Field(pattern=r"^((SiT|DiT)-(S|B|L|XL)|MMDiT)/(2|4|8)$")
+    resolution: Resolution = Field(USUAL_RESOLUTION, description="of the images in the paper; the preset says what stands for it")
     milestones: list[str] = Field(min_length=1)
     runs: dict[str, RunRow] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _captions_have_one_resolution(self):
+        if self.model.startswith("MMDiT") and self.resolution != USUAL_RESOLUTION:
+            raise ValueError(f"resolution {self.resolution} is for models of classes, {self.model} is told captions; leave out resolution")
+        return self
 
 
 class Guidance(Strict):
@@ -296,6 +304,8 @@ class Sampler(Strict):
     last_step: Share = 0.04  # sde only: size of the final step, taken without noise (released samplers.py)
     guidance: Guidance = Guidance()
     labels: Literal["random", "balanced"] = "random"  # the papers draw classes uniformly at random
+    # Draws these classes of ImageNet alone, for pictures of them; None draws all. What is drawn so is not scored.
+    classes: list[Annotated[int, Field(ge=0, lt=CLASSES_OF_IMAGENET)]] | None = Field(None, min_length=1)
     # Of text to image: in_order is one random caption of each validation image in turn (REPA), random any caption of the split (U-ViT).
     captions: Literal["in_order", "random"] = "in_order"
     uint8: Literal["floor", "round"] = "floor"  # SRA and REPA truncate 255 (x + 1) / 2; DiT and SiT round
@@ -304,8 +314,8 @@ class Sampler(Strict):
 
     @model_validator(mode="after")
     def _officially_drawn_labels_are_random(self):
-        if self.official_seeding and self.labels != "random":
-            raise ValueError("official_seeding draws random labels; leave out labels, or official_seeding")
+        if self.official_seeding and (self.labels != "random" or self.classes):
+            raise ValueError("official_seeding draws random labels of all classes; leave out labels and classes, or official_seeding")
         return self
 
 

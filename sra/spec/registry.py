@@ -7,6 +7,7 @@ from pathlib import Path
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
+from sra.spec.inside import class_here
 from sra.spec.load import load
 from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
 from sra.spec.run import RunSpec, resolve_run
@@ -86,9 +87,7 @@ class Registry:
                 if not run.replace("_", "").isalnum() or run != run.lower():
                     raise InputError(f"{path}: run id {run!r} may hold only a-z, 0-9 and _")
                 if split_seed(run)[1] is not None:
-                    raise InputError(
-                        f"{path}: run id {run!r} ends as if it named a seed; rename it, and give seeds in config/config.yaml"
-                    )
+                    raise InputError(f"{path}: run id {run!r} ends as if it named a seed; rename it, and give seeds in config/config.yaml")
                 if (row.weights is not None) != run.endswith(RELEASED):
                     raise InputError(f"{path}: run {run}: the names of runs with weights, and of no others, end in {RELEASED}; rename it")
                 if run in rows:
@@ -137,13 +136,17 @@ class Registry:
         return sorted((name for name in self._entry(run)[1].milestones if name in here), key=here.__getitem__)
 
     def sampler(self, name: str) -> Sampler:
-        """The named sampler with the preset's number of network evaluations, and with the seed that its name may end in."""
+        """The named sampler with the preset's evaluations and classes, and with the seed that its name may end in."""
         base, seed = split_seed(name)
         if base not in self.samplers:
             raise unknown("sampler", base, self.samplers)
         sampler = self.samplers[base]
-        evaluations = self.preset.evaluations.get(sampler.evaluations, sampler.evaluations)
-        return sampler.model_copy(update={"evaluations": evaluations, "seed": sampler.seed if seed is None else seed})
+        here = {
+            "evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations),
+            "classes": sampler.classes and list(dict.fromkeys(class_here(label, self.preset.classes) for label in sampler.classes)),
+            "seed": sampler.seed if seed is None else seed,
+        }
+        return sampler.model_copy(update=here)
 
     def sample_count(self, paper_count: int) -> int:
         if paper_count not in self.preset.samples:

@@ -26,7 +26,7 @@ from sra.spec.method import (
     SraOptions,
     WeightsFrom,
 )
-from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, Carrier, Latent, Precision, Preset, Text, Width
+from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
 
@@ -81,6 +81,11 @@ class RunSpec(Strict):
     run: str
     family: str
     dataset: str
+    resolution: Resolution = Field(
+        USUAL_RESOLUTION,
+        exclude_if=lambda resolution: resolution == USUAL_RESOLUTION,  # so that runs from before it was an option stay what they are
+        description="of the images in the paper that these stand for; left out when it is 256",
+    )
     image_size: PositiveInt
     vae: str
     text_encoder: str | None = Field(None, description="whose features the captions are; None for a model of classes")
@@ -141,6 +146,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         run=run,
         family=recipe.family,
         dataset=preset.dataset,
+        resolution=experiment.resolution,
         image_size=preset.image_size,
         vae=preset.vae,
         text_encoder=captions and captions.text_encoder,

@@ -17,6 +17,10 @@ from sra.spec.inside import ProbeTraining
 
 Size = Literal["S", "B", "L", "XL", "MMDiT"]
 
+# Of ImageNet in the paper's units; its systems are compared at both (Tables 3 and 4).
+Resolution = Literal[256, 512]
+USUAL_RESOLUTION: Resolution = 256
+
 # Of the matrix products. tf32: fp32 with TF32 products on GPUs that have them. bf16 and fp16: autocast with fp32 weights, norms and
 # losses, TF32 for what stays fp32 (section 4.1 and released train.py: fp16, TF32 on); fp16 scales its loss.
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -96,6 +100,24 @@ class TextToImage(Strict):
     judges: Judges
 
 
+class AtResolution(Strict):
+    """What runs at another resolution than 256 have in place of the preset's own values of the same names; the rest they share."""
+
+    dataset: str
+    image_size: PositiveInt
+    latent: Latent
+    reference: str | None = Field(None, description="as in the preset; statistics belong to one resolution")
+    # None: the preset's.
+    vae: str | None = None
+    extractor: str | None = None
+    encoders: dict[str, str] | None = None
+    models: dict[Size, Width] | None = None
+    milestones: dict[str, PositiveInt] | None = None
+    paper_steps_per_step: PositiveFloat | None = None
+    learning_rate_factor: PositiveFloat | None = None
+    sampling_batch: PositiveInt | None = None
+
+
 class Needs(Strict):
     """What a job of one stage asks of the machine."""
 
@@ -142,7 +164,8 @@ class Preset(Strict):
     )
     probe: ProbeTraining = ProbeTraining()
     text_to_image: TextToImage | None = Field(None, description="the part on captioned images; None leaves it out")
-    needs: dict[Literal["data", "standin", "train", "sample", "score", "report"], Needs] = {}
+    resolutions: dict[Literal[512], AtResolution] = Field({}, description="runs at resolutions of the paper other than 256; left out without a part")
+    needs: dict[Literal["data", "standin", "train", "measure", "sample", "score", "report"], Needs] = {}
 
     def for_captions(self) -> "Preset":
         """The same preset as runs on captions see it. Raises InputError when it has no such part."""
@@ -151,6 +174,15 @@ class Preset(Strict):
         inherits = ("learning_rate_factor", "duplicates")
         own = {name: value for name, value in self.text_to_image if name in type(self).model_fields}
         return self.model_copy(update={name: value for name, value in own.items() if value is not None or name not in inherits})
+
+    def at_resolution(self, resolution: Resolution) -> "Preset":
+        """The same preset as runs at that resolution of the paper see it. Raises InputError when it has no such part."""
+        if resolution == USUAL_RESOLUTION:
+            return self
+        if resolution not in self.resolutions:
+            raise InputError(f"preset {self.title!r} has no resolution {resolution}; add it to resolutions, or choose a preset that has")
+        part = self.resolutions[resolution]
+        return self.model_copy(update={name: value for name, value in part if value is not None or name == "reference"})
 
     @model_validator(mode="after")
     def _captions_are_scored_where_there_are_some(self):

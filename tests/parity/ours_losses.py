@@ -100,8 +100,8 @@ def weights() -> dict[str, float]:
     for family, weight in (("sit", 0.2), ("dit", 0.04)):
         for size, last_full in ((256, 149), (512, 99)):
             theirs = official("losses", f"weight/{family}/{size}")
-            decaying = sra(TINY, image_size=size, weight=weight, schedule="official_decay")
-            constant = sra(TINY, image_size=size, weight=weight)
+            decaying = sra(TINY, resolution=size, weight=weight, schedule="official_decay")
+            constant = sra(TINY, resolution=size, weight=weight)
             for place in (0, STEPS_PER_EPOCH - 1):
                 ours = [decaying.weight(epoch * STEPS_PER_EPOCH + place) for epoch in epochs]
                 found[f"{family} at {size} px, step {place} of an epoch"] = relative(torch.tensor(ours, dtype=torch.float64), theirs)

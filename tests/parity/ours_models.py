@@ -41,10 +41,10 @@ def head(code: str, size: Size) -> nn.Module | None:
     return None
 
 
-def sra(size: Size, image_size: int = 256, **options) -> SraAlignment:
+def sra(size: Size, resolution: int = 256, **options) -> SraAlignment:
     """SRA's alignment; its head has no particular weights yet."""
     chosen = SraOptions(student_block=size.student_block, teacher_block=size.teacher_block, **options)
-    return SraAlignment(chosen, size.width, image_size, 1.0)
+    return SraAlignment(chosen, size.width, resolution, 1.0)
 
 
 def repa(size: Size) -> RepaAlignment:

@@ -5,23 +5,27 @@ data_needs = plan.needs("data")
 
 
 rule make_digits:
-    """Write scikit-learn's handwritten digits as an archive of class folders, as a downloaded data set would be."""
+    """Write scikit-learn's handwritten digits at one size as an archive of class folders, as a downloaded data set would be."""
     output:
-        images="results/shared/digits/images.zip",
+        images="results/shared/{dataset}/images.zip",
     log:
-        "results/shared/digits/logs/make_digits.log",
+        "results/shared/{dataset}/logs/make_digits.log",
     benchmark:
-        "results/shared/digits/benchmarks/make_digits.tsv"
+        "results/shared/{dataset}/benchmarks/make_digits.tsv"
+    wildcard_constraints:
+        dataset=plan.made_of_digits,
     conda:
         "../envs/stages.yaml"
     threads: data_needs.threads
     resources:
         mem_mb=data_needs.mem_mb,
         runtime=data_needs.runtime,
+    params:
+        size=plan.image_size,
     message:
-        "make the archive of digits"
+        "make the archive of {wildcards.dataset}"
     shell:
-        "sra make-digits --output {output.images} 2> {log}"
+        "sra make-digits --image-size {params.size} --output {output.images} 2> {log}"
 
 
 rule index_images:

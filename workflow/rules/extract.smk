@@ -22,10 +22,11 @@ rule extract_latents:
     params:
         vae=plan.model("vae"),
         dtype=plan.dtype("latents"),
+        batch=plan.encoding_batch,
     message:
         "extract latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
-        "sra extract-latents --index {input.index} --vae {params.vae:q} --dtype {params.dtype} --workers {threads} "
+        "sra extract-latents --index {input.index} --vae {params.vae:q} --dtype {params.dtype} --batch {params.batch} --workers {threads} "
         "--shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard} 2> {log}"
 
 

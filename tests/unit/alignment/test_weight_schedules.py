@@ -8,11 +8,11 @@ EPOCH = 5004
 
 
 @pytest.mark.parametrize(
-    ("image_size", "epoch", "weight"),
+    ("resolution", "epoch", "weight"),
     [(256, 0, 0.2), (256, 149, 0.2), (256, 200, 0.178), (256, 400, 0.112), (256, 800, 0.045), (512, 99, 0.2), (512, 200, 0.150), (512, 400, 0.084)],
 )
-def test_released_decay(image_size, epoch, weight):
-    assert WeightSchedule(0.2, "official_decay", image_size, 1.0).at(epoch * EPOCH) == pytest.approx(weight, abs=5e-4)
+def test_released_decay(resolution, epoch, weight):
+    assert WeightSchedule(0.2, "official_decay", resolution, 1.0).at(epoch * EPOCH) == pytest.approx(weight, abs=5e-4)
 
 
 def test_weight_changes_at_epochs_alone():
@@ -23,9 +23,10 @@ def test_weight_changes_at_epochs_alone():
 
 
 def test_a_small_run_decays_at_the_papers_pace():
-    small, paper = (WeightSchedule(0.04, "official_decay", size, scale) for size, scale in ((32, 1000.0), (256, 1.0)))
-    for step in (0, 700, 1000, 4000):
-        assert small.at(step) == paper.at(1000 * step)
+    for resolution in (256, 512):
+        small, paper = (WeightSchedule(0.04, "official_decay", resolution, scale) for scale in (1000.0, 1.0))
+        for step in (0, 700, 1000, 4000):
+            assert small.at(step) == paper.at(1000 * step)
 
 
 def test_constant_stays():

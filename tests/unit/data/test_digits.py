@@ -56,6 +56,17 @@ def test_an_image_is_its_digit_seen_larger(archive):
     assert np.abs(small - source.images[number]).mean() < 1
 
 
+def test_a_larger_set_is_the_same_digits_larger(archive, tmp_path):
+    """Same names, classes and splits; halved, an image is the smaller one but for what bicubic sharpens and rounding."""
+    write_digits(tmp_path / "large.zip", 64)
+    with zipfile.ZipFile(archive) as small, zipfile.ZipFile(tmp_path / "large.zip") as large:
+        assert small.namelist() == large.namelist()
+        for name in small.namelist()[::200]:
+            pixels = [np.asarray(Image.open(io.BytesIO(content.read(name))), dtype=float) for content in (small, large)]
+            assert pixels[1].shape == (64, 64, 3)
+            assert np.abs(pixels[1].reshape(32, 2, 32, 2, 3).mean((1, 3)) - pixels[0]).mean() < 1
+
+
 @pytest.mark.parametrize(("value", "expected"), [(0, 0), (16, 255), (8, 128)])
 def test_constant_images_map_to_their_level(value, expected):
     assert (upsampled(np.full((8, 8), value, dtype=float)) == expected).all()

@@ -52,6 +52,19 @@ def test_the_taps_have_the_shapes_and_signs_of_the_fid_networks(extractor, image
         assert tap.max() > 0
 
 
+def test_larger_images_are_seen_as_means_of_their_pixels(extractor, images):
+    """Each pixel written k x k times gives the same means, so the same taps; a mean need not be a whole level."""
+    own = extractor.features(images)
+    for times in (2, 3):
+        enlarged = images.repeat(times, axis=1).repeat(times, axis=2)
+        torch.testing.assert_close(extractor.features(enlarged).pooled, own.pooled)
+    spread = np.random.default_rng(1).integers(0, 256, (21, 64, 64, 3), dtype=np.uint8)
+    halved = spread.reshape(21, 32, 2, 32, 2, 3).mean((2, 4))
+    seen = torch.from_numpy(halved).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with full_float32():
+        torch.testing.assert_close(extractor.features(spread).pooled, extractor.network.taps(seen)[1])
+
+
 def test_logits_leave_the_bias_out_and_predictions_use_it(extractor, images):
     found = extractor.features(images)
     classifier = extractor.network.classifier

@@ -131,6 +131,11 @@ def test_an_extractor_of_one_size_refuses_another(pack, reference, patches):
         score(pack, reference, patches, settings())
     with pytest.raises(InputError, match="takes 32 x 32"):
         extract(pack.images, patches, 64, "train split")
+    patches.image_size = 4
+    assert score(pack, reference, patches, settings()).fid > 0  # whole multiples are an extractor's to average
+    patches.image_size = 3
+    with pytest.raises(InputError, match="takes 3 x 3, or squares of whole multiples"):
+        score(pack, reference, patches, settings())
 
 
 def test_too_few_samples_for_a_covariance_are_refused_unless_meant(pack, reference, patches):

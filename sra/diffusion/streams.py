@@ -23,11 +23,11 @@ class SampleNoise:
         return torch.stack([torch.randn(self.shape, generator=stream) for stream in self.streams])
 
 
-def sample_labels(seed: int, indices: Sequence[int], classes: int, policy: str) -> Tensor:
+def sample_labels(seed: int, indices: Sequence[int], classes: Sequence[int], policy: str) -> Tensor:
     """Class of each image, (B,) int64: `random` is uniform, as the papers draw them; `balanced` goes round the classes."""
     if policy == "balanced":
-        return torch.tensor([index % classes for index in indices])
-    return torch.tensor([derive_seed(seed, "label", index) % classes for index in indices])
+        return torch.tensor([classes[index % len(classes)] for index in indices])
+    return torch.tensor([classes[derive_seed(seed, "label", index) % len(classes)] for index in indices])
 
 
 class OfficialStream:

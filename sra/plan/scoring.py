@@ -45,9 +45,13 @@ class ScoringPlan(PlanBase):
         ]
 
     def refuse_impossible(self, wanted: list[Wanted]) -> None:
-        """Raise InputError for scores of captioned runs that sampling or scoring would refuse after the training."""
+        """Raise InputError for scores that mean nothing, and for those of captioned runs that sampling or scoring would refuse after the training."""
         registry = self.registry(self.preset)
         for item in wanted:
+            if registry.sampler(item.score.sampler).classes:
+                raise InputError(
+                    f"sampler {item.score.sampler}: draws some classes alone, scores compare with images of all; name another for run {item.run}"
+                )
             if not registry.is_text_to_image(item.run):
                 continue
             preset, sampler, count = registry.preset_of(item.run), registry.sampler(item.score.sampler), registry.sample_count(item.score.samples)

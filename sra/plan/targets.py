@@ -25,8 +25,8 @@ def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
 
 
 def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
-    if isinstance(figure, SampleFigure):  # shows images of each run's own seed
-        return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
+    if isinstance(figure, SampleFigure):
+        return [item for item in packs_of_figure(figure, registry) if registry.sampler(item.score.sampler).classes is None]
     if isinstance(figure, TargetsFigure):
         score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
         runs = [figure.baseline, *(point.run for point in points_here(figure, registry))]
@@ -40,6 +40,13 @@ def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
         for milestone in figure.milestones_of(panel)
     ]
     return _with_seeds(_reachable(wanted, registry, f"figure {figure.id}"), registry)
+
+
+def packs_of_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
+    """The sample packs whose images the figure shows, of each run's own seed; none for a figure of another kind."""
+    if not isinstance(figure, SampleFigure):
+        return []
+    return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
 
 
 def wanted_by_all(registry: Registry) -> list[Wanted]:

@@ -6,7 +6,6 @@ from sra.core.errors import InputError
 from sra.reporting.documents import CaptionsDocument, SampleBlock, heading_of
 from sra.reporting.numbers import one_line
 from sra.reporting.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
-from sra.reporting.scores import Scores
 from sra.reporting.sheets import Heading, Sheet, SheetRow, draw_sheet, wrapped
 from sra.spec.display import CaptionsFigure
 from sra.spec.scale import Preset
@@ -16,10 +15,10 @@ TEXT_WIDTH = 94  # of the words over a column
 LINES = 7  # of a caption; the longest of the digit scenes fits
 
 
-def build_captions(figure: CaptionsFigure, scores: Scores, packs: dict[str, Path], preset_id: str, preset: Preset) -> CaptionsDocument:
+def build_captions(figure: CaptionsFigure, packs: dict[str, Path], preset_id: str, preset: Preset) -> CaptionsDocument:
     """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`. Packs of other captions than the first are refused."""
     found = [find_pack(series, figure, packs, preset_id, preset, "captions") for series in figure.runs]
-    blocks = [block_of(series, figure, pack, scores) for series, pack in zip(figure.runs, found, strict=True)]
+    blocks = [block_of(series, pack) for series, pack in zip(figure.runs, found, strict=True)]
     captions = _shared_captions([pack for pack in found if isinstance(pack, SamplePack)], figure.count)
     return CaptionsDocument(
         **heading_of(figure, preset_id, preset),

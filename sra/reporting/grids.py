@@ -6,18 +6,16 @@ from sra.core.errors import InputError
 from sra.reporting.documents import GridBlock, GridDocument, heading_of
 from sra.reporting.numbers import count_text
 from sra.reporting.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
-from sra.reporting.scores import Scores
 from sra.reporting.sheets import GAP, Heading, Sheet, SheetRow, draw_sheet
 from sra.spec.display import GridFigure
-from sra.spec.inside import class_here
+from sra.spec.inside import CLASSES_OF_IMAGENET, class_here
 from sra.spec.scale import Preset
 
 CLASSES_WHEN_UNSAID = 10
-CLASSES_OF_IMAGENET = 1000
 CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes
 
 
-def build_grid(figure: GridFigure, scores: Scores, packs: dict[str, Path], preset_id: str, preset: Preset) -> GridDocument:
+def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, preset: Preset) -> GridDocument:
     """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`."""
     named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
     beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
@@ -28,7 +26,7 @@ def build_grid(figure: GridFigure, scores: Scores, packs: dict[str, Path], prese
     for series in figure.runs:
         pack = find_pack(series, figure, packs, preset_id, preset, "labels")
         indices = [[] if isinstance(pack, str) else pack.first_of(label, figure.per_class) for label in classes]
-        blocks.append(GridBlock(**block_of(series, figure, pack, scores).model_dump(), indices=indices))
+        blocks.append(GridBlock(**block_of(series, pack).model_dump(), indices=indices))
     which, laid = ("each class", "one column a class") if len(classes) > 1 else ("the class", "from the left")
     rule = f"The first {figure.per_class} images of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye."
     return GridDocument(

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from sra.core.errors import InputError
+from sra.core.receipts import recorded_sha256
 from sra.reporting.documents import SampleBlock
 from sra.reporting.numbers import count_text, milestone_text
-from sra.reporting.scores import Scores
 from sra.spec.display import SampleFigure, Series
 from sra.spec.scale import Preset
 
@@ -80,16 +80,15 @@ def find_pack(series: Series, figure: SampleFigure, packs: Mapping[str, Path], p
     return SamplePack(Path(path), asked)
 
 
-def block_of(series: Series, figure: SampleFigure, pack: SamplePack | str, scores: Scores) -> SampleBlock:
+def block_of(series: Series, pack: SamplePack | str) -> SampleBlock:
     """What a figure says of one run, given its pack or why there is none."""
     reason = pack if isinstance(pack, str) else None
-    score = None if reason else scores.find(series.run, figure.score)
     return SampleBlock(
         method=series.method,
         run=series.run,
         status="not run" if reason else "ok",
         reason=reason,
-        samples_sha256=score.first.record.samples.sha256 if score else None,
+        samples_sha256=None if reason else recorded_sha256(pack.path),
     )
 
 

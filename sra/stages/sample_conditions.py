@@ -38,8 +38,12 @@ class SampledClasses:
     member, dtype = "labels", np.dtype(np.int64)
 
     def __init__(self, spec: RunSpec, sampler: Sampler, device: torch.device):
-        self.sampler, self.classes, self.device = sampler, spec.model.classes, device
-        self.null = torch.tensor(self.classes, device=device)
+        beyond = [label for label in sampler.classes or () if label >= spec.model.classes]
+        if beyond:
+            raise InputError(f"--sampler: class {beyond[0]} does not exist, run {spec.run} has {spec.model.classes} from 0; give others")
+        self.sampler, self.device = sampler, device
+        self.classes = sampler.classes or range(spec.model.classes)
+        self.null = torch.tensor(spec.model.classes, device=device)
         self.hashes: dict[str, str] = {}
 
     def of(self, indices: Sequence[int]) -> tuple[Tensor, np.ndarray]:

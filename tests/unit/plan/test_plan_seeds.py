@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sra.plan.estimate import Remaining
 from sra.plan.layout import Results
-from sra.plan.targets import wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.plan.targets import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
 from sra.spec.claims import load_claims
 from sra.spec.display import SampleFigure
@@ -24,6 +24,7 @@ def test_a_table_wants_every_seed_and_what_it_had():
 
 def test_pictures_show_one_seed():
     for name, figure in ONE.figures.items():
+        assert packs_of_figure(figure, ONE) == packs_of_figure(SIX.figures[name], SIX), name
         same = wanted_by_figure(figure, ONE) == wanted_by_figure(SIX.figures[name], SIX)
         assert same == (isinstance(figure, SampleFigure) or not wanted_by_figure(figure, ONE)), name
 

@@ -141,3 +141,15 @@ def test_a_shard_that_was_stopped_leaves_nothing_and_is_drawn_again_the_same(dra
         "shard_1.npz",
     ]
     assert np.array_equal(again["labels"], undisturbed["labels"])
+
+
+@pytest.mark.parametrize("policy", ["random", "balanced"])
+def test_some_classes_alone(drawn, policy):
+    pack, _ = drawn("sit_b2", PER_SAMPLE.model_copy(update={"classes": [7, 2], "labels": policy}), 2)
+    assert set(pack["labels"].tolist()) == {2, 7}
+    assert policy == "random" or pack["labels"].tolist() == [7, 2] * 5 + [7]
+
+
+def test_a_class_that_the_model_has_not_is_refused(drawn):
+    with pytest.raises(InputError, match=r"class 10 does not exist, run sit_b2 has 10 from 0"):
+        drawn("sit_b2", PER_SAMPLE.model_copy(update={"classes": [3, 10]}), 1)

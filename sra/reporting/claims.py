@@ -33,7 +33,6 @@ from sra.spec.claims import (
     Claims,
     Closer,
     Comparison,
-    Margin,
     Shown,
     Side,
     figure_of,
@@ -44,6 +43,7 @@ from sra.spec.claims import (
 )
 from sra.spec.display import ScoreOf
 from sra.spec.inside import ProbesFigure
+from sra.spec.margin import Margin
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 

@@ -30,6 +30,12 @@ METRIC_NAMES = {
     "cmmd": "CMMD",
     "caption_accuracy": "Caption accuracy",
     "probe_accuracy": "Probe accuracy",
+    "memory": "Memory",
+    "epoch_time": "Time an epoch",
+    "extra_parameters": "Extra parameters",
+    "memory_over_baseline": "Memory over baseline",
+    "time_over_baseline": "Time over baseline",
+    "training_time": "Training time",
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
 
@@ -87,7 +93,7 @@ def decimal_padding(texts: list[str]) -> list[str]:
 
 def _decimal_tail(text: str) -> str | None:
     """The point and what follows, `.30` of 12.30; empty for a whole number; None when the text is no number."""
-    found = re.fullmatch(rf"[+{MINUS}-]?[\d{NARROW_SPACE}]+(\.\d+)?", text)
+    found = re.fullmatch(rf"[+{MINUS}-]?[\d{NARROW_SPACE}]+(\.\d+)?( [≈≠])?", text)
     return (found[1] or "") if found else None
 
 

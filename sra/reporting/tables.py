@@ -28,6 +28,7 @@ from sra.reporting.settings import PAPER, build_settings
 from sra.reporting.spread import seeds_text
 from sra.reporting.table_formats import to_csv, to_markdown, to_tex
 from sra.spec.display import Column, Row, ScoreOf, TableSpec
+from sra.spec.margin import Margin, Tolerances
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.seeds import Seeds
@@ -43,6 +44,7 @@ def render_table(
     templates: Path = TEMPLATES,
     seeds: Seeds = Seeds(),
     cost_files: Iterable[Path] = (),
+    tolerances: Tolerances = Tolerances(),
 ) -> TableDocument:
     """Write `<id>.json .csv .html .tex .md` to the output folder. Score files and cost receipts that do not exist print as `not run`.
 
@@ -55,7 +57,7 @@ def render_table(
     elif table.kind == "costs":
         document = build_costs(table, load_costs(cost_files, preset_id), published, preset_id, preset)
     else:
-        document = build_table(table, load_scores(score_files, preset_id, seeds), published, preset_id, preset)
+        document = build_table(table, load_scores(score_files, preset_id, seeds), published, preset_id, preset, tolerances)
     base = Path(output_folder) / table.id
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -65,10 +67,15 @@ def render_table(
     return document
 
 
-def build_table(table: TableSpec, scores: Scores, published: Published, preset_id: str, preset: Preset) -> TableDocument:
+def build_table(
+    table: TableSpec, scores: Scores, published: Published, preset_id: str, preset: Preset, tolerances: Tolerances = Tolerances()
+) -> TableDocument:
+    """tolerances: of differences from the printed numbers, where the preset is comparable."""
     table, left_out = _measured(table, published, preset_id, preset)
     notes = Notes()
-    rows = [_row(table, row, scores, published, preset_id, preset, notes) for row in table.rows]
+    rows = [_row(table, row, scores, published, preset_id, preset, notes, tolerances) for row in table.rows]
+    judged = {cell.metric for row in rows for cell in row.cells if cell.agrees is not None}
+    about = [_tolerance_text(column, tolerances.tolerances[column.metric]) for column in table.columns if column.metric in judged]
     return TableDocument(
         id=table.id,
         number=number_of(table.id),
@@ -84,7 +91,7 @@ def build_table(table: TableSpec, scores: Scores, published: Published, preset_i
         ],
         rows=_with_best(rows, table),
         best_of=table.best_of,
-        notes=[Note(mark="", text=text) for text in [*table.notes, *left_out]] + notes.collected,
+        notes=[Note(mark="", text=text) for text in [*table.notes, *left_out, *about]] + notes.collected,
     )
 
 
@@ -100,7 +107,21 @@ def _measured(table: TableSpec, published: Published, preset_id: str, preset: Pr
     return table.model_copy(update={"columns": columns}), [f"Not measured at preset {preset_id}: {', '.join(names)}."] if names else []
 
 
-def _row(table: TableSpec, row: Row, scores: Scores, published: Published, preset_id: str, preset: Preset, notes: Notes) -> DocumentRow:
+def _tolerance_text(column: Column, margin: Margin) -> str:
+    size = f"{number_text(margin.share, '.0%')} % of the printed number" if margin.share else number_text(margin.value, column.format)
+    return f"Tolerance of {METRIC_NAMES[column.metric]}: {size} ({margin.why})."
+
+
+def _row(
+    table: TableSpec,
+    row: Row,
+    scores: Scores,
+    published: Published,
+    preset_id: str,
+    preset: Preset,
+    notes: Notes,
+    tolerances: Tolerances,
+) -> DocumentRow:
     score = table.score_of(row)
     where = f"{table.id}, row {row.label[:60]!r}"
     marks = [notes.mark(row.note)] if row.note else []
@@ -110,7 +131,7 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
     for column in table.columns:
         number = published.number(row.published, column.metric, where) if row.published else None
         outcome = outcome_of(scores, row.run, score, column.metric, preset_id, preset)
-        cells.append(_cell(column, number, outcome, row.run, preset.comparable))
+        cells.append(_cell(column, number, outcome, row.run, tolerances if preset.comparable else None))
     marks += [notes.mark(cell.reason if cell.value is not None else f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
     found = scores.find(row.run, score) if row.run else None
     return DocumentRow(
@@ -126,11 +147,12 @@ def _row(table: TableSpec, row: Row, scores: Scores, published: Published, prese
     )
 
 
-def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, comparable: bool) -> Cell:
+def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, tolerances: Tolerances | None) -> Cell:
+    """tolerances: None where ours and the paper's have no common scale."""
     value, spread = outcome.value, outcome.spread
     missing = outcome.status if run else ABSENT  # the paper's row alone
     text = number_text(value, column.format) if value is not None else missing
-    difference = value - number.value if comparable and number and value is not None else None
+    difference = value - number.value if tolerances is not None and number and value is not None else None
     return Cell(
         metric=column.metric,
         published=number.text if number else ABSENT,
@@ -143,6 +165,7 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
         sampling_sd_text=_sd_text(spread and spread.sampling_sd, column),
         difference=difference,
         difference_text=difference_text(difference, column.format) if difference is not None else UNDEFINED if run else ABSENT,
+        agrees=None if difference is None else tolerances.agrees(column.metric, value, number.value),
         status="not in the paper" if outcome.status == "ok" and number is None else outcome.status,
         reason=outcome.reason,
     )

@@ -7,8 +7,9 @@ from typing import Literal, get_args
 
 from sra.reporting.spread import Spread
 from sra.spec.base import Strict
-from sra.spec.claims import Alike, AtLeast, Closer, Comparison, Margin
+from sra.spec.claims import Alike, AtLeast, Closer, Comparison
 from sra.spec.display import ScoreOf
+from sra.spec.margin import Margin
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

@@ -4,41 +4,17 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from sra.core.errors import InputError, unknown
-from sra.spec.base import Share, Strict
+from sra.spec.base import Strict
 from sra.spec.display import CurvesFigure, Metric, ScoreOf, TableSpec
 from sra.spec.inside import ProbesFigure
 from sra.spec.load import load
+from sra.spec.margin import Margin
 from sra.spec.registry import Registry
 
 FILE = "report/claims.yaml"
-
-
-class Margin(Strict):
-    """A difference that one training run of each side does not settle: in the metric's own unit, or as a share of the value compared with.
-
-    elsewhere, elsewhere_value: the share or value at presets that are not comparable, where the file's own does not fit the metric.
-    """
-
-    value: PositiveFloat | None = None
-    share: Share | None = Field(None, gt=0)
-    elsewhere: Share | None = Field(None, gt=0)
-    elsewhere_value: PositiveFloat | None = None
-    why: str = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _one_of_two(self):
-        if (self.value is None) == (self.share is None):
-            raise ValueError("a margin is either a value or a share; give one of the two")
-        if self.elsewhere is not None and self.elsewhere_value is not None:
-            raise ValueError("elsewhere, too, a margin is either a value or a share; give one of elsewhere_value and elsewhere")
-        return self
-
-    def at(self, reference: float) -> float:
-        """The margin beside `reference`, in the metric's unit."""
-        return self.value if self.value is not None else self.share * abs(reference)
 
 
 class Side(Strict):

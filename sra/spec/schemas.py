@@ -13,6 +13,7 @@ from sra.spec.assets import DatasetEntry, WeightsEntry
 from sra.spec.claims import Claims
 from sra.spec.config import UserConfig
 from sra.spec.display import FigureSpec, TableSpec
+from sra.spec.margin import Tolerances
 from sra.spec.method import Experiment, Recipe, Samplers
 from sra.spec.run import RunSpec
 from sra.spec.scale import Preset
@@ -31,6 +32,7 @@ MODELS = {
     "table": TableSpec,
     "figure": FigureSpec,
     "claims": Claims,
+    "tolerances": Tolerances,
     "run": RunSpec,
     "score": ScoreRecord,
 }

@@ -14,7 +14,8 @@ from sra.reporting.claims import build_claims, build_command, claims_sentence, r
 from sra.reporting.published import load_published
 from sra.reporting.scores import load_scores
 from sra.reporting.verdicts import combined, judge
-from sra.spec.claims import Alike, AtLeast, Better, Closer, Margin, Side, load_claims, scores_behind, shown_numbers
+from sra.spec.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
+from sra.spec.margin import Margin
 from sra.spec.registry import Registry
 
 UNIT = Margin(value=1.0, why="w")

@@ -14,8 +14,9 @@ from sra.reporting.scores import Outcome, load_scores, outcome_of
 from sra.reporting.spread import Spread, mean_and_spread, seeds_text
 from sra.reporting.tables import render_table
 from sra.reporting.verdicts import judge
-from sra.spec.claims import Alike, AtLeast, Better, Closer, Margin, Side
+from sra.spec.claims import Alike, AtLeast, Better, Closer, Side
 from sra.spec.display import Column, CurvesFigure, Panel, Row, ScoreOf, Series, TableSpec
+from sra.spec.margin import Margin
 from sra.spec.seeds import Seeds
 
 SCORE = ScoreOf(milestone="m400k", sampler="sde250", samples=50000)

@@ -12,8 +12,10 @@ from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables import render_table
 from sra.spec.display import Column, Row, ScoreOf, SettingColumn, TableSpec
+from sra.spec.margin import Margin, Tolerances
 
 KINDS = ("json", "csv", "html", "tex", "md")
+TOLERANCES = Tolerances(tolerances={"fid": Margin(share=0.1, why="labs differ")})
 SCORE = ScoreOf(milestone="m400k", sampler="sde250", samples=50000)
 
 
@@ -30,7 +32,7 @@ def published(write_published):
 @pytest.fixture
 def render(tmp_path, published, preset):
     def call(spec, scores, preset=preset, folder="out"):
-        return render_table(spec, scores, published, "small", preset, tmp_path / folder)
+        return render_table(spec, scores, published, "small", preset, tmp_path / folder, tolerances=TOLERANCES)
 
     return call
 
@@ -42,6 +44,19 @@ def test_cells_hold_both_sides(render, write_score, comparable):
     assert fid.difference == pytest.approx(-0.124)
     assert (score.published, score.difference_text) == ("40.5", "+0.50")
     assert document.band is None
+
+
+def test_a_difference_is_within_its_tolerance_or_beyond_it(render, write_score, comparable, tmp_path):
+    rows = [Row(label="near", run="ra", published="table_9/a"), Row(label="far", run="rb", published="table_9/b")]
+    document = render(table(*rows), [write_score("ra", fid=33.0, **{"is": 9.0}), write_score("rb", fid=33.0)], comparable)
+    assert [row.cells[0].agrees for row in document.rows] == [True, False]  # 3.00 of 30.00 is the tolerance itself, 3.90 of 29.10 is beyond
+    assert [cell.agrees for cell in (document.rows[0].cells[1], document.rows[1].cells[1])] == [None, None]
+    assert [note.text for note in document.notes if not note.mark] == ["Tolerance of FID: 10 % of the printed number (labs differ)."]
+    markdown = (tmp_path / "out/table_9.md").read_text()
+    assert "+3.00 ≈" in markdown
+    assert "+3.90 ≠" in markdown
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "out/table_9.csv").read_text())))
+    assert [line["agrees"] for line in lines if line["metric"] == "fid"] == ["yes", "no"]
 
 
 def test_no_difference_is_given_where_scales_differ(render, write_score, tmp_path):

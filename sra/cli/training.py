@@ -2,7 +2,7 @@
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,23 @@ from sra.cli.launch import stage
 from sra.cli.options import Config, Device, Output, Preset
 from sra.core.errors import InputError
 
+if TYPE_CHECKING:
+    from sra.spec.machine import Machine
+
 commands = typer.Typer()
+
+# What training reads, and where it runs.
+Latents = Annotated[Path | None, typer.Option(help="store.json of the latents")]
+Features = Annotated[Path | None, typer.Option(help="store.json of encoder features, for REPA")]
+Pixels = Annotated[Path | None, typer.Option(help="store.json of the images, for REPA with the encoder in the loop")]
+Encoder = Annotated[str | None, typer.Option(help="folder, file or timm name of that encoder; with --pixels")]
+StoredText = Annotated[Path | None, typer.Option(help="store.json of the encoded captions, for text to image")]
+Captions = Annotated[Path | None, typer.Option(help="index.json of the captioned images, with the text encoder in the loop")]
+TextEncoder = Annotated[str | None, typer.Option(help="folder or hub name of that text encoder; with --captions")]
+Processes = Annotated[int, typer.Option(envvar="SRA_PROCESSES", help="processes that share each batch, one a GPU")]
+MicroBatch = Annotated[int | None, typer.Option(envvar="SRA_MICRO_BATCH", help="images at a time in one process")]
+Compile = Annotated[bool, typer.Option("--compile/--no-compile", envvar="SRA_COMPILE", help="torch.compile of the blocks")]
+Checkpointing = Annotated[bool, typer.Option("--activation-checkpointing/--no-activation-checkpointing", envvar="SRA_ACTIVATION_CHECKPOINTING")]
 
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
@@ -30,36 +46,30 @@ def resolve(run: str, preset: Preset, output: Output, expect: Annotated[str | No
 @commands.command()
 def train(
     config: Config,
-    latents: Annotated[Path | None, typer.Option(help="store.json of the latents")] = None,
+    latents: Latents = None,
     until: Annotated[int | None, typer.Option(help="step to train to")] = None,
     state: Annotated[Path | None, typer.Option(help="state to write")] = None,
     curve: Annotated[Path | None, typer.Option(help="jsonl curve to write")] = None,
-    features: Annotated[Path | None, typer.Option(help="store.json of encoder features, for REPA")] = None,
-    pixels: Annotated[Path | None, typer.Option(help="store.json of the images, for REPA with the encoder in the loop")] = None,
-    encoder: Annotated[str | None, typer.Option(help="folder, file or timm name of that encoder; with --pixels")] = None,
-    text: Annotated[Path | None, typer.Option(help="store.json of the encoded captions, for text to image")] = None,
-    captions: Annotated[Path | None, typer.Option(help="index.json of the captioned images, with the text encoder in the loop")] = None,
-    text_encoder: Annotated[str | None, typer.Option(help="folder or hub name of that text encoder; with --captions")] = None,
+    features: Features = None,
+    pixels: Pixels = None,
+    encoder: Encoder = None,
+    text: StoredText = None,
+    captions: Captions = None,
+    text_encoder: TextEncoder = None,
     previous: Annotated[Path | None, typer.Option(help="state to continue from")] = None,
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
     device: Device = "auto",
-    processes: Annotated[int, typer.Option(envvar="SRA_PROCESSES", help="processes that share each batch, one a GPU")] = 1,
-    micro_batch: Annotated[int | None, typer.Option(envvar="SRA_MICRO_BATCH", help="images at a time in one process")] = None,
-    compile: Annotated[bool, typer.Option("--compile/--no-compile", envvar="SRA_COMPILE", help="torch.compile of the blocks")] = False,
-    activation_checkpointing: Annotated[
-        bool, typer.Option("--activation-checkpointing/--no-activation-checkpointing", envvar="SRA_ACTIVATION_CHECKPOINTING")
-    ] = False,
+    processes: Processes = 1,
+    micro_batch: MicroBatch = None,
+    compile: Compile = False,
+    activation_checkpointing: Checkpointing = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would take, and stop")] = False,
 ) -> None:
     """Train one run to a step. Interrupted by Ctrl-C or SIGTERM it keeps its state; the same command continues.
 
     Example: sra train results/digits/runs/sit_b2_sra/config.json --dry-run
     """
-    from sra.spec.load import checked
-    from sra.spec.machine import Machine
-
-    given = {"device": device, "processes": processes, "micro_batch": micro_batch, "compile": compile}
-    machine = checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, "sra train")
+    machine = _machine("sra train", device, processes, micro_batch, compile, activation_checkpointing)
     if dry_run:
         stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder, text_encoder)
         return
@@ -71,6 +81,46 @@ def train(
     # All is written: a stop in the last moments would only make Snakemake delete it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+@commands.command()
+def measure(
+    config: Config,
+    latents: Latents,
+    output: Output,
+    features: Features = None,
+    pixels: Pixels = None,
+    encoder: Encoder = None,
+    text: StoredText = None,
+    captions: Captions = None,
+    text_encoder: TextEncoder = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="of matrix products on a CPU; torch's choice if left out")] = None,
+    warm_up: Annotated[int | None, typer.Option(min=0, help="steps before the timed ones")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="timed blocks of ten steps")] = None,
+    device: Device = "auto",
+    processes: Processes = 1,
+    micro_batch: MicroBatch = None,
+    compile: Compile = False,
+    activation_checkpointing: Checkpointing = False,
+) -> None:
+    """Time a few training steps of one run and write what they cost: seconds, memory, parameters, FLOPs. The training itself is thrown away.
+
+    Nothing else should run on the machine meanwhile.
+
+    Example: sra measure results/digits/runs/sit_b2_sra/config.json --latents results/shared/digits/latents/digits_vae/store.json --output cost.json
+    """
+    machine = _machine("sra measure", device, processes, micro_batch, compile, activation_checkpointing)
+    inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
+    asked = {"warm_up": warm_up, "blocks": blocks}
+    stage("measure", "measure")(config, inputs, output, machine, threads, **{name: count for name, count in asked.items() if count is not None})
+
+
+def _machine(where: str, device: str, processes: int, micro_batch: int | None, compile: bool, activation_checkpointing: bool) -> "Machine":
+    from sra.spec.load import checked
+    from sra.spec.machine import Machine
+
+    given = {"device": device, "processes": processes, "micro_batch": micro_batch, "compile": compile}
+    return checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, where)
 
 
 @commands.command()

@@ -1,64 +1,41 @@
 """What tables and figures still take: the files that are not there yet, the work behind each, and what that comes to on devices of a known speed.
 
-A task is what one rule would make, or all shards of one. It is left when a file that is asked for cannot be had without it: as in Snakemake, a
-score that exists needs neither its samples nor its weights. Tasks are equal when they are the same work, so what many tables share counts once.
+A task is left when a file that is asked for cannot be had without it: as in Snakemake, a score that exists needs neither its samples nor its
+weights.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from sra.core.errors import unknown
 from sra.plan import cost, disk
 from sra.plan.inside import InsideFigure, components_files, probe_files
 from sra.plan.layout import Results, Shared
-from sra.plan.targets import Point, Wanted, training_points, wanted_by_figure, wanted_by_table
+from sra.plan.measure import measured_by_figure, measured_by_table
+from sra.plan.targets import Point, Wanted, packs_of_figure, training_points, wanted_by_figure, wanted_by_table
+from sra.plan.tasks import STAGES, Chain, Stage, Task
 from sra.plan.workflow import Plan
-from sra.spec.display import SampleFigure
+from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.method import RepaOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision, Preset
 from sra.spec.throughput import SOURCES, Prices, Source, What, Work
 
-Stage = Literal["data", "training", "sampling", "scoring"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
 ROLLING = 2  # states kept inside a segment
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
 
 
-@dataclass(frozen=True)
-class Task:
-    """at_once: devices that can share it.  kept, temporary: bytes on disk afterwards, and only meanwhile."""
-
-    stage: Stage
-    name: str
-    work: tuple[Work, ...] = ()
-    jobs: int = 1
-    at_once: int = 1
-    kept: int = 0
-    temporary: int = 0
-    run: str = ""  # of training
-    first_step: int = 0
-    last_step: int = 0
-    until: str = ""  # the point that it ends at
-    images: int = 0  # drawn
-    sets: int = 0  # scored
-
-    @property
-    def steps(self) -> int:
-        return self.last_step - self.first_step
-
-
-Chain = tuple[Task, ...]  # in the order in which they must be done
-
-
 class Remaining:
-    """The chains of tasks that are left for each table and figure of a plan. processes: devices that train one run together."""
+    """The chains of tasks that are left for each table and figure of a plan. processes: devices that train one run together.
 
-    def __init__(self, plan: Plan, processes: int = 1):
-        self.plan, self.processes = plan, processes
+    from_nothing: as if no result were there.
+    """
+
+    def __init__(self, plan: Plan, processes: int = 1, from_nothing: bool = False):
+        self.plan, self.processes, self.from_nothing = plan, processes, from_nothing
         self.registry = plan.registry(plan.preset)
         self.results = Results(plan.preset)
         self.unknown: set[str] = set()  # what no closed form is known for
@@ -70,16 +47,21 @@ class Remaining:
         return (self.registry.tables.get(item) or self.registry.figures.get(item)).title
 
     def chains_of(self, item: str) -> list[Chain]:
-        """One for each score, sample set, probe and components file that is not there. Raises InputError for an unknown table or figure."""
+        """One for each score, sample set, probe, components file and cost receipt that is not there.
+
+        Raises InputError for an unknown table or figure.
+        """
         if item not in self.items():
             raise unknown("table or figure", item, self.items())
         if item in self.registry.tables:
-            chains = [self.score(one) for one in wanted_by_table(self.registry.tables[item], self.registry)]
+            table = self.registry.tables[item]
+            chains = [self.score(one) for one in wanted_by_table(table, self.registry)]
+            chains += [self.measurement(run) for run in measured_by_table(table, self.registry)]
         else:
             figure = self.registry.figures[item]
-            wanted = wanted_by_figure(figure, self.registry)
-            chains = [self.score(one) for one in wanted]
-            chains += [self.pack(one) for one in wanted] if isinstance(figure, SampleFigure) else []
+            chains = [self.score(one) for one in wanted_by_figure(figure, self.registry)]
+            chains += [self.pack(one) for one in packs_of_figure(figure, self.registry)]
+            chains += [self.measurement(run) for run in measured_by_figure(figure, self.registry)]
             chains += self._inside(figure) if isinstance(figure, InsideFigure) else []
         # A stand-in may be asked for twice in one chain, by the latents and by the samples.
         return [tuple(dict.fromkeys(chain)) for chain in chains if chain]
@@ -156,20 +138,13 @@ class Remaining:
 
     def segment(self, spec: RunSpec, first_step: int, point: Point) -> Task:
         """Training from a step to a point."""
-        preset = self.registry.preset_of(spec.run)
         tower = self._encoder(spec)
-        flops = cost.training_flops(spec, tower and tower.width).total
-        if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
-            flops += tower.flops(spec.model.tokens)
-        if spec.text_encoder and preset.text_to_image.text_features == "online":
-            flops += work.amount if (work := self._text_work(spec, 1)) else 0
-        amount = (point.step - first_step) * spec.training.batch * flops
         state = cost.state_bytes(spec, tower and tower.width)
-        is_kept = point.name in self.registry.preset.milestones
+        is_kept = point.name in self.registry.preset_of(spec.run).milestones
         return Task(
             "training",
             f"train {spec.run} to {point.name}",
-            (Work("train", amount, spec.model.name, spec.alignment.method, spec.training.precision),),
+            (self.training_work(spec, point.step - first_step),),
             at_once=self.processes,
             kept=state if is_kept else 0,
             temporary=(ROLLING + (not is_kept)) * state,
@@ -178,6 +153,24 @@ class Remaining:
             last_step=point.step,
             until=point.name,
         )
+
+    def measurement(self, run: str) -> Chain:
+        """A few steps of a run's training, for its cost receipt."""
+        spec = self.registry.spec(run)
+        if self._exists(self.results.cost(run), {"fingerprint": spec.fingerprint}):
+            return ()
+        work = self.training_work(spec, WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK)
+        task = Task("training", f"measured steps of {run}", (work,), at_once=self.processes)
+        return (*self._latents(spec), *self._targets(spec), *self._captions(spec), task)
+
+    def training_work(self, spec: RunSpec, steps: int) -> Work:
+        preset, tower = self.registry.preset_of(spec.run), self._encoder(spec)
+        flops = cost.training_flops(spec, tower and tower.width).total
+        if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
+            flops += tower.flops(spec.model.tokens)
+        if spec.text_encoder and preset.text_to_image.text_features == "online":
+            flops += work.amount if (work := self._text_work(spec, 1)) else 0
+        return Work("train", steps * spec.training.batch * flops, spec.model.name, spec.alignment.method, spec.training.precision)
 
     # What training reads
 
@@ -239,7 +232,7 @@ class Remaining:
             return ()
         if all(self._exists(file) for file in self.plan.fetched(kind)(SimpleNamespace(preset=self.plan.preset, run=spec.run, **{kind: name}))):
             return ()
-        return (*self._index(spec.dataset), Task("data", f"{kind} {name}", (Work("standin", 1, name),)))
+        return (*self._index(self.registry.weights_of(name, kind).place), Task("data", f"{kind} {name}", (Work("standin", 1, name),)))
 
     # What scores compare with
 
@@ -313,7 +306,7 @@ class Remaining:
         return wildcards
 
     def _exists(self, path: str, facts: dict[str, Any] | None = None) -> bool:
-        return disk.is_there(self.plan.root / path, facts)
+        return not self.from_nothing and disk.is_there(self.plan.root / path, facts)
 
 
 def _words(wanted: Wanted) -> str:

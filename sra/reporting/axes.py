@@ -18,6 +18,8 @@ def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> No
     right = max(x for x, _ in places)
     em_y, em_x = (TEXT * axes.figure.dpi / 72 / extent for extent in (axes.get_window_extent().height, axes.get_window_extent().width))
     heights = spread([y for _, y in places], 1.25 * em_y)
+    lift = max(0.0, 0.75 * em_y - min(heights))  # no name stands on the axis below
+    heights = [height + lift for height in heights]
     for (_, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
         axes.text(right + 1.3 * em_x, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
         if abs(moved - y) > 0.3 * em_y:
@@ -50,6 +52,19 @@ def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
         if all(abs(step - taken) >= least for taken in kept):
             kept.append(step)
     return sorted(kept)
+
+
+def time_unit(longest: float) -> tuple[str, float]:
+    """What times up to so many seconds are told in, and the seconds of one."""
+    return next(((unit, seconds) for unit, seconds in (("hours", 3600.0), ("minutes", 60.0)) if longest >= 2 * seconds), ("seconds", 1.0))
+
+
+def set_times(axes: "Axes", latest: float) -> None:
+    """The horizontal axis from 0 to beyond `latest`, with a few round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0, 1.08 * latest)
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
 def set_values(axes: "Axes", values: list[float], logarithmic: bool = True) -> None:

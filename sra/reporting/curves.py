@@ -1,4 +1,4 @@
-"""A metric against training steps, one small panel a model: first what it shows (`build_curves`), then the picture (`draw_curves`)."""
+"""A metric against training steps or hours, one small panel a model: first what it shows (`build_curves`), then the picture (`draw_curves`)."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sra.reporting.axes import label_ends, set_values, spaced
+from sra.reporting.axes import label_ends, set_times, set_values, spaced, time_unit
+from sra.reporting.costs import NO_COSTS, Costs, missing_text, unsteady_notes
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def build_curves(figure: CurvesFigure, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurvesDocument:
+def build_curves(
+    figure: CurvesFigure, scores: Scores, published: Published, preset_id: str, preset: Preset, costs: Costs = NO_COSTS
+) -> CurvesDocument:
+    """costs: of the figure's runs, for one against hours."""
     panels = [
         CurvePanel(
             title=panel.title,
             sampler=panel.sampler,
-            lines=[_line(figure, panel, series, scores, published, preset_id, preset) for series in panel.series],
+            lines=[_line(figure, panel, series, scores, published, preset_id, preset, costs) for series in panel.series],
         )
         for panel in figure.panels
     ]
     return CurvesDocument(
         **heading_of(figure, preset_id, preset),
+        against=figure.against,
         metric=figure.metric,
         header=f"{METRIC_NAMES[figure.metric]} {ARROWS[figure.better]}",
         better=figure.better,
@@ -39,26 +44,31 @@ def build_curves(figure: CurvesFigure, scores: Scores, published: Published, pre
         samples_here=preset.samples.get(figure.samples),
         columns=figure.columns,
         panels=panels,
-        remarks=_remarks(figure, panels, preset_id, preset),
+        remarks=[*_remarks(figure, panels, preset_id, preset), *_remarks_on_time(figure, panels, costs)],
         alt=_alt(figure, panels, preset),
     )
 
 
-def _line(figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, published: Published, preset_id: str, preset: Preset) -> CurveLine:
+def _line(
+    figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, published: Published, preset_id: str, preset: Preset, costs: Costs
+) -> CurveLine:
     """The panel's milestones and the paper's markers together, in order of steps."""
     where = f"{figure.id}, panel {panel.title}"
     markers = published.curve(series.published, figure.metric, where) if series.published else {}
+    measured = costs.find(series.run) if figure.against == "hours" else None
+    a_step = measured and measured.cost.steps.median
     points = []
     for milestone in sorted({*figure.milestones_of(panel), *markers}, key=steps_of_milestone):
         score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
         planned = milestone in figure.milestones_of(panel)
         outcome = outcome_of(scores, series.run, score, figure.metric, preset_id, preset)
-        marker, found = markers.get(milestone), scores.find(series.run, score)
+        marker, found, step = markers.get(milestone), scores.find(series.run, score), preset.milestones.get(milestone)
+        time = published.number(marker.key, "training_time", where) if marker and figure.against == "hours" else None
         points.append(
             CurvePoint(
                 milestone=milestone,
                 paper_step=steps_of_milestone(milestone),
-                step=preset.milestones.get(milestone),
+                step=step,
                 planned=planned,
                 published=marker.text if marker else None,
                 published_value=marker.value if marker else None,
@@ -68,17 +78,20 @@ def _line(figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, pu
                 status=outcome.status,
                 reason=outcome.reason if planned or outcome.value is not None else "a marker of the paper alone",
                 score_sha256=found.first.sha256 if found else None,
+                seconds=a_step * step if a_step and step is not None else None,
+                published_seconds=time.value if time else None,
+                time_source=time.credit if time else None,
             )
         )
-    return CurveLine(method=series.method, run=series.run, points=points)
+    return CurveLine(method=series.method, run=series.run, seconds_per_step=a_step, cost_sha256=measured.sha256 if measured else None, points=points)
 
 
 def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, preset: Preset) -> list[str]:
     points = [point for panel in panels for line in panel.lines for point in line.points]
     banded = any(point.spread for point in points)
     ours = f"Lines: ours, {seeds_text(point.spread for point in points)}{', drawn as a band' if banded else ', no band'}."
-    remarks = [ours + (" Hollow markers: the paper." if preset.comparable else "")]
-    if not preset.comparable:
+    remarks = [ours + (" Hollow markers: the paper." if preset.comparable and _has_markers(panels) else "")]
+    if not preset.comparable and _has_markers(panels):
         remarks.append("The paper's markers have axes of their own: another data set, another feature network, other steps.")
     absent = [milestone for milestone in figure.milestones if milestone not in preset.milestones]
     if absent:
@@ -90,18 +103,53 @@ def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, pre
     return remarks
 
 
+def _has_markers(panels: list[CurvePanel]) -> bool:
+    """Whether the paper has any."""
+    return any(point.published for panel in panels for line in panel.lines for point in line.points)
+
+
+def _remarks_on_time(figure: CurvesFigure, panels: list[CurvePanel], costs: Costs) -> list[str]:
+    """Whose hours these are."""
+    if figure.against != "hours":
+        return []
+    runs = list(dict.fromkeys(line.run for panel in panels for line in panel.lines))
+    places = dict.fromkeys(file.cost.words for file in costs.of(runs))
+    remarks = [f"Time of ours: steps times the measured seconds of one, on {'; '.join(places)}; the jobs themselves may have shared the machine."]
+    missing = [run for run in runs if costs.find(run) is None]
+    remarks += unsteady_notes(costs.of(runs), figure.id)
+    return [*(remarks if places else []), *([missing_text(missing, figure.id)] if missing else [])]
+
+
 def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
     """What the picture shows, and who is better where both were measured."""
+    rival = "none" if any(line.method == "none" for panel in panels for line in panel.lines) else "repa"
     better, pairs = 0, 0
     for panel in panels:
         lines = {line.method: {point.milestone: point.value for point in line.points if point.value is not None} for line in panel.lines}
-        for milestone in lines.get("none", {}).keys() & lines.get("sra", {}).keys():
+        for milestone in lines.get(rival, {}).keys() & lines.get("sra", {}).keys():
             pairs += 1
-            gap = lines["sra"][milestone] - lines["none"][milestone]
+            gap = lines["sra"][milestone] - lines[rival][milestone]
             better += gap < 0 if figure.better == "lower" else gap > 0
-    outcome = f"SRA is better than its baseline at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
-    place = "" if preset.comparable else ", and below them the paper's markers on axes of their own"
-    return f"Line charts of {METRIC_NAMES[figure.metric]} over training steps, {len(panels)} models{place}; {outcome}."
+    than = {"none": "its baseline", "repa": "REPA at the same step"}[rival]
+    outcome = f"SRA is better than {than} at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
+    place = "" if preset.comparable or not _has_markers(panels) else ", and below them the paper's markers on axes of their own"
+    over, number = {"steps": "training steps", "hours": "the time of training"}[figure.against], len(panels)
+    chart = (
+        f"Line charts of {METRIC_NAMES[figure.metric]} over {over}, {number} models"
+        if number > 1
+        else f"Line chart of {METRIC_NAMES[figure.metric]} over {over}"
+    )
+    return f"{chart}{place}; {outcome}{_times_text(panels)}."
+
+
+def _times_text(panels: list[CurvePanel]) -> str:
+    """How long the lines take to their last points."""
+    ends = [max(times) for panel in panels for line in panel.lines if (times := [point.seconds for point in line.points if point.seconds])]
+    if not ends:
+        return ""
+    unit, seconds = time_unit(max(ends))
+    shortest, longest = (f"{end / seconds:.3g}" for end in (min(ends), max(ends)))
+    return f"; training to the last points takes {shortest} to {longest} {unit}"
 
 
 # The picture
@@ -109,40 +157,80 @@ def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """One block of panels: ours, the paper's, or both on the same axes where they are comparable."""
+    """One block of panels: ours, the paper's, or both on the same axes where they are comparable.
+
+    own, printed: where a point of ours, and one of the paper, stands on the horizontal axis; None for one that has no place there.
+    step_text: of the ticks; None for an axis of times.
+    """
 
     heading: str
     ours: bool
     paper: bool
     plate: str
     xlabel: str
-    step: Callable[[CurvePoint], int | None]
-    step_text: Callable[[int], str]
+    own: Callable[[CurvePoint], float | None]
+    printed: Callable[[CurvePoint], float | None]
+    step_text: Callable[[int], str] | None
+
+    def drawn(self, line: CurveLine) -> tuple[list[tuple[float, CurvePoint]], list[tuple[float, CurvePoint]]]:
+        """Ours and the paper's points with their places."""
+        ours = [(self.own(point), point) for point in line.points if self.ours and point.value is not None]
+        paper = [(self.printed(point), point) for point in line.points if self.paper and point.published_value is not None]
+        return tuple([(place, point) for place, point in points if place is not None] for points in (ours, paper))
 
     def values(self, panel: CurvePanel) -> list[float]:
-        points = [point for line in panel.lines for point in line.points]
-        ours = [point.value for point in points if self.ours and point.value is not None]
-        return ours + [point.published_value for point in points if self.paper and point.published_value is not None]
+        sides = [self.drawn(line) for line in panel.lines]
+        return [point.value for ours, _ in sides for _, point in ours] + [point.published_value for _, paper in sides for _, point in paper]
 
     def steps(self, document: CurvesDocument) -> tuple[list[int], list[int]]:
         """Steps that the horizontal axis must reach: the planned milestones, and those of the paper's markers where they are drawn."""
         points = [point for panel in document.panels for line in panel.lines for point in line.points]
-        planned = {self.step(point) for point in points if point.planned}
-        markers = {self.step(point) for point in points if self.paper and point.published}
+        of = self.own if self.ours else self.printed
+        planned = {of(point) for point in points if point.planned}
+        markers = {self.printed(point) for point in points if self.paper and point.published}
         return sorted(planned - {None}), sorted(markers - {None})
+
+    def latest(self, panel: CurvePanel) -> float:
+        """The last time that is drawn in a panel; 0 where nothing is."""
+        return max((place for line in panel.lines for points in self.drawn(line) for place, _ in points), default=0.0)
 
 
 def _sides(document: CurvesDocument) -> list[Side]:
-    if document.comparable:
-        return [Side("Lines: ours. Hollow markers: the paper.", True, True, "white", "training steps", lambda point: point.paper_step, _steps_text)]
+    """Of the paper only where it has markers."""
     here = f"Ours at preset {document.preset}"
     if document.samples_here:
         here += f" ({METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
     paper = f"The paper ({METRIC_NAMES[document.metric]} over {count_text(document.samples)} samples): not the same scale"
-    return [
-        Side(here, True, False, "white", "training steps here", lambda point: point.step, count_text),
-        Side(paper, False, True, PLATE, "training steps in the paper", lambda point: point.paper_step, _steps_text),
-    ]
+    printed = _has_markers(document.panels)
+    side = _side_of_times if document.against == "hours" else _side_of_steps
+    if document.comparable:
+        return [side(document, "Lines: ours. Hollow markers: the paper." if printed else "Ours.", True, printed)]
+    return [side(document, here, True, False), *([side(document, paper, False, True)] if printed else [])]
+
+
+def _side_of_steps(document: CurvesDocument, heading: str, ours: bool, paper: bool) -> Side:
+    def of_paper(point: CurvePoint) -> int:
+        return point.paper_step
+
+    if document.comparable:
+        return Side(heading, ours, paper, "white", "training steps", of_paper, of_paper, _steps_text)
+    if ours:
+        return Side(heading, ours, paper, "white", "training steps here", lambda point: point.step, of_paper, count_text)
+    return Side(heading, ours, paper, PLATE, "training steps in the paper", of_paper, of_paper, _steps_text)
+
+
+def _side_of_times(document: CurvesDocument, heading: str, ours: bool, paper: bool) -> Side:
+    """In the unit that suits the longest time of the side."""
+    points = [point for panel in document.panels for line in panel.lines for point in line.points]
+    times = [point.seconds for point in points if ours and point.value is not None] + [point.published_seconds for point in points if paper]
+    unit, seconds = time_unit(max(filter(None, times), default=0.0))
+    place = "" if document.comparable else " here" if ours else " in the paper"
+
+    def in_unit(time: float | None) -> float | None:
+        return None if time is None else time / seconds
+
+    plate = "white" if ours else PLATE
+    return Side(heading, ours, paper, plate, f"{unit} of training{place}", lambda p: in_unit(p.seconds), lambda p: in_unit(p.published_seconds), None)
 
 
 def _steps_text(step: int) -> str:
@@ -202,7 +290,11 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
     last_row = (layout.rows - 1) * layout.columns
     for place, panel in enumerate(document.panels):
         axes = figure.add_axes(layout.panel(index, place), facecolor="none")
-        _set_steps(axes, planned, markers, side)
+        axes.tick_params(length=2.5, width=0.6)
+        if side.step_text:
+            _set_steps(axes, planned, markers, side.step_text)
+        else:
+            set_times(axes, side.latest(panel) or 1.0)
         set_values(axes, values)
         axes.set_title(panel.title, fontsize=TEXT, loc="left", pad=3)
         if place % layout.columns:
@@ -215,46 +307,48 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
 
 
 def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
-    ends, absent = [], []
+    ends, absent, untimed = [], [], []
     for line in panel.lines:
         style = METHOD_STYLES[line.method]
-        ours = [(side.step(point), point.value) for point in line.points if side.ours and point.value is not None]
-        paper = [(side.step(point), point.published_value) for point in line.points if side.paper and point.published_value is not None]
+        ours, paper = side.drawn(line)
         if ours:
-            axes.plot(*zip(*ours, strict=True), color=style.colour, linestyle=style.line, marker=style.marker, zorder=3)
-            _draw_band(axes, line, side, style.colour)
+            axes.plot(
+                [place for place, _ in ours], [p.value for _, p in ours], color=style.colour, linestyle=style.line, marker=style.marker, zorder=3
+            )
+            _draw_band(axes, ours, style.colour)
         elif side.ours:
-            absent.append(style.name)
+            (untimed if any(point.value is not None for point in line.points) else absent).append(style.name)
         if paper:
             # Hollow, and joined at most to each other by a thin line, so that they never read as a curve of ours.
-            thin = 0.0 if side.ours else 0.6
+            look = {"linewidth": 0.0 if side.ours else 0.6, "marker": style.marker, "color": style.colour, "zorder": 4}
             hollow = {"markerfacecolor": "none" if side.ours else side.plate, "markeredgewidth": 1.0, "markersize": 4.5}
-            axes.plot(*zip(*paper, strict=True), color=style.colour, linewidth=thin, marker=style.marker, zorder=4, **hollow)
+            axes.plot([place for place, _ in paper], [point.published_value for _, point in paper], **look, **hollow)
         if ours or paper:
-            ends.append((max(step for step, _ in ours + paper), (ours or paper)[-1][1], style))
-    if absent:
-        axes.text(0.04, 0.05, f"{', '.join(absent)}: not run", transform=axes.transAxes, color=MUTED)
+            last = ours[-1][1].value if ours else paper[-1][1].published_value
+            ends.append((max(place for place, _ in ours + paper), last, style))
+    words = [f"{', '.join(names)}: {state}" for names, state in ((absent, "not run"), (untimed, "not measured")) if names]
+    if words:
+        axes.text(0.04, 0.05, "; ".join(words), transform=axes.transAxes, color=MUTED)
     if ends:
         label_ends(axes, ends)
 
 
-def _draw_band(axes: "Axes", line: CurveLine, side: Side, colour: str) -> None:
+def _draw_band(axes: "Axes", ours: list[tuple[float, CurvePoint]], colour: str) -> None:
     """One standard deviation over the seeds to each side of the mean; none where there is one seed."""
-    banded = [point for point in line.points if point.value is not None and point.spread and point.spread.band is not None]
+    banded = [(place, point) for place, point in ours if point.spread and point.spread.band is not None]
     if banded:
-        low, high = ([point.value + sign * point.spread.band for point in banded] for sign in (-1, 1))
-        axes.fill_between([side.step(point) for point in banded], low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+        low, high = ([point.value + sign * point.spread.band for _, point in banded] for sign in (-1, 1))
+        axes.fill_between([place for place, _ in banded], low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
 
 
-def _set_steps(axes: "Axes", planned: list[int], markers: list[int], side: Side) -> None:
+def _set_steps(axes: "Axes", planned: list[int], markers: list[int], text_of: Callable[[int], str]) -> None:
     """The same range in every panel of a side; ticks at milestones, as many as have room."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
-    axes.tick_params(length=2.5, width=0.6)
     steps = sorted({*planned, *markers})
     if steps:
         span = steps[-1] - steps[0]
         axes.set_xlim(steps[0] - (0.08 * span or 1), steps[-1] + (0.08 * span or 1))
         steps = spaced(planned, markers, 0.24 * span)
     axes.xaxis.set_major_locator(FixedLocator(steps))
-    axes.xaxis.set_major_formatter(FixedFormatter([side.step_text(step) for step in steps]))
+    axes.xaxis.set_major_formatter(FixedFormatter([text_of(step) for step in steps]))

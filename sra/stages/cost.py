@@ -15,9 +15,10 @@ from sra.plan.layout import Results
 from sra.plan.targets import Point, Wanted, training_points, wanted_by_all
 from sra.plan.workflow import Plan
 from sra.reporting.cost import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
+from sra.spec.measured import read_cost
 from sra.spec.run import RunSpec
 from sra.spec.seeds import Seeds
-from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, is_core, read_rates
+from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
 
 SCHEMA = 1
 KILOWATT_HOUR = 3.6e6  # joules
@@ -118,12 +119,16 @@ def finished_segments(root: Path, run: RunSpec, points: list[Point]) -> list[Fin
             continue
         facts = read_json(receipt_path(receipt))["facts"]
         if (facts["fingerprint"], facts["step"]) == (run.fingerprint, point.step):
-            found.append(FinishedSegment(first, point, _seconds(benchmark), facts.get("machine")))
+            found.append(FinishedSegment(first, point, job_seconds(benchmark), facts.get("machine")))
     return found
 
 
 def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[Rate]:
-    """Of training and sampling on devices of this kind, for each model and for any other; from results that are as configured now."""
+    """Of training and sampling on devices of this kind, for each model and for any other; from results that are as configured now.
+
+    A model of which no segment is finished takes its cost receipts: they are there before anything is trained, but were measured with the machine
+    to themselves, where training jobs on a CPU run side by side and are slower.
+    """
     kind, start = ("cpu" if is_core(rates.device) else "cuda"), rates.of("start").value
     trained: dict[str, list[float]] = {}
     drawn: dict[str, list[float]] = {}
@@ -137,12 +142,18 @@ def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[R
         if (seconds := _sampling_seconds(root, remaining, wanted, kind, start)) is not None:
             spec = remaining.registry.spec(wanted.run)
             drawn.setdefault(spec.model.name, []).append(remaining.sample_work(wanted).amount / seconds)
-    for what, found, of in (("train", trained, "finished segment"), ("sample", drawn, "finished sample set")):
+    timed = {network: values for network, values in receipt_rates(root, remaining, kind).items() if network not in trained}
+    folder = f"results/{remaining.plan.preset}"
+    sources: list[tuple[What, dict[str, list[float]], str, str]] = [
+        ("train", trained, "finished segment", f"{folder}/benchmarks/train"),
+        ("train", timed, "cost receipt", f"{folder}/costs, alone on the machine"),
+        ("sample", drawn, "finished sample set", f"{folder}/benchmarks/sample, decoding among it"),
+    ]
+    for what, found, of, where in sources:
         everything = [rate for rates_of_model in found.values() for rate in rates_of_model]
-        for network, values in [*found.items(), *([(None, everything)] if everything else [])]:
-            folder = f"results/{remaining.plan.preset}/benchmarks/{what}"
-            evidence = f"median of {several(len(values), of)} ({folder}{'' if what == 'train' else ', decoding among it'})"
-            confidence = "high" if network and len(values) > 2 else "medium"
+        # For any other model, one kind of evidence: segments before receipts.
+        others = [(None, everything)] if everything and not (found is timed and trained) else []
+        for network, values in [*found.items(), *others]:
             yield Rate(
                 what=what,
                 device=rates.device,
@@ -150,9 +161,23 @@ def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[R
                 value=statistics.median(values),
                 unit="FLOP/s",
                 source="measured",
-                evidence=evidence,
-                confidence=confidence,
+                evidence=f"median of {several(len(values), of)} ({where})",
+                confidence="high" if network and len(values) > 2 else "medium",
             )
+
+
+def receipt_rates(root: Path, remaining: Remaining, kind: str) -> dict[str, list[float]]:
+    """By model, FLOP/s of one GPU or core in the cost receipts of runs that are as configured now."""
+    found: dict[str, list[float]] = {}
+    for run in remaining.registry.runs:
+        spec, receipt = _trained_spec(remaining, run), root / remaining.results.cost(run)
+        if spec is None or not receipt.exists():
+            continue
+        cost = read_cost(receipt)
+        if cost.fingerprint == spec.fingerprint and cost.machine.device == kind:
+            devices = cost.machine.processes * (cost.threads if kind == "cpu" else 1)
+            found.setdefault(spec.model.name, []).append(cost.flops_per_second / devices)
+    return found
 
 
 def _trained_spec(remaining: Remaining, run: str) -> RunSpec | None:
@@ -171,10 +196,11 @@ def _sampling_seconds(root: Path, remaining: Remaining, wanted: Wanted, kind: st
     shards = sorted(folder.glob("*.tsv"))
     if len(shards) != remaining.shards(wanted):
         return None
-    return sum(_without_start(_seconds(shard), start) for shard in shards)
+    return sum(_without_start(job_seconds(shard), start) for shard in shards)
 
 
-def _seconds(benchmark: Path) -> float:
+def job_seconds(benchmark: Path) -> float:
+    """Of a job, by Snakemake's benchmark file; of its last try where it had several."""
     with benchmark.open(encoding="utf-8", newline="") as file:
         return [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")][-1]
 

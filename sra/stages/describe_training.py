@@ -1,9 +1,7 @@
 """What training a run would take on this machine, printed before anything is trained: sizes, FLOPs, memory, steps and time."""
 
 import os
-import resource
 import statistics
-import sys
 import time
 from dataclasses import dataclass, replace
 from math import isqrt
@@ -13,6 +11,7 @@ import torch
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
+from sra.core.memory import peak_resident
 from sra.data.store import ArrayStore
 from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
@@ -68,10 +67,10 @@ def describe_training(
     check_processes(run, machine.processes, device)
     machine = machine.model_copy(update={"device": device.type})
     registry = Registry(root, run.preset)
-    frozen = _frozen(run, encoder, text_encoder)
+    frozen = frozen_networks(run, encoder, text_encoder)
     encoder_width, assumed = (frozen[ENCODER].width, []) if ENCODER in frozen else _encoder_width(run, root)
     points, why_not = _points(registry, run)
-    flops = _image_flops(run, machine, encoder_width, frozen)
+    flops = image_flops(run, machine, encoder_width, frozen)
     step_flops = run.training.batch * flops.total
     sections = [
         _heading(run, machine, device, registry, _images(registry, run, latents), frozen),
@@ -84,7 +83,8 @@ def describe_training(
     print("\n\n".join([*sections, _segments(points, why_not, step_flops, speed), *assumed]))
 
 
-def _frozen(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Frozen:
+def frozen_networks(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Frozen:
+    """Of those given, what the run takes a forward pass of in each step."""
     found = {ENCODER: size_of(encoder, isqrt(run.model.tokens)) if encoder and run.encoder else None}
     found[TEXT_ENCODER] = text_encoder_size(text_encoder) if text_encoder and run.text_encoder else None
     return {name: size for name, size in found.items() if size}
@@ -133,7 +133,7 @@ def _parameters(run: RunSpec, encoder_width: int | None) -> str:
     return text_table("parameters", ("", ""), rows)
 
 
-def _image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
+def image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
     """An encoder whose targets nothing reads does not run."""
     read = any(part.weight for part in run.alignment.parts if isinstance(part, RepaOptions))
     encoder = frozen[ENCODER].flops if ENCODER in frozen and read else 0
@@ -167,7 +167,7 @@ def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width:
         *((name, FP32 * size.parameters, "frozen") for name, size in frozen.items()),
         ("copies", memory.copies, f"weights in {run.training.precision}"),
         ("activations", memory.activations, f"of {several(images_at_once(run, machine), 'image')}"),
-        ("program", _resident() if device.type == "cpu" else 0, "Python and torch"),
+        ("program", peak_resident() if device.type == "cpu" else 0, "Python and torch"),
     ]
     needed, free = here * sum(size for _, size, _ in parts), _free_memory(device)
     verdict = f"of {binary(free)} free here" + (f", {here} processes" if here > 1 else "")
@@ -296,8 +296,3 @@ def _free_memory(device: torch.device) -> int:
     except FileNotFoundError:  # not Linux
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-
-
-def _resident() -> int:
-    """Most bytes this process has held: what every training process needs before it trains."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -153,7 +153,7 @@ def test_parameters_flops_and_the_share_of_sra(described):
 
 
 def test_parts_of_the_memory_add_up(described, monkeypatch):
-    monkeypatch.setattr(stage, "_resident", lambda: 512 * 2**20)
+    monkeypatch.setattr(stage, "peak_resident", lambda: 512 * 2**20)
     monkeypatch.setattr(stage, "_free_memory", lambda device: 8 * 2**30)
     text = described("sit_b2_sra").split("memory")[1].split("segments")[0]
     sizes = {"MiB": 1, "KiB": 2**-10, "GiB": 2**10}
@@ -168,7 +168,7 @@ def test_parts_of_the_memory_add_up(described, monkeypatch):
 
 
 def test_says_when_it_does_not_fit_and_whether_smaller_parts_would_help(described, monkeypatch):
-    monkeypatch.setattr(stage, "_resident", lambda: 0)
+    monkeypatch.setattr(stage, "peak_resident", lambda: 0)
     monkeypatch.setattr(stage, "_free_memory", lambda device: 10 * 2**20)
     assert "does not fit; lower micro_batch, or turn activation_checkpointing on" in described("sit_b2_sra")
     monkeypatch.setattr(stage, "_free_memory", lambda device: 5 * 2**20)
@@ -312,7 +312,7 @@ def test_the_rate_of_a_real_block_leaves_the_random_state_alone(monkeypatch, nam
 
 
 def test_processes_on_a_cpu_share_its_rate_and_each_takes_memory(described, monkeypatch):
-    monkeypatch.setattr(stage, "_resident", lambda: 512 * 2**20)
+    monkeypatch.setattr(stage, "peak_resident", lambda: 512 * 2**20)
     one, two = (described("sit_b2", Machine(device="cpu", processes=processes, micro_batch=8)) for processes in (1, 2))
     assert line_of(one, "m400k") == line_of(two, "m400k")
     assert re.search(r"of .* free here, 2 processes", two)

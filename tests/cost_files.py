@@ -1,0 +1,33 @@
+"""Cost receipts as `sra measure` writes them. For whoever renders or plans without training anything."""
+
+from pathlib import Path
+
+from sra.core.files import write_json
+
+CPU = {"device": "cpu", "processes": 1, "micro_batch": None, "compile": False, "activation_checkpointing": False}
+
+
+def write_cost_file(
+    path: Path, run, seconds=(0.5, 0.4, 0.6), median=0.5, memory=50_000_000, extra=200_000, preset="small", machine=CPU, **fields
+) -> Path:
+    """The path. An epoch has 10 steps; `memory` is that of training, beside 300 MB before."""
+    record = {
+        "preset": preset,
+        "run": run,
+        "fingerprint": "f" * 64,
+        "steps": {"seconds": list(seconds), "median": median, "warm_up_steps": 3, "steps_per_block": 10},
+        "batch": 4,
+        "images": 43,
+        "steps_per_epoch": 10,
+        "memory": {"of": "process", "peak": 300_000_000 + memory, "before": 300_000_000},
+        "parameters": {"model": 1_000_000, "heads": 20_000, "extra_forward": extra},
+        "flops_per_step": 2_000_000_000,
+        "machine": machine,
+        "device_name": "x86_64",
+        "threads": 1,
+        "precision": "fp32",
+        "made_from": {"latents": "a" * 64},
+        "versions": {"sra": "0.1"},
+    }
+    write_json(path, record | fields)
+    return path

@@ -21,7 +21,8 @@ class Cell(Strict):
     published: as printed, or a dash when the paper has no such number.
     text: ours at the paper's precision, `not run`, or `n/a` when the extractor does not define the metric.
     spread, sd_text, sampling_sd_text: of ours, over several training seeds and over several sampling seeds; None and a dash where there is one.
-    difference: ours - paper; None where either is missing or the preset is not comparable.  best: best of its column, for each side alone.
+    difference: ours - paper; None where either is missing or the preset is not comparable.  agrees: whether it lies within the metric's tolerance.
+     best: best of its column, for each side alone.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Cell(Strict):
     best: bool = False
     difference: float | None
     difference_text: str
+    agrees: bool | None = None
     status: Status
     reason: str | None
 
@@ -147,7 +149,10 @@ class TableDocument(Strict):
 
 
 class CurvePoint(Strict):
-    """One milestone of one run, published and ours. `status` is of ours; `planned` is false for a marker that only the paper has."""
+    """One milestone of one run, published and ours. `status` is of ours; `planned` is false for a marker that only the paper has.
+
+    seconds, published_seconds: of training until there, for a figure against hours; None where nothing was measured or printed.
+    """
 
     milestone: str
     paper_step: int
@@ -161,11 +166,18 @@ class CurvePoint(Strict):
     status: Literal["ok", "not run", "n/a"]
     reason: str | None
     score_sha256: str | None
+    seconds: float | None = None
+    published_seconds: float | None = None
+    time_source: str | None = None
 
 
 class CurveLine(Strict):
+    """seconds_per_step: of the run's cost receipt, whose hash is beside it; None where it is not needed or not there."""
+
     method: Literal["none", "sra", "repa"]
     run: str
+    seconds_per_step: float | None = None
+    cost_sha256: str | None = None
     points: list[CurvePoint]
 
 
@@ -176,9 +188,10 @@ class CurvePanel(Strict):
 
 
 class CurvesDocument(PictureDocument):
-    """A metric against training steps."""
+    """A metric against training steps or hours."""
 
     kind: Literal["curves"] = "curves"
+    against: Literal["steps", "hours"] = "steps"
     metric: str
     header: str
     better: Literal["lower", "higher"]
@@ -189,7 +202,7 @@ class CurvesDocument(PictureDocument):
 
 
 class SampleBlock(Strict):
-    """One run of a figure of samples: whether its sample pack exists, and the hash that its score recorded of the pack."""
+    """One run of a figure of samples: whether its sample pack exists, and the hash of the pack."""
 
     method: Literal["none", "sra", "repa"]
     run: str

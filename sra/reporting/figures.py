@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sra.core.files import write_json
 from sra.reporting.captions import build_captions, draw_captions
+from sra.reporting.costs import load_costs
 from sra.reporting.curves import build_curves, draw_curves
 from sra.reporting.documents import FigureDocument
 from sra.reporting.features import build_features, draw_features
@@ -30,6 +31,7 @@ def render_figure(
     output_folder: Path,
     inside: InsideFiles | None = None,
     seeds: Seeds = Seeds(),
+    cost_files: Iterable[Path] = (),
 ) -> FigureDocument:
     """Write `<id>.json .svg .png`; files that do not exist are `not run`.
 
@@ -48,13 +50,14 @@ def render_figure(
         document = build_features(figure, inside.components, inside.carriers, preset_id, preset)
         draw_features(document, inside.components, base)
     elif isinstance(figure, GridFigure):
-        document = build_grid(figure, load_scores(score_files, preset_id), packs, preset_id, preset)
+        document = build_grid(figure, packs, preset_id, preset)
         draw_grid(document, packs, base)
     elif isinstance(figure, CaptionsFigure):
-        document = build_captions(figure, load_scores(score_files, preset_id), packs, preset_id, preset)
+        document = build_captions(figure, packs, preset_id, preset)
         draw_captions(document, packs, base)
     else:
-        document = build_curves(figure, load_scores(score_files, preset_id, seeds), load_published(published_folder), preset_id, preset)
+        scores, costs = load_scores(score_files, preset_id, seeds), load_costs(cost_files, preset_id)
+        document = build_curves(figure, scores, load_published(published_folder), preset_id, preset, costs)
         draw_curves(document, base)
     write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     return document

@@ -35,7 +35,7 @@ class Comparison:
 
 
 def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Comparison]:
-    """Every pair of baseline and SRA in the curves, by FID and by IS, in order of steps and panels."""
+    """Every pair of baseline and SRA in the curves, by FID and by IS, each once, in order of steps and panels."""
     found = []
     for figure in figures:
         if not isinstance(figure, CurvesDocument):
@@ -46,7 +46,7 @@ def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Compa
                 for milestone in dict.fromkeys(point.milestone for line in panel.lines for point in line.points):
                     score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
                     found += _pair(panel.title, runs["none"], runs["sra"], score, scores)
-    return sorted(found, key=lambda comparison: steps_of_milestone(comparison.milestone))
+    return sorted(dict.fromkeys(found), key=lambda comparison: steps_of_milestone(comparison.milestone))
 
 
 def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[Comparison]:
@@ -117,7 +117,10 @@ def caption_sentence(scores: Scores) -> str | None:
 
 @dataclass(frozen=True)
 class Progress:
-    """Scores shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it."""
+    """Numbers shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it.
+
+    They are scores, measured runs in a table of costs, and what was found inside models.
+    """
 
     id: str
     number: str
@@ -130,6 +133,14 @@ class Progress:
 def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset: Preset) -> Progress:
     if isinstance(document, InsideDocument):
         return Progress(document.id, document.number, document.title, *document.counts())
+    if isinstance(document, TableDocument) and document.kind == "costs":
+        rows = [row for row in document.rows if row.run]
+        done = sum(any(cell.status == "ok" for cell in row.cells) for row in rows)
+        return Progress(document.id, document.number, document.title, done, len(rows), 0)
+    if isinstance(document, GridDocument | CaptionsDocument):
+        here = len(document.blocks) if document.score.milestone in preset.milestones else 0
+        done = sum(block.status == "ok" for block in document.blocks)
+        return Progress(document.id, document.number, document.title, done, here, len(document.blocks) - here)
     wanted = wanted_by(document)
     reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
     done = sum(scores.complete(run, score) for run, score in reachable)

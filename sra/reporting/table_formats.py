@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from sra.reporting.documents import Cell, DocumentRow, SettingCell, SettingLine,
 from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding, one_line
 
 SAME, DIFFERENT = "=", "\u2260"
+AGREES = {True: " ≈", False: f" {DIFFERENT}"}  # after a difference
 
 
 def to_csv(document: TableDocument) -> str:
@@ -26,15 +28,18 @@ def _score_records(document: TableDocument) -> Iterator[list[str | int]]:
     settings = [column.key for column in document.setting_columns]
     header = ["table", "preset", "group", "label", *settings, "run", "milestone", "sampler", "samples"]
     seeds = ["training_seeds", "training_sd", "sampling_seeds", "sampling_sd"]
-    yield [*header, "metric", "published", "reproduced", *seeds, "difference", "status", "source", "score_sha256"]
+    yield [*header, "metric", "published", "reproduced", *seeds, "difference", "agrees", "status", "source", "score_sha256"]
     for row in document.rows:
         of_row = [document.id, document.preset, row.group or "", row.label, *row.settings, row.run or ""]
         of_row += [row.score.milestone, row.score.sampler, row.score.samples]
         for cell in row.cells:
             printed = "" if cell.published_value is None else cell.published
-            numbers = [printed, _digits(cell.value), *_seed_records(cell), _digits(cell.difference)]
+            numbers = [printed, _digits(cell.value), *_seed_records(cell), _digits(cell.difference), YES[cell.agrees]]
             hashes = " ".join([row.score_sha256 or "", *row.seeds_sha256])
             yield [*of_row, cell.metric, *numbers, cell.status, cell.source or "", hashes]
+
+
+YES = {True: "yes", False: "no", None: ""}
 
 
 def _seed_records(cell: Cell) -> list[str | int]:
@@ -83,7 +88,7 @@ PAPER = Shown("paper", lambda cell: cell.published, lambda cell: cell.published_
 OURS = Shown("ours", lambda cell: cell.text, lambda cell: cell.value, lambda cell: cell.best)
 SD = Shown("±", lambda cell: cell.sd_text, lambda cell: cell.spread and cell.spread.training_sd, lambda cell: False)
 SAMPLING_SD = Shown("± sampling", lambda cell: cell.sampling_sd_text, lambda cell: cell.spread and cell.spread.sampling_sd, lambda cell: False)
-DIFFERENCE = Shown("Δ", lambda cell: cell.difference_text, lambda cell: cell.difference, lambda cell: False)
+DIFFERENCE = Shown("Δ", lambda cell: f"{cell.difference_text}{AGREES.get(cell.agrees, '')}", lambda cell: cell.difference, lambda cell: False)
 
 
 def shown_columns(document: TableDocument) -> list[list[Shown]]:
@@ -124,7 +129,8 @@ def legend_of(document: TableDocument) -> str:
     if document.kind == "costs":
         return "Over baseline: what alignment adds to the same model's training without it; of the paper, inferred from the numbers that it prints."
     within = " within its group of rows" if document.best_of == "group" else ""
-    return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
+    agreement = f" Δ: ours {MINUS} paper; ≈ within the tolerance, {DIFFERENT} beyond it." if document.comparable else ""
+    return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good.{agreement}"
 
 
 def caption_of(document: TableDocument) -> str:
@@ -134,12 +140,12 @@ def caption_of(document: TableDocument) -> str:
 
 def to_markdown(document: TableDocument) -> str:
     """A GitHub table. Groups become lines of their own with the group's name in bold."""
-    lines = [f"**{_markdown(document.number)}.** {_markdown(caption_of(document))}", ""]
+    lines = [f"**{markdown_text(document.number)}.** {markdown_text(caption_of(document))}", ""]
     if document.band:
-        lines += [f"> {_markdown(document.band)}", ""]
+        lines += [f"> {markdown_text(document.band)}", ""]
     lines += _markdown_settings(document) if document.settings else _markdown_scores(document)
     lines += ["", legend_of(document)]
-    lines += [f"\n{_html_mark(note.mark)} {_markdown(note.text)}".replace("\n ", "\n") for note in document.notes]
+    lines += [f"\n{_html_mark(note.mark)} {markdown_text(note.text)}".replace("\n ", "\n") for note in document.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -150,9 +156,9 @@ def _markdown_scores(document: TableDocument) -> list[str]:
     for group, rows in grouped(document):
         lines += _markdown_group(group, len(headers))
         for row in rows:
-            label = _markdown(row.label) + _html_mark(row.mark)
-            texts = [_bold_markdown(_markdown(shown.text(cell)), shown.best(cell)) for cell, shown in shown_cells(document, row)]
-            lines.append(_markdown_line([label, *map(_markdown, row.settings), *texts]))
+            label = markdown_text(row.label) + _html_mark(row.mark)
+            texts = [_bold_markdown(markdown_text(shown.text(cell)), shown.best(cell)) for cell, shown in shown_cells(document, row)]
+            lines.append(_markdown_line([label, *map(markdown_text, row.settings), *texts]))
     return lines
 
 
@@ -164,18 +170,18 @@ def _markdown_settings(document: TableDocument) -> list[str]:
         for line in settings:
             texts = []
             for cell in line.cells:
-                texts += [_markdown(cell.published), f"{sign_of(cell)} {_markdown(cell.ours)}{_html_mark(cell.mark)}"]
-            lines.append(_markdown_line([_markdown(line.label), *texts]))
+                texts += [markdown_text(cell.published), f"{sign_of(cell)} {markdown_text(cell.ours)}{_html_mark(cell.mark)}"]
+            lines.append(_markdown_line([markdown_text(line.label), *texts]))
     return lines
 
 
 def _markdown_head(headers: list[str], numbers_from: int) -> list[str]:
     rules = ["---" if place < numbers_from else "---:" for place in range(len(headers))]
-    return [_markdown_line([_markdown(header) for header in headers]), _markdown_line(rules)]
+    return [_markdown_line([markdown_text(header) for header in headers]), _markdown_line(rules)]
 
 
 def _markdown_group(group: str | None, width: int) -> list[str]:
-    return [_markdown_line([f"**{_markdown(group)}**", *[""] * (width - 1)])] if group else []
+    return [_markdown_line([f"**{markdown_text(group)}**", *[""] * (width - 1)])] if group else []
 
 
 def _html_mark(mark: str) -> str:
@@ -190,17 +196,17 @@ def _bold_markdown(text: str, bold: bool) -> str:
     return f"**{text}**" if bold else text
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Literal text: nothing in it starts a tag, a link, emphasis or a new cell."""
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def to_tex(document: TableDocument) -> str:
-    """A `table` environment for a document that loads booktabs (and inputenc utf8 on old engines)."""
+    """A `table` environment in ASCII, for a document that loads booktabs and graphicx."""
     band = f"{_tex(document.band)} " if document.band else ""
     lines = [
-        f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs}}.",
+        f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs,graphicx}}.",
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{band}{_tex(caption_of(document))}}}",
@@ -224,7 +230,7 @@ def _tex_scores(document: TableDocument) -> list[str]:
             label = _tex(row.label) + _tex_mark(row.mark)
             lines.append(" & ".join([label, *map(_tex, row.settings), *texts[place]]) + " \\\\")
             place += 1
-    return [*lines, "\\bottomrule", "\\end{tabular}"]
+    return _tex_fitted([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
 def _tex_settings(document: TableDocument) -> list[str]:
@@ -233,13 +239,18 @@ def _tex_settings(document: TableDocument) -> list[str]:
     for start in range(0, len(document.settings.models), 3):
         part = slice(start, start + 3)
         models = document.settings.models[part]
-        lines += [f"\\begin{{tabular}}{{l{'l' * len(models)}}}", "\\toprule"]
-        lines += [" & ".join(["", *(_tex(model.label) for model in models)]) + " \\\\", "\\midrule"]
+        block = [f"\\begin{{tabular}}{{l{'l' * len(models)}}}", "\\toprule"]
+        block += [" & ".join(["", *(_tex(model.label) for model in models)]) + " \\\\", "\\midrule"]
         for index, (group, settings) in enumerate(grouped_settings(document)):
-            lines += _tex_group(group, index, 1 + len(models))
-            lines += [" & ".join([_tex(line.label), *map(_tex_setting, line.cells[part])]) + " \\\\" for line in settings]
-        lines += ["\\bottomrule", "\\end{tabular}", ""]
+            block += _tex_group(group, index, 1 + len(models))
+            block += [" & ".join([_tex(line.label), *map(_tex_setting, line.cells[part])]) + " \\\\" for line in settings]
+        lines += [*_tex_fitted([*block, "\\bottomrule", "\\end{tabular}"]), ""]
     return lines[:-1]
+
+
+def _tex_fitted(tabular: list[str]) -> list[str]:
+    """Shrunk to the line where it is wider, never cut; as it is otherwise."""
+    return ["\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%", *tabular[:-1], tabular[-1] + "}"]
 
 
 def _tex_setting(cell: SettingCell) -> str:
@@ -289,14 +300,28 @@ def _bold_tex(text: str, bold: bool) -> str:
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "|": r"\textbar{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", '"': r"{\char34}", "|": r"\textbar{}",
     "[": "{[}", "]": "{]}", "*": "{*}",  # after a line break these would be arguments of \\
     MINUS: "$-$", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "λ": r"$\lambda$", "Δ": r"$\Delta$",
     "×": r"$\times$", "α": r"$\alpha$", "σ": r"$\sigma$",
+    "∞": r"$\infty$", "≈": r"$\approx$", "·": r"$\cdot$", "…": r"\dots{}", "–": "--", "“": "``", "”": "''", "‘": "`", "’": "'",
     DIFFERENT: r"$\neq$", "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$",
+    "ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "æ": r"\ae{}", "Æ": r"\AE{}",
     ABSENT: "---", NARROW_SPACE: r"\,", FIGURE_SPACE: r"\phantom{0}", PUNCTUATION_SPACE: r"\phantom{.}",
 }  # fmt: skip
+_TEX_ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030a\u030c\u0327", "`'^~\"rvc", strict=True))
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in one_line(text))
+    return "".join(_TEX.get(character) or _tex_letter(character) for character in one_line(text))
+
+
+def _tex_letter(character: str) -> str:
+    """ASCII as it is and accents by LaTeX's own commands, so that every engine reads it; others as plain letters, or else by their code point."""
+    if character.isascii():
+        return character
+    letter, *marks = unicodedata.normalize("NFD", character)
+    if letter.isalpha() and letter.isascii() and len(marks) == 1 and marks[0] in _TEX_ACCENTS:
+        return f"\\{_TEX_ACCENTS[marks[0]]}{{{letter}}}"
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return _tex(plain) if plain else f"U+{ord(character):04X}"

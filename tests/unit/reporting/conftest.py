@@ -1,10 +1,10 @@
 """A small preset, and score files written as scoring writes them."""
 
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from score_files import HOSTILE, write_score_file
 
 from sra.core.files import write_json
 from sra.spec.inside import ProbeTraining
@@ -12,11 +12,6 @@ from sra.spec.probe import ProbeRecord
 from sra.spec.scale import Latent, Preset
 
 ROOT = Path(__file__).resolve().parents[3]
-HOSTILE = "</script><img src=x onerror=alert(1)> \"quoted\" 'single' & {braces} \\x $y% #z_ ^~ | * ] \u202e rtl " + "long " * 60
-
-
-def digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture
@@ -58,42 +53,8 @@ def comparable(preset) -> Preset:
 def write_score(tmp_path):
     """write_score(run, fid=..., **) -> path of a score file; every call is another file."""
 
-    def write(run, milestone="m400k", sampler="sde250", paper_count=50000, preset="small", step=400, scale=1.0, warnings=(), **metrics):
-        record = {
-            "schema": 1,
-            "preset": preset,
-            "run": run,
-            "milestone": milestone,
-            "step": step,
-            "sampler_name": sampler,
-            "sampler": {"kind": "sde", "guidance": {"scale": scale}},
-            "count": 500,
-            "paper_count": paper_count,
-            "label_policy": "random",
-            "seed": 0,
-            "fingerprint": digest(run),
-            "precision": "fp32",
-            "device": "cpu",
-            "metrics": metrics,
-            "extractor": {"name": "digits_cnn", "sha256": digest("extractor"), "held_out_accuracy": 0.975},
-            "reference": {"sha256": digest("reference"), "images": 100, "statistics_count": 100},
-            "samples": {"sha256": digest(f"{run}{milestone}"), "duplicates": 0},
-            "weights": {"sha256": digest(f"w{run}{milestone}")},
-            "settings": {
-                "precision_recall": "fp32",
-                "neighbours": 3,
-                "is_chunk": 500,
-                "dtype": "float32",
-                "tf32": False,
-                "batch": 10,
-                "device": "cpu",
-            },
-            "versions": {"sra": "0.1"},
-            "warnings": list(warnings),
-        }
-        path = tmp_path / "scores" / f"{len(list(tmp_path.glob('scores/*')))}.json"
-        write_json(path, record)
-        return path
+    def write(run, *conditions, **fields):
+        return write_score_file(tmp_path / "scores" / f"{len(list(tmp_path.glob('scores/*')))}.json", run, *conditions, **fields)
 
     return write
 

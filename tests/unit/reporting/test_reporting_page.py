@@ -7,14 +7,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from report_samples import claims_of, rendered_page
 
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures import render_figure
-from sra.reporting.page import render_report
-from sra.reporting.scores import load_scores
 from sra.reporting.tables import render_table
-from sra.reporting.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
 from sra.spec.display import CaptionsFigure, Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
 from sra.spec.registry import Registry
 from sra.spec.run import write_run
@@ -83,11 +81,10 @@ def build(tmp_path, write_score, write_published, preset, pack):
         render_table(spec, scores, published, "small", preset, tables)
         render_figure(curves, scores, {}, published, "small", preset, figures)
         render_figure(grid, scores, {"ours": pack}, published, "small", preset, figures)
-        path = tmp_path / output
-        render_report("small", preset, tables, figures, scores, [tmp_path / "benchmarks"], tmp_path / "runs", path, **given)
+        text = rendered_page(tmp_path, preset, scores, output, **given)
         for score in scores:
             score.unlink()
-        return path.read_text()
+        return text
 
     return call
 
@@ -136,7 +133,7 @@ def test_the_policy_allows_our_style_and_script_alone(build):
 
 
 def test_hostile_names_stay_text(build, hostile):
-    page = Page(build(label=hostile.replace("\u202e", ""), warnings=[hostile], commit=hostile, date=hostile))
+    page = Page(build(label=hostile.replace("\u202e", ""), warnings=[hostile], commit=hostile))
     assert len(page.all("script")) == 1
     assert len(page.all("img")) == 2
     assert not [image for image in page.all("img") if "onerror" in image]
@@ -182,8 +179,7 @@ def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, wr
     spec = Registry(root, "digits").spec("sit_b2_sra")
     write_run(tmp_path / "runs/sit_b2_sra/config.json", spec)
     score = write_score("sit_b2_sra", fid=1.0)  # its fingerprint is not that of the configuration
-    render_report("small", preset, tmp_path / "t", tmp_path / "f", [score], [], tmp_path / "runs", tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text()
+    text = rendered_page(tmp_path, preset, [score])
     alignment = spec.alignment
     assert f"blocks {alignment.student_block} → {alignment.teacher_block}, k ~ U[0, 0.2), λ 0.2, smooth_l1, with head" in text
     assert f">{0.9999**spec.training.paper_steps_per_step:.4g}<" in text  # the decay at which a step here forgets, not the paper's
@@ -191,45 +187,34 @@ def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, wr
 
 
 def test_an_empty_preset_still_has_a_page(tmp_path, preset):
-    render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text())
+    page = Page(rendered_page(tmp_path, preset))
     assert "No pair of SRA and its baseline has been scored yet" in page.texts["p"]
     assert "tables" not in page.ids
     assert "claims" not in page.ids
 
 
-def with_claims(tmp_path, preset, scores, sentence="S", command=None):
-    """The page of two score files under one claim that compares them, in a document written by hand."""
-    numbers = [
-        ClaimNumber(
-            name=file.record.run, run=file.record.run, score=file.of, value=file.record.metrics["fid"], text="9.00", reason=None,
-            score_sha256=file.sha256, published="29.10", published_value=29.1, source=None,
-        )
-        for file in load_scores(scores, "small")
-    ]  # fmt: skip
-    part = ClaimPart(
-        kind="better", metric="fid", header="FID", rule=sentence, numbers=numbers, against=1, quantity="gain", difference=1.0,
-        difference_text="+1.00", margin=0.5, margin_text="0.50", margin_why="noise", verdict="supported",
-        paper_against=None, paper_difference=None, paper_margin=None, paper_verdict=None,
-    )  # fmt: skip
-    missing = [Missing(numbers=["base at 400K"], reason=None)] if command else []
-    claim = ClaimDocument(
-        id="one", sentence=sentence, source="Table 9", note=None, targets=["table_9"], verdict="not run" if command else "supported",
-        paper_verdict="inconclusive", parts=[part], missing=missing, command=command,
-    )  # fmt: skip
-    counts = {"supported": 5, "contradicted": 6, "inconclusive": 7, "not run": 8}
-    document = ClaimsDocument(preset="small", comparable=False, scope="Of the digits alone.", counts=counts, claims=[claim])
-    path = tmp_path / "claims.json"
-    write_json(path, document.model_dump(mode="json"))
-    render_report("small", preset, tmp_path / "t", tmp_path / "f", scores, [], tmp_path / "r", tmp_path / "report.html", claims_file=path)
-    return (tmp_path / "report.html").read_text()
+@pytest.fixture
+def with_claims(tmp_path, preset, write_score):
+    """with_claims(sentence, command) -> the page of two score files under one claim that compares them."""
+
+    def call(**given):
+        scores = [write_score("ours", fid=9.0), write_score("base", fid=10.0)]
+        return rendered_page(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, **given))
+
+    return call
 
 
-def test_claims_stand_before_the_tables_with_verdicts_in_words(tmp_path, preset, write_score):
-    text = with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)])
+def test_claims_stand_before_the_tables_with_verdicts_in_words(with_claims):
+    text = with_claims()
     page = Page(text)
     assert page.ids.index("summary") < page.ids.index("claims") < page.ids.index("claim-one") < page.ids.index("quirks")
-    for words in ("Of the digits alone.", "5</span> ✓ supported", "6</span> ✗ contradicted", "7</span> ≈ inconclusive", "8</span> ○ not run"):
+    for words in (
+        "Of the digits alone.",
+        '5</span> <a href="#claim-one">✓ supported</a>',
+        "6</span> ✗ contradicted",
+        "7</span> ≈ inconclusive",
+        "8</span> ○ not run",
+    ):
         assert words in text
     assert '<td class="stuck supported">✓ supported</td>' in text
     assert '<span class="inconclusive">≈ inconclusive</span>' in text
@@ -238,14 +223,14 @@ def test_claims_stand_before_the_tables_with_verdicts_in_words(tmp_path, preset,
     assert {link["href"] for link in page.all("a") if link["href"].startswith("#r-")} == {f"#{name}" for name in page.ids if name.startswith("r-")}
 
 
-def test_a_claim_without_a_verdict_says_how_to_get_one(tmp_path, preset, write_score):
-    text = with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)], command="snakemake --cores 2 table_9")
+def test_a_claim_without_a_verdict_says_how_to_get_one(with_claims):
+    text = with_claims(command="snakemake --cores 2 table_9")
     assert '<td class="stuck not-run">○ not run</td>' in text
     assert "Missing: base at 400K.</span> <code>snakemake --cores 2 table_9</code>" in text
 
 
-def test_hostile_claims_stay_text(tmp_path, preset, write_score, hostile):
-    page = Page(with_claims(tmp_path, preset, [write_score("ours", fid=9.0), write_score("base", fid=10.0)], sentence=hostile))
+def test_hostile_claims_stay_text(with_claims, hostile):
+    page = Page(with_claims(sentence=hostile))
     assert len(page.all("script")) == 1
     assert not page.all("img")
     assert "onerror=alert(1)" in page.texts["th"]
@@ -255,7 +240,7 @@ def test_a_wrong_file_of_claims_is_refused(tmp_path, preset):
     path = tmp_path / "claims.json"
     write_json(path, {"preset": "small"})
     with pytest.raises(InputError, match=r"claims\.json: comparable is missing"):
-        render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html", claims_file=path)
+        rendered_page(tmp_path, preset, claims_file=path)
 
 
 @pytest.fixture
@@ -275,10 +260,10 @@ def text_to_image(tmp_path, preset, write_score, write_published, root):
             score=ScoreOf(milestone="m400k", sampler="cfg2", samples=50000), runs=[Series(method="sra", run="mmdit_sra")],
         )  # fmt: skip
         published = write_published("table_9", "a,fid,29.10")
-        render_figure(figure, [score], {"mmdit_sra": pack}, published, "small", captioned, tmp_path / "f")
-        render_report("small", captioned, tmp_path / "t", tmp_path / "f", [score], [], tmp_path / "runs", tmp_path / "report.html")
+        render_figure(figure, [score], {"mmdit_sra": pack}, published, "small", captioned, tmp_path / "figures")
+        text = rendered_page(tmp_path, captioned, [score])
         score.unlink()
-        return (tmp_path / "report.html").read_text(), spec
+        return text, spec
 
     return call
 
@@ -293,7 +278,7 @@ def test_text_to_image_on_the_page(text_to_image):
     assert f"captions, {spec.model.text.tokens} tokens of {spec.text_encoder}" in page.texts["td"]
     assert "digits and scenes, 8 × 8 pixels" in page.texts["span"]
     assert page.texts["th"].count("a red three left of a blue five") == 3
-    assert "1 in 1600 by chance" in page.texts["li"]
+    assert "1 in 1600 by chance" in page.texts["dd"]
 
 
 def test_no_caption_is_counted_where_none_was_scored(text_to_image):
@@ -315,8 +300,7 @@ def test_supplements_follow_the_paper_s_own(tmp_path, preset, write_published):
     figures = [CaptionsFigure(kind="captions", id="figure_t2i", **common)]
     figures += [GridFigure(kind="grid", id=identity, **common) for identity in ("figure_12", "figure_5", "figure_s3")]
     for figure in figures:
-        render_figure(figure, [], {}, published, "small", preset, tmp_path / "f")
-    render_report("small", preset, tmp_path / "t", tmp_path / "f", [], [], tmp_path / "r", tmp_path / "report.html")
-    ids = [name for name in Page((tmp_path / "report.html").read_text()).ids if re.fullmatch(r"figure_[a-z0-9]+", name)]
+        render_figure(figure, [], {}, published, "small", preset, tmp_path / "figures")
+    ids = [name for name in Page(rendered_page(tmp_path, preset)).ids if re.fullmatch(r"figure_[a-z0-9]+", name)]
     assert ids[:2] == ["figure_5", "figure_12"]
     assert set(ids[2:]) == {"figure_s3", "figure_t2i"}

@@ -1,6 +1,8 @@
 """The stage that renders from the results folder: which data set a table names, and whose time the page counts."""
 
+import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -58,3 +60,40 @@ def test_the_time_of_both_data_sets_is_counted(registry):
     page = (registry.root / "results/digits/report.html").read_text()
     assert "2 min 00 s" in page
     assert "text 1 min 00 s" in page
+
+
+def test_the_page_and_the_pdf_are_written_together(registry):
+    render_report(registry)
+    folder = registry.root / "results/digits"
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert 'href="report.pdf"' in (folder / "report.html").read_text()
+
+
+def test_disk_counts_what_is_kept_and_not_what_is_drawn(registry):
+    results = registry.root / "results"
+    for name, size in {"digits/scores/one.json": 1000, "digits/samples/a/pack.npz": 24, "shared/scenes/index.json": 1024}.items():
+        path = results / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+    for name in ("digits/tables/old.html", "digits/logs/one.log", "shared/digits/logs/one.log", "shared/digits/benchmarks/one.log"):
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_bytes(b"x" * 5000)
+    render_report(registry)
+    assert "2.00 KiB" in (results / "digits/report.html").read_text()
+
+
+def test_the_report_says_whether_the_code_is_the_commit(registry):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments], cwd=registry.root, check=True, capture_output=True)
+
+    def code() -> str:
+        render_report(registry)
+        return re.search(r"<dt>Code</dt><dd>(.*?)</dd>", (registry.root / "results/digits/report.html").read_text())[1]
+
+    assert code() == "not in a git repository"
+    git("init")
+    git("add", "config", "report")
+    git("commit", "-m", "all")
+    assert re.fullmatch(r"commit [0-9a-f]{10}", code())
+    (registry.root / "report/limits.yaml").write_text((registry.root / "report/limits.yaml").read_text() + "\n")
+    assert re.fullmatch(r"commit [0-9a-f]{10}, with changes that are not committed", code())

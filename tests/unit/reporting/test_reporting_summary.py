@@ -2,12 +2,11 @@
 
 import pytest
 
-from sra.core.errors import InputError
 from sra.data.scenes import COLOURS, DIGIT_NAMES
 from sra.reporting.curves import build_curves
 from sra.reporting.published import Published
 from sra.reporting.scores import load_scores
-from sra.reporting.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, progress_of, seconds_by_stage, verdict_sentence
+from sra.reporting.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, progress_of, verdict_sentence
 from sra.spec.display import CurvesFigure, Panel, Series
 
 CAVEAT = "This preset exercises the method, it does not prove or disprove the paper."
@@ -95,21 +94,3 @@ def test_the_best_guided_run_draws_that_many_captions(write_score):
 
 def test_chance_is_that_of_the_scenes():
     assert (len(DIGIT_NAMES) * len(COLOURS)) ** 2 == CAPTIONS_OF_SCENES
-
-
-def test_seconds_are_summed_by_stage_without_rendering(tmp_path):
-    for name, seconds in {
-        "train/b/m200k": "10.5",
-        "train/b/m400k": "2",
-        "score/b": "1.25",
-        "table/table_1": "99",
-        "claims": "99",
-        "report": "99",
-    }.items():
-        path = tmp_path / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
-    assert seconds_by_stage([tmp_path, tmp_path / "nowhere"]) == {"score": 1.25, "train": 12.5}
-    (tmp_path / "train/b/m400k.tsv").write_text("nothing\nhere\n")
-    with pytest.raises(InputError, match=r"m400k.tsv: not a Snakemake benchmark file"):
-        seconds_by_stage([tmp_path])

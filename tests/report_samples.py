@@ -1,0 +1,50 @@
+"""Reports of tables, figures and claims that a test has rendered into one folder, as the stage makes them."""
+
+from pathlib import Path
+
+from sra.core.files import write_json
+from sra.reporting.page import render_page
+from sra.reporting.report import build_report, head_of
+from sra.reporting.report_document import ReportDocument
+from sra.reporting.scores import load_scores
+from sra.reporting.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
+from sra.spec.scale import Preset
+
+COUNTS = {"supported": 5, "contradicted": 6, "inconclusive": 7, "not run": 8}
+
+
+def report_in(folder: Path, preset: Preset, scores=(), commit=None, changed=False, date=None, **given) -> ReportDocument:
+    """Of `tables`, `figures`, `runs` and `benchmarks` in the folder, whichever of them are there."""
+    head = head_of("small", preset, commit, changed, date)
+    parts = (folder / name for name in ("tables", "figures", "runs"))
+    return build_report(head, preset, load_scores(scores, "small"), *parts, [folder / "benchmarks"], **given)
+
+
+def rendered_page(folder: Path, preset: Preset, scores=(), output="report.html", pdf=None, **given) -> str:
+    report = report_in(folder, preset, scores, **given)
+    render_page(report, folder / "tables", folder / "figures", folder / output, given.get("claims_file"), pdf)
+    return (folder / output).read_text()
+
+
+def claims_of(folder: Path, scores, sentence="S", command=None) -> Path:
+    """The file of one claim that compares two scores, written by hand; with a command it is not run."""
+    numbers = [
+        ClaimNumber(
+            name=file.record.run, run=file.record.run, score=file.of, value=file.record.metrics["fid"], text="9.00", reason=None,
+            score_sha256=file.sha256, published="29.10", published_value=29.1, source=None,
+        )
+        for file in load_scores(scores, "small")
+    ]  # fmt: skip
+    part = ClaimPart(
+        kind="better", metric="fid", header="FID", rule=sentence, numbers=numbers, against=1, quantity="gain", difference=1.0,
+        difference_text="+1.00", margin=0.5, margin_text="0.50", margin_why="noise", verdict="supported",
+        paper_against=None, paper_difference=None, paper_margin=None, paper_verdict=None,
+    )  # fmt: skip
+    claim = ClaimDocument(
+        id="one", sentence=sentence, source="Table 9", note=None, targets=["table_9"], verdict="not run" if command else "supported",
+        paper_verdict="inconclusive", parts=[part], missing=[Missing(numbers=["base at 400K"], reason=None)] if command else [], command=command,
+    )  # fmt: skip
+    document = ClaimsDocument(preset="small", comparable=False, scope="Of the digits alone.", counts=COUNTS, claims=[claim])
+    path = folder / "claims.json"
+    write_json(path, document.model_dump(mode="json"))
+    return path

@@ -1,4 +1,4 @@
-// Sorting, copying and the theme. The page reads in full without any of it.
+// Sorting, copying, enlarging and the theme. The page reads in full without any of it.
 "use strict";
 
 // Sorting: best first, then the reverse, then the paper's order again. Rows stay inside their group, missing values stay last.
@@ -51,6 +51,40 @@ for (const block of document.querySelectorAll("pre.copy")) {
     );
   });
   holder.append(block, button);
+}
+
+// Enlarging: a figure fills the window, by its button or a click on it. The browser's own dialog keeps the focus, closes by Esc and gives the focus back.
+const zoom = document.createElement("dialog");
+zoom.className = "zoom";
+const closer = document.createElement("button");
+closer.type = "button";
+closer.textContent = "Close";
+closer.addEventListener("click", () => zoom.close());
+// A click beside the picture closes too.
+zoom.addEventListener("click", (event) => { if (event.target === zoom) zoom.close(); });
+document.body.append(zoom);
+
+const headings = Array.from(document.querySelectorAll("h2, h3, h4"));
+for (const picture of document.querySelectorAll("figure img")) {
+  const before = headings.filter((heading) => heading.compareDocumentPosition(picture) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const name = before[before.length - 1].textContent;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "enlarge";
+  button.textContent = "Enlarge";
+  button.setAttribute("aria-label", "Enlarge " + name);
+  button.setAttribute("aria-haspopup", "dialog");
+  const open = () => {
+    zoom.replaceChildren(closer, picture.cloneNode());
+    zoom.setAttribute("aria-label", name);
+    button.focus(); // where the focus returns
+    zoom.showModal();
+    zoom.scrollTo(0, 0);
+  };
+  button.addEventListener("click", open);
+  picture.addEventListener("click", open);
+  picture.classList.add("enlargeable");
+  picture.parentElement.after(button);
 }
 
 // Theme: as the system says, light, or dark; remembered where the browser allows it.

@@ -1,6 +1,8 @@
 # make run    the whole chain at the default preset, every table and figure
 # make test   the whole test suite
-# Both make .venv from the pinned requirements first. PYTHON=python3.12 chooses another interpreter.
+# make plan   what that would still take; CONFIG="preset=paper gpus=8" asks about another choice
+# make archive   one zip of everything but weights and samples, to deposit
+# Each makes .venv from the pinned requirements first. PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,13 +10,19 @@ LOCK := workflow/envs/requirements.lock
 READY := $(VENV)/.installed
 UV := $(VENV)/bin/uv
 
-.PHONY: run test report lint format lock schemas clean help
+.PHONY: run test plan archive report lint format lock schemas clean help
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest
+
+plan: $(READY)
+	@$(VENV)/bin/snakemake plan --cores 1 --quiet all $(if $(CONFIG),--config $(CONFIG))
+
+archive: $(READY)
+	$(VENV)/bin/snakemake archive --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs $(if $(CONFIG),--config $(CONFIG))
 
 report: $(READY)
 	$(VENV)/bin/snakemake refresh --cores 1 --quiet host reason
@@ -44,7 +52,7 @@ clean:
 	rm -rf $(VENV) .snakemake
 
 help:
-	@sed -n 's/^# //p' Makefile | head -3
+	@sed -n 's/^# //p' Makefile | head -5
 
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=...")'

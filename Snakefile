@@ -12,6 +12,9 @@ from sra.plan.workflow import open_plan
 configfile: "config/config.yaml"
 
 
+report: "report/captions/workflow.rst"
+
+
 plan = open_plan(Path(workflow.basedir), config)
 plan.prepare_environment()
 
@@ -39,6 +42,8 @@ wildcard_constraints:
 rule all:
     input:
         plan.report(),
+        plan.registry_file(),
+        plan.appendix(),
 
 
 include: "workflow/rules/data.smk"
@@ -46,8 +51,10 @@ include: "workflow/rules/extract.smk"
 include: "workflow/rules/captions.smk"
 include: "workflow/rules/standins.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/measure.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 include: "workflow/rules/targets.smk"

@@ -26,7 +26,8 @@ class Checkout:
         self.folder = folder
         for name in ("config", "workflow", "report"):
             shutil.copytree(ROOT / name, folder / name)
-        shutil.copy(ROOT / "Snakefile", folder)
+        for name in ("Snakefile", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder)
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run Snakemake here with two cores; stdout and stderr are kept together."""

@@ -31,6 +31,13 @@ def chosen_seeds(training: str | None, sampling: str | None):
     return checked(given, Seeds, "--seeds and --sampling-seeds")
 
 
+def shown_registry(preset: str, weights: str, seeds: str | None, sampling_seeds: str | None):
+    """`Registry` of the working folder, as the options would have it shown."""
+    from sra.spec.registry import Registry
+
+    return Registry(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
+
+
 def _listed(text: str | None, option: str) -> list[int] | None:
     if text is None:
         return None

@@ -1,11 +1,9 @@
 """The commands that draw tables, figures and the page, and judge the claims."""
 
-from pathlib import Path
-
 import typer
 
 from sra.cli.launch import stage
-from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, chosen_seeds, chosen_weights
+from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, shown_registry
 
 commands = typer.Typer()
 
@@ -16,13 +14,13 @@ def table(table: str, preset: Preset, weights: Weights = "trained", seeds: SeedL
 
     Example: sra table table_1 --preset digits
     """
-    stage("render", "render_table")(_registry(preset, weights, seeds, sampling_seeds), table)
+    stage("render", "render_table")(shown_registry(preset, weights, seeds, sampling_seeds), table)
 
 
 @commands.command()
 def figure(figure: str, preset: Preset, weights: Weights = "trained", seeds: SeedList = None, sampling_seeds: SamplingSeedList = None) -> None:
     """Draw one figure from the scores and samples that exist: SVG, PNG and its data."""
-    stage("render", "render_figure")(_registry(preset, weights, seeds, sampling_seeds), figure)
+    stage("render", "render_figure")(shown_registry(preset, weights, seeds, sampling_seeds), figure)
 
 
 @commands.command()
@@ -31,22 +29,16 @@ def claims(preset: Preset, weights: Weights = "trained", seeds: SeedList = None,
 
     Example: sra claims --preset digits
     """
-    stage("render", "render_claims")(_registry(preset, weights, seeds, sampling_seeds))
+    stage("render", "render_claims")(shown_registry(preset, weights, seeds, sampling_seeds))
 
 
 @commands.command()
 def report(preset: Preset, weights: Weights = "trained", seeds: SeedList = None, sampling_seeds: SamplingSeedList = None) -> None:
     """Render the self-contained page from the claims, tables and figures that exist."""
-    stage("render", "render_report")(_registry(preset, weights, seeds, sampling_seeds))
+    stage("render", "render_report")(shown_registry(preset, weights, seeds, sampling_seeds))
 
 
 @commands.command()
 def refresh(preset: Preset, weights: Weights = "trained", seeds: SeedList = None, sampling_seeds: SamplingSeedList = None) -> None:
     """Render every table, figure, the claims and the report from the scores that exist; nothing is trained or sampled."""
-    stage("render", "refresh")(_registry(preset, weights, seeds, sampling_seeds))
-
-
-def _registry(preset: str, weights: str, seeds: str | None, sampling_seeds: str | None):
-    from sra.spec.registry import Registry
-
-    return Registry(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
+    stage("render", "refresh")(shown_registry(preset, weights, seeds, sampling_seeds))

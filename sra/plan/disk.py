@@ -1,16 +1,19 @@
 """What the workflow has on disk, and bytes of what it will write: stores, weights, sample packs, without headers and receipts of some kilobytes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sra.core.files import read_json
 from sra.core.receipts import receipt_path
 from sra.plan.cost import FP32, HALF, parameters
+from sra.plan.layout import Results, Shared
 from sra.spec.run import ModelSpec
 from sra.spec.scale import Latent, StoredDtype, Text
 
 LABEL = 8  # int64, one a row
 VALUE: dict[StoredDtype, int] = {"fp32": FP32, "fp16": HALF}
+KEPT = ("runs", "samples", "scores", "probes", "pca", "costs")  # of a preset's folder
 INDEX_LINE = 300  # of an image in index.json: path, hash, class, split; 0.4 GB for ImageNet
 
 
@@ -23,6 +26,13 @@ def is_there(file: Path, facts: dict[str, Any] | None = None) -> bool:
         return True
     said = read_json(about) if about == file else read_json(about).get("facts", {})
     return all(said.get(key) == value for key, value in facts.items())
+
+
+def bytes_here(root: Path, preset: str, datasets: Iterable[str]) -> int:
+    """Of what a preset keeps and of its data sets, without what is drawn from that, and without logs and the times of jobs."""
+    folders = [*(root / Results(preset).folder / part for part in KEPT), *(root / Shared(dataset).folder for dataset in datasets)]
+    files = ((path, folder) for folder in folders for path in folder.rglob("*"))
+    return sum(path.stat().st_size for path, folder in files if path.is_file() and not {"logs", "benchmarks"} & set(path.relative_to(folder).parts))
 
 
 def latents_bytes(images: int, latent: Latent, dtype: StoredDtype) -> int:

@@ -92,6 +92,10 @@ class Results:
     def pca(self, run: str, milestone: str) -> str:
         return str(self.folder / "pca" / run / f"{milestone}.npz")
 
+    def cost(self, run: str) -> str:
+        """The cost receipt of a run."""
+        return str(self.folder / "costs" / f"{run}.json")
+
     def table(self, table: str, kind: str = "json") -> str:
         return str(self.folder / "tables" / f"{table}.{kind}")
 
@@ -104,3 +108,19 @@ class Results:
     @property
     def report(self) -> str:
         return str(self.folder / "report.html")
+
+    @property
+    def report_pdf(self) -> str:
+        return str(self.folder / "report.pdf")
+
+    @property
+    def registry(self) -> str:
+        return str(self.folder / "registry.tsv")
+
+    @property
+    def appendix(self) -> str:
+        return str(self.folder / "appendix.md")
+
+    def archive(self, label: str) -> str:
+        """The zip to deposit; `label` is the commit or the version."""
+        return str(self.folder / f"sra-repro-{self.preset}-{label}.zip")

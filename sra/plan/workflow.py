@@ -12,10 +12,10 @@ from sra.plan.data import DataPlan
 from sra.plan.layout import Results
 from sra.plan.measure import MeasuringPlan
 from sra.plan.scoring import ScoringPlan
-from sra.plan.targets import Wanted, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.training import TrainingPlan
 from sra.spec.claims import load_claims
-from sra.spec.display import SampleFigure
+from sra.spec.display import FigureSpec, TableSpec
 from sra.spec.machine import Machine
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")
@@ -84,8 +84,15 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     def claims_files(self) -> list[str]:
         return [Results(self.preset).claims(kind) for kind in CLAIMS_KINDS]
 
-    def report(self) -> str:
-        return Results(self.preset).report
+    def report(self) -> list[str]:
+        """The page and the PDF."""
+        return [Results(self.preset).report, Results(self.preset).report_pdf]
+
+    def registry_file(self) -> str:
+        return Results(self.preset).registry
+
+    def appendix(self) -> str:
+        return Results(self.preset).appendix
 
     def display_options(self) -> list[str]:
         """Which runs and seeds the numbers are of."""
@@ -106,10 +113,8 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     def samples_of_figure(self, wildcards) -> list[str]:
         """Only some figures show the images themselves."""
         registry = self.registry(wildcards.preset)
-        figure = registry.figures[wildcards.figure]
-        if not isinstance(figure, SampleFigure):
-            return []
-        return [Results(wildcards.preset).samples(item.run, item.score) for item in wanted_by_figure(figure, registry)]
+        packs = packs_of_figure(registry.figures[wildcards.figure], registry)
+        return [Results(wildcards.preset).samples(item.run, item.score) for item in packs]
 
     def scores_of_claims(self, wildcards) -> list[str]:
         registry = self.registry(wildcards.preset)
@@ -127,6 +132,13 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
 
     def report_figures(self, wildcards) -> list[str]:
         return [path for figure in self.registry(wildcards.preset).figures for path in _files(Results(wildcards.preset).figure, figure, FIGURE_KINDS)]
+
+    def labels_of_table(self, wildcards) -> dict[str, str]:
+        """How Snakemake's own report names it."""
+        return _labels(self.registry(wildcards.preset).tables[wildcards.table])
+
+    def labels_of_figure(self, wildcards) -> dict[str, str]:
+        return _labels(self.registry(wildcards.preset).figures[wildcards.figure])
 
     def templates(self) -> list[str]:
         return sorted(f"report/templates/{path.name}" for path in (self.root / "report" / "templates").iterdir())
@@ -147,6 +159,10 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
 
     def _scores(self, wanted: list[Wanted], preset: str) -> list[str]:
         return [Results(preset).score(item.run, item.score) for item in wanted]
+
+
+def _labels(shown: TableSpec | FigureSpec) -> dict[str, str]:
+    return {"name": shown.id, "title": shown.title, "in the paper": shown.paper}
 
 
 def _files(path_of: Callable[[str, str], str], name: str, kinds: tuple[str, ...]) -> list[str]:

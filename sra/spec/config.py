@@ -30,9 +30,7 @@ class UserConfig(Machine):
         "trained", description="released: only released checkpoints are sampled and scored, nothing is trained"
     )
     seeds: list[NonNegativeInt] | None = Field(None, description="training seeds of every run that a table or curve shows; null: each run's own")
-    sampling_seeds: list[NonNegativeInt] | None = Field(
-        None, description="seeds that samples of each are drawn from; null: each sampler's own"
-    )
+    sampling_seeds: list[NonNegativeInt] | None = Field(None, description="seeds that samples of each are drawn from; null: each sampler's own")
     gpus: PositiveInt = Field(1, description="how many work at a time; cores, where the device is a CPU. For `snakemake plan` alone")
     paths: Paths = Paths()
 

@@ -1,26 +1,26 @@
 """Render tables, figures, claims and the page from the scores that exist. Nothing here trains, samples or scores; no torch is imported."""
 
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sra.core.errors import unknown
+from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
+from sra.plan.disk import bytes_here
 from sra.plan.inside import as_it_stands, carriers, components_files, probe_files
 from sra.plan.layout import Results, Shared
-from sra.plan.measure import measured_by_table
-from sra.plan.targets import Wanted, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.plan.measure import measured_by_figure, measured_by_table
+from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.reporting import claims, figures, page, pdf, report, tables
 from sra.reporting.probe_files import InsideFiles
 from sra.reporting.scores import load_scores
-from sra.spec.claims import load_claims
+from sra.spec.claims import load_claims, probed_by
 from sra.spec.display import FigureSpec
+from sra.spec.margin import load_tolerances
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 from sra.stages.planned import planned_cost
-
-# What a preset keeps; the rest of its folder is drawn from that.
-KEPT = ("runs", "samples", "scores", "probes", "pca", "costs")
+from sra.stages.write_appendix import write_appendix
+from sra.stages.write_registry import write_registry
 
 
 def render_table(registry: Registry, table: str) -> None:
@@ -32,7 +32,8 @@ def render_table(registry: Registry, table: str) -> None:
     runs = [row.run for row in spec.rows if row.run]
     scores, seen = _scores(root, preset, wanted_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
-    tables.render_table(spec, scores, _published(root), preset, seen, folder, seeds=registry.seeds, cost_files=costs)
+    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
+    tables.render_table(spec, scores, _published(root), preset, seen, folder, **known)
 
 
 def render_figure(registry: Registry, figure: str) -> None:
@@ -41,17 +42,20 @@ def render_figure(registry: Registry, figure: str) -> None:
         raise unknown("figure", figure, registry.figures)
     spec = as_it_stands(registry.figures[figure], registry)
     wanted = wanted_by_figure(spec, registry)
-    packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in wanted}
+    packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in packs_of_figure(spec, registry)}
     folder = (root / Results(preset).figure(figure)).parent
     scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
-    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds)
+    costs = _costs(root, preset, measured_by_figure(spec, registry))
+    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
 
 
 def render_claims(registry: Registry) -> None:
     root, preset = registry.root, registry.preset_id
     found = load_claims(registry)
     scores = _scores(root, preset, wanted_by_claims(found, registry))
-    claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder)
+    probed = [as_it_stands(figure, registry) for figure in probed_by(found, registry)]
+    inside = [(figure, _inside(figure, registry)) for figure in probed]
+    claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder, inside)
 
 
 def render_report(registry: Registry) -> None:
@@ -62,7 +66,7 @@ def render_report(registry: Registry) -> None:
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None
     document = report.build_report(
-        report.head_of(registry.preset_id, preset, _commit(root), _is_changed(root), _date(files)),
+        report.head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(files)),
         preset,
         load_scores(files, registry.preset_id, registry.seeds),
         tables_folder,
@@ -71,7 +75,7 @@ def render_report(registry: Registry) -> None:
         [part / "benchmarks" for part in (folder, *shared)],
         claims_file,
         planned_cost(registry),
-        sum(map(_bytes_in, [*(folder / part for part in KEPT), *shared])),
+        bytes_here(root, registry.preset_id, _datasets(preset)),
     )
     pdf.render_pdf(document, figures_folder, root / results.report_pdf)
     page.render_page(document, tables_folder, figures_folder, root / results.report, claims_file, root / results.report_pdf)
@@ -84,6 +88,8 @@ def refresh(registry: Registry) -> None:
         render(registry, name)
     render_claims(registry)
     render_report(registry)
+    write_registry(registry)
+    write_appendix(registry)
 
 
 def _inside(figure: FigureSpec, registry: Registry) -> InsideFiles:
@@ -115,32 +121,3 @@ def _costs(root: Path, preset: str, runs: list[str]) -> list[Path]:
 
 def _published(root: Path) -> Path:
     return root / "report" / "published"
-
-
-def _commit(root: Path) -> str | None:
-    """The checkout's commit; None outside git (an unpacked archive)."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
-def _is_changed(root: Path) -> bool:
-    """Whether tracked files differ from the commit."""
-    try:
-        found = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return bool(found.stdout.strip())
-
-
-def _bytes_in(folder: Path) -> int:
-    """Of the files in a folder, without logs and the times of jobs; 0 where there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not {"logs", "benchmarks"} & set(path.relative_to(folder).parts))
-
-
-def _date(scores: list[Path]) -> str | None:
-    """The day of the newest score: the page is as old as its numbers."""
-    times = [path.stat().st_mtime for path in scores if path.exists()]
-    return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d") if times else None

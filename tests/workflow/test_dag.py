@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sra.plan.targets import wanted_by_all
+from sra.plan.targets import packs_of_figure, wanted_by_all
 from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -46,17 +46,29 @@ def test_only_repa_needs_the_external_encoder(checkout):
 def test_the_paper_preset_plans_without_its_data(checkout):
     jobs = checkout.planned("--config", "preset=paper")
     assert not {"make_digits", "train_vae", "train_extractor", "train_encoder"} & set(jobs)
-    assert (jobs["extract_latents"], jobs["extract_text"]) == (2 * 64, 64)  # ImageNet and MS-COCO
+    assert (jobs["extract_latents"], jobs["extract_text"]) == (3 * 64, 64)  # ImageNet at two resolutions, and MS-COCO
     assert jobs["train_between"] > 0
-    wanted = wanted_by_all(Registry(checkout.folder, "paper"))
-    assert jobs["pack_samples"] == len(wanted)
-    assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 5000) for item in wanted)
+    registry = Registry(checkout.folder, "paper")
+    scored = wanted_by_all(registry)
+    packs = {*scored, *(item for figure in registry.figures.values() for item in packs_of_figure(figure, registry))}
+    assert (jobs["score_samples"], jobs["pack_samples"]) == (len(scored), len(packs))
+    assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 5000) for item in packs)
 
 
-def test_released_weights_need_no_training(checkout):
-    jobs = checkout.planned("table_3", "--config", "preset=paper", "weights=released")
-    scores = {"reference_features": 1, "sample_shard": 40, "pack_samples": 4, "score_samples": 4}
-    assert jobs == scores | {"resolve_run": 4, "import_weights": 4, "render_table": 1, "table_3": 1}
+@pytest.mark.parametrize(("table", "checkpoints"), [("table_3", 4), ("table_4", 2)])
+def test_released_weights_need_no_training(checkout, table, checkpoints):
+    jobs = checkout.planned(table, "--config", "preset=paper", "weights=released")
+    scores = {"reference_features": 1, "sample_shard": 10 * checkpoints, "pack_samples": checkpoints, "score_samples": checkpoints}
+    assert jobs == scores | {"resolve_run": checkpoints, "import_weights": checkpoints, "render_table": 1, table: 1}
+
+
+def test_another_resolution_has_data_of_its_own_and_shares_the_small_models(checkout):
+    jobs = checkout.planned("table_4")
+    data = DATA | {"make_digits": 2, "index_images": 2}
+    assert jobs == data | per_score(3) | {"resolve_run": 2, "train_segment": 3, "render_table": 1, "table_4": 1}
+    paper = checkout.planned("table_4", "--config", "preset=paper")
+    assert (paper["index_images"], paper["extract_latents"], paper["finish_latents"]) == (1, 64, 1)
+    assert not {"make_digits", "make_reference", "train_vae"} & set(paper)
 
 
 def test_refresh_needs_no_job_but_itself(checkout):
@@ -67,8 +79,8 @@ def test_refresh_needs_no_job_but_itself(checkout):
     ("path", "old", "new", "message"),
     [
         ("config/config.yaml", "preset: digits", "preset: digts", "unknown preset 'digts'; did you mean 'digits'?"),
-        ("config/presets/digits.yaml", "batch: 32", "batch: 32\nteacher_block: 8", "teacher_block: unknown key 'teacher_block'"),
-        ("config/presets/digits.yaml", "batch: 32", "bacth: 32", "bacth: unknown key 'bacth'; did you mean 'batch'?"),
+        ("config/presets/digits.yaml", "\nbatch: 32", "\nbatch: 32\nteacher_block: 8", "teacher_block: unknown key 'teacher_block'"),
+        ("config/presets/digits.yaml", "\nbatch: 32", "\nbacth: 32", "bacth: unknown key 'bacth'; did you mean 'batch'?"),
         ("config/experiments/ablation_ema.yaml", "method: sra", "methd: sra", "methd: unknown key 'methd'; did you mean 'method'?"),
         ("report/tables/table_6.yaml", "run: sit_b2_sra_ema0", "run: sit_b2_sra_ema1", "unknown run 'sit_b2_sra_ema1'; did you mean"),
         ("report/tables/table_6.yaml", "sampler: sde250", "sampler: sde205", "unknown sampler 'sde205'; did you mean 'sde250'?"),

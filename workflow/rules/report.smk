@@ -8,6 +8,7 @@ rule render_table:
     """One table of the paper, published beside reproduced."""
     input:
         table="report/tables/{table}.yaml",
+        tolerances="report/tolerances.yaml",
         published=lambda wildcards: plan.published_of(wildcards.table),
         template="report/templates/table.html.j2",
         settings=plan.settings_of_table,
@@ -16,7 +17,12 @@ rule render_table:
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
-        html="results/{preset}/tables/{table}.html",
+        html=report(
+            "results/{preset}/tables/{table}.html",
+            caption="../../report/captions/table.rst",
+            category="Tables",
+            labels=plan.labels_of_table,
+        ),
         tex="results/{preset}/tables/{table}.tex",
         md="results/{preset}/tables/{table}.md",
     log:
@@ -50,7 +56,12 @@ rule render_figure:
         components=plan.components_of_figure,
     output:
         json="results/{preset}/figures/{figure}.json",
-        svg="results/{preset}/figures/{figure}.svg",
+        svg=report(
+            "results/{preset}/figures/{figure}.svg",
+            caption="../../report/captions/figure.rst",
+            category="Figures",
+            labels=plan.labels_of_figure,
+        ),
         png="results/{preset}/figures/{figure}.png",
     log:
         "results/{preset}/logs/figure/{figure}.log",
@@ -77,10 +88,11 @@ rule judge_claims:
         claims="report/claims.yaml",
         targets=plan.targets_of_claims,
         scores=plan.scores_of_claims,
+        probes=plan.probes_of_claims,
     output:
         json="results/{preset}/claims.json",
         csv="results/{preset}/claims.csv",
-        md="results/{preset}/claims.md",
+        md=report("results/{preset}/claims.md", caption="../../report/captions/claims.rst", category="Claims and page"),
     log:
         "results/{preset}/logs/claims.log",
     benchmark:
@@ -101,15 +113,18 @@ rule judge_claims:
 
 
 rule render_report:
-    """One self-contained page of all tables and figures."""
+    """The report of all tables and figures: one self-contained page, and the same as a PDF."""
     input:
         tables=plan.report_tables,
         figures=plan.report_figures,
         claims="results/{preset}/claims.json",
-        quirks="report/quirks.yaml",
+        written=["report/quirks.yaml", "report/limits.yaml", "report/references.yaml"],
         templates=plan.templates(),
     output:
-        page="results/{preset}/report.html",
+        page=report(
+            "results/{preset}/report.html", caption="../../report/captions/page.rst", category="Claims and page"
+        ),
+        pdf="results/{preset}/report.pdf",
     log:
         "results/{preset}/logs/report.log",
     benchmark:
@@ -127,22 +142,3 @@ rule render_report:
         "render the report"
     shell:
         "sra report --preset {wildcards.preset} {params.options:q} 2> {log}"
-
-
-rule refresh:
-    """Render every table, figure and the report again from the scores that exist; nothing is trained, missing cells say so."""
-    log:
-        f"results/{plan.preset}/logs/refresh.log",
-    conda:
-        "../envs/stages.yaml"
-    threads: 1
-    resources:
-        mem_mb=report_needs.mem_mb,
-        runtime=report_needs.runtime,
-    params:
-        preset=plan.preset,
-        options=plan.display_options(),
-    message:
-        "render again from the existing scores"
-    shell:
-        "sra refresh --preset {params.preset} {params.options:q} 2> {log}"

@@ -85,7 +85,7 @@ def test_rules_are_told_what_the_preset_says():
     plan = Plan(ROOT, {"preset": "digits"})
     run = SimpleNamespace(preset="digits", run="sit_xl2_repa_dinov2b", point="m400k", milestone="m400k", sampler="sde250", paper_count="50000")
     assert plan.step(run) == DIGITS.preset.milestones["m400k"]
-    assert plan.previous_state(run) == []
+    assert plan.previous_state(run) == ["results/digits/runs/sit_xl2_repa_dinov2b/state/m200k.safetensors"]
     assert plan.targets_of(run) == {"features": "results/shared/digits/features/digits_vit/store.json", "pixels": [], "encoder": []}
     assert plan.training_options(run) == ["--features", "results/shared/digits/features/digits_vit/store.json"]
     assert plan.training_options(SimpleNamespace(preset="digits", run="sit_b2_sra")) == []

@@ -18,6 +18,7 @@ FILES = {
     "experiment": ["config/experiments/*.yaml"],
     "samplers": ["config/samplers.yaml"],
     "table": ["report/tables/*.yaml"],
+    "tolerances": ["report/tolerances.yaml"],
     "figure": ["report/figures/*.yaml"],
     "claims": ["report/claims.yaml"],
 }

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sra.reporting.documents import Cell, DocumentRow, SettingCell, SettingLine, TableDocument
 from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding, one_line
 
+TEX_LINES = 40  # of a tabular that shares a page with its caption and notes
 SAME, DIFFERENT = "=", "\u2260"
 AGREES = {True: " ≈", False: f" {DIFFERENT}"}  # after a difference
 
@@ -203,39 +204,41 @@ def markdown_text(text: str) -> str:
 
 
 def to_tex(document: TableDocument) -> str:
-    """A `table` environment in ASCII, for a document that loads booktabs and graphicx."""
+    """A `table` environment in ASCII, and more that continue it where it is longer than a page, for a document that loads booktabs and graphicx."""
     band = f"{_tex(document.band)} " if document.band else ""
-    lines = [
-        f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs,graphicx}}.",
-        "\\begin{table}",
-        "\\centering",
-        f"\\caption{{{band}{_tex(caption_of(document))}}}",
-        *(_tex_settings(document) if document.settings else _tex_scores(document)),
-        "",
-        f"\\footnotesize {_tex(legend_of(document))}",
-    ]
-    lines += [f"\n{_tex_mark(note.mark)}{_tex(note.text)}" for note in document.notes]
-    return "\n".join([*lines, "\\end{table}"]) + "\n"
+    lines = [f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs,graphicx}}."]
+    parts = _tex_settings(document) if document.settings else _tex_scores(document)
+    for index, part in enumerate(parts):
+        caption = [f"\\caption{{{band}{_tex(caption_of(document))}}}"] if index == 0 else ["\\addtocounter{table}{-1}", "\\caption{Continued.}"]
+        lines += ["\\begin{table}", "\\centering", *caption, *part]
+        if part is parts[-1]:
+            lines += ["", f"\\footnotesize {_tex(legend_of(document))}"]
+            lines += [f"\n{_tex_mark(note.mark)}{_tex(note.text)}" for note in document.notes]
+        lines.append("\\end{table}")
+    return "\n".join(lines) + "\n"
 
 
-def _tex_scores(document: TableDocument) -> list[str]:
-    texts = _padded_columns(document)
+def _tex_scores(document: TableDocument) -> list[list[str]]:
+    """One tabular, or several of whole groups where the rows are more than a page holds."""
+    texts = iter(_padded_columns(document))
     numbers = sum(map(len, shown_columns(document)))
     width = 1 + len(document.setting_columns) + numbers
-    lines = [f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * numbers}}}", "\\toprule", *_tex_head(document), "\\midrule"]
-    place = 0
-    for index, (group, rows) in enumerate(grouped(document)):
-        lines += _tex_group(group, index, width)
+    head = [f"\\begin{{tabular}}{{l{'l' * len(document.setting_columns)}{'r' * numbers}}}", "\\toprule", *_tex_head(document), "\\midrule"]
+    parts: list[list[str]] = []
+    for group, rows in grouped(document):
+        lines = []
         for row in rows:
             label = _tex(row.label) + _tex_mark(row.mark)
-            lines.append(" & ".join([label, *map(_tex, row.settings), *texts[place]]) + " \\\\")
-            place += 1
-    return _tex_fitted([*lines, "\\bottomrule", "\\end{tabular}"])
+            lines.append(" & ".join([label, *map(_tex, row.settings), *next(texts)]) + " \\\\")
+        if not parts or len(parts[-1]) + len(lines) > TEX_LINES:
+            parts.append([])
+        parts[-1] += _tex_group(group, len(parts[-1]), width) + lines
+    return [_tex_fitted([*head, *lines, "\\bottomrule", "\\end{tabular}"]) for lines in parts]
 
 
-def _tex_settings(document: TableDocument) -> list[str]:
+def _tex_settings(document: TableDocument) -> list[list[str]]:
     """Three models abreast, as many as a page is wide: what is printed, and ours after it where that differs."""
-    lines = ["\\footnotesize"]
+    parts = []
     for start in range(0, len(document.settings.models), 3):
         part = slice(start, start + 3)
         models = document.settings.models[part]
@@ -244,8 +247,8 @@ def _tex_settings(document: TableDocument) -> list[str]:
         for index, (group, settings) in enumerate(grouped_settings(document)):
             block += _tex_group(group, index, 1 + len(models))
             block += [" & ".join([_tex(line.label), *map(_tex_setting, line.cells[part])]) + " \\\\" for line in settings]
-        lines += [*_tex_fitted([*block, "\\bottomrule", "\\end{tabular}"]), ""]
-    return lines[:-1]
+        parts.append(["\\footnotesize", *_tex_fitted([*block, "\\bottomrule", "\\end{tabular}"])])
+    return parts
 
 
 def _tex_fitted(tabular: list[str]) -> list[str]:

@@ -100,8 +100,7 @@ def _scope(claims: Claims, registry: Registry, spreads: list[Spread | None]) -> 
         number = f"Numbers: {seeds_text(spreads)}. From {LEAST_SEEDS} training seeds a side on, {measured}."
     if preset.comparable:
         return f"{number} A difference within the margin, which the file of claims names with its reason, decides nothing."
-    data = " and ".join([preset.dataset, *([preset.text_to_image.dataset] if preset.text_to_image else [])])
-    share = number_text(claims.elsewhere.share, ".0%")
+    data, share = " and ".join(preset.datasets), number_text(claims.elsewhere.share, ".0%")
     return (
         f"These verdicts speak of preset {registry.preset_id} alone ({preset.title}; data: {data}): they neither confirm nor refute the paper. "
         f"{number} Differences within {share} %, or within the margin that a claim names, decide nothing."

@@ -4,6 +4,7 @@ import base64
 import os
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from sra.core.files import write_text
 from sra.reporting.claim_formats import SIGNS, missing_words, paper_numbers, telling_numbers
 from sra.reporting.html import TEMPLATES, environment
-from sra.reporting.report_document import ReportDocument
+from sra.reporting.report_document import FigureItem, ReportDocument
 from sra.reporting.spending import memory_text, time_text
 from sra.reporting.table_formats import to_csv
 
@@ -61,12 +62,22 @@ def render_page(
             _relative(Path(claims_file).parent, output) if claims_file else None,
             _relative(pdf, output) if pdf else None,
         ),
+        contents=contents_of(report.figures),
         csv_of=to_csv,
         claim_words={"signs": SIGNS, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
         time=time_text,
         memory=memory_text,
     )
     write_text(output, html)
+
+
+def contents_of(figures: list[FigureItem]) -> list[tuple[str, str]]:
+    """Id and label of each entry of the contents; neighbouring grids of one sample pack share one."""
+    entries = []
+    for _, items in groupby((item.document for item in figures), key=lambda document: getattr(document, "score", document.id)):
+        first, *more = items
+        entries.append((first.id, f"{first.number} to {more[-1].number.split()[-1]}" if more else first.number))
+    return entries
 
 
 def _picture(path: Path) -> Picture:

@@ -50,8 +50,8 @@ def devices_of(records: Iterable[ScoreRecord]) -> list[str]:
 def facts_of_scores(scores: Scores, preset: Preset) -> list[Fact]:
     """Where it ran, and what says whether the feature network and the guided samples can be trusted."""
     records = [file.record for file in sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name))]
-    data = " and ".join(dict.fromkeys([preset.dataset, *([preset.text_to_image.dataset] if preset.text_to_image else [])]))
-    pixels = f"{data}, {preset.image_size} × {preset.image_size} pixels"
+    sizes = dict.fromkeys([preset.image_size, *(part.image_size for part in preset.resolutions.values())])
+    pixels = f"{' and '.join(preset.datasets)}, {' and '.join(f'{size} × {size}' for size in sizes)} pixels"
     networks = [
         FactValue(text="not trained here", remark=name)
         if accuracy is None

@@ -167,6 +167,12 @@ class Preset(Strict):
     resolutions: dict[Literal[512], AtResolution] = Field({}, description="runs at resolutions of the paper other than 256; left out without a part")
     needs: dict[Literal["data", "standin", "train", "measure", "sample", "score", "report"], Needs] = {}
 
+    @property
+    def datasets(self) -> list[str]:
+        """Its own and those of its parts, each once."""
+        parts = [*([self.text_to_image] if self.text_to_image else []), *self.resolutions.values()]
+        return list(dict.fromkeys([self.dataset, *(part.dataset for part in parts)]))
+
     def for_captions(self) -> "Preset":
         """The same preset as runs on captions see it. Raises InputError when it has no such part."""
         if self.text_to_image is None:

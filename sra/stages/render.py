@@ -62,7 +62,7 @@ def render_report(registry: Registry) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
     files = _scores(root, registry.preset_id, wanted_by_all(registry))
-    folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in _datasets(preset)]
+    folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None
     document = report.build_report(
@@ -75,7 +75,7 @@ def render_report(registry: Registry) -> None:
         [part / "benchmarks" for part in (folder, *shared)],
         claims_file,
         planned_cost(registry),
-        bytes_here(root, registry.preset_id, _datasets(preset)),
+        bytes_here(root, registry.preset_id, preset.datasets),
     )
     pdf.render_pdf(document, figures_folder, root / results.report_pdf)
     page.render_page(document, tables_folder, figures_folder, root / results.report, claims_file, root / results.report_pdf)
@@ -104,11 +104,6 @@ def _preset_of(registry: Registry, runs: list[str]) -> Preset:
     """The preset as these runs see it; the whole preset where they see different parts, which have no data set in common."""
     seen = [registry.preset_of(run) for run in runs if registry.has_part_of(run)]
     return seen[0] if seen and all(part == seen[0] for part in seen) else registry.preset
-
-
-def _datasets(preset: Preset) -> list[str]:
-    parts = [*([preset.text_to_image] if preset.text_to_image else []), *preset.resolutions.values()]
-    return [preset.dataset, *(part.dataset for part in parts)]
 
 
 def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:

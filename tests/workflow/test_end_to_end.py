@@ -184,7 +184,7 @@ def test_editing_one_run_reruns_that_run_alone(finished):
     finished.edit(path, new, old)
     assert jobs == {
         **{"resolve_run": 1, "train_segment": 2, "export_ema": 1, "sample_shard": 2, "pack_samples": 1, "score_samples": 1},
-        **{"render_table": 1, "render_figure": 1, "render_report": 1, "all": 1},
+        **{"render_table": 1, "render_figure": 1, "render_report": 1, "write_registry": 1, "write_appendix": 1, "all": 1},
     }
     assert finished.planned() == {}
 

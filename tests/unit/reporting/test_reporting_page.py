@@ -4,6 +4,7 @@ import base64
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from report_samples import claims_of, rendered_page
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures import render_figure
+from sra.reporting.page import contents_of
 from sra.reporting.tables import render_table
 from sra.spec.display import CaptionsFigure, Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
 from sra.spec.registry import Registry
@@ -304,3 +306,17 @@ def test_supplements_follow_the_paper_s_own(tmp_path, preset, write_published):
     ids = [name for name in Page(rendered_page(tmp_path, preset)).ids if re.fullmatch(r"figure_[a-z0-9]+", name)]
     assert ids[:2] == ["figure_5", "figure_12"]
     assert set(ids[2:]) == {"figure_s3", "figure_t2i"}
+
+
+def test_neighbouring_grids_of_one_pack_are_one_entry_of_the_contents():
+    def item(number, **score):
+        return SimpleNamespace(document=SimpleNamespace(id=f"figure_{number}", number=f"Figure {number}", **score))
+
+    figures = [item(5, score="a"), item(6), item(7), item(10, score="b"), item(11, score="b"), item(12, score="b"), item(13, score="c")]
+    assert contents_of(figures) == [
+        ("figure_5", "Figure 5"),
+        ("figure_6", "Figure 6"),
+        ("figure_7", "Figure 7"),
+        ("figure_10", "Figure 10 to 12"),
+        ("figure_13", "Figure 13"),
+    ]

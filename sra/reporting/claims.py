@@ -8,7 +8,7 @@ from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.reporting.claim_formats import to_csv, to_markdown
 from sra.reporting.inside_documents import ProbesDocument
-from sra.reporting.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, milestone_text, number_text
+from sra.reporting.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, listed, milestone_text, number_text
 from sra.reporting.probe_files import InsideFiles, load_probes
 from sra.reporting.probes import build_probes, key_end
 from sra.reporting.published import Published, PublishedNumber, load_published
@@ -100,7 +100,7 @@ def _scope(claims: Claims, registry: Registry, spreads: list[Spread | None]) -> 
         number = f"Numbers: {seeds_text(spreads)}. From {LEAST_SEEDS} training seeds a side on, {measured}."
     if preset.comparable:
         return f"{number} A difference within the margin, which the file of claims names with its reason, decides nothing."
-    data, share = " and ".join(preset.datasets), number_text(claims.elsewhere.share, ".0%")
+    data, share = listed(preset.datasets), number_text(claims.elsewhere.share, ".0%")
     return (
         f"These verdicts speak of preset {registry.preset_id} alone ({preset.title}; data: {data}): they neither confirm nor refute the paper. "
         f"{number} Differences within {share} %, or within the margin that a claim names, decide nothing."

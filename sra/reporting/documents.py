@@ -218,10 +218,11 @@ class GridBlock(SampleBlock):
 
 
 class GridDocument(PictureDocument):
-    """Images of sample packs by rule."""
+    """Images of sample packs by rule. scored: whether the packs have a score too, which those of some classes alone have not."""
 
     kind: Literal["grid"] = "grid"
     score: ScoreOf
+    scored: bool = True
     classes: list[int]
     per_class: int
     rule: str

@@ -50,7 +50,7 @@ def render_figure(
         document = build_features(figure, inside.components, inside.carriers, preset_id, preset)
         draw_features(document, inside.components, base)
     elif isinstance(figure, GridFigure):
-        document = build_grid(figure, packs, preset_id, preset)
+        document = build_grid(figure, packs, preset_id, preset, scored=bool(list(score_files)))
         draw_grid(document, packs, base)
     elif isinstance(figure, CaptionsFigure):
         document = build_captions(figure, packs, preset_id, preset)

@@ -15,8 +15,8 @@ CLASSES_WHEN_UNSAID = 10
 CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes
 
 
-def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, preset: Preset) -> GridDocument:
-    """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`."""
+def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, preset: Preset, scored: bool = True) -> GridDocument:
+    """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`. scored: whether they are scored as well."""
     named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
     beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
     if beyond:
@@ -32,6 +32,7 @@ def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, prese
     return GridDocument(
         **heading_of(figure, preset_id, preset),
         score=figure.score,
+        scored=scored,
         classes=classes,
         per_class=figure.per_class,
         rule=rule,

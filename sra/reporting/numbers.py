@@ -104,6 +104,11 @@ def _padding(length: int, longest: int) -> str:
     return point + FIGURE_SPACE * (longest - length - len(point))
 
 
+def listed(words: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def one_line(text: str) -> str:
     """Text of others on one line: breaks and tabs become spaces; control and direction marks, and what no XML may hold, go."""
     spaced = re.sub(r"[\n\r\t\u2028\u2029]+", " ", text)

@@ -76,7 +76,7 @@ def contents_of(figures: list[FigureItem]) -> list[tuple[str, str]]:
     entries = []
     for _, items in groupby((item.document for item in figures), key=lambda document: getattr(document, "score", document.id)):
         first, *more = items
-        entries.append((first.id, f"{first.number} to {more[-1].number.split()[-1]}" if more else first.number))
+        entries.append((first.id, f"{first.number.replace(' ', 's ')} to {more[-1].number.split()[-1]}" if more else first.number))
     return entries
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sra.reporting.documents import FigureDocument, TableDocument
-from sra.reporting.numbers import count_text, number_text
+from sra.reporting.numbers import count_text, listed, number_text
 from sra.reporting.report_document import Fact, FactValue, Head, Provenance, Trained
 from sra.reporting.scores import Scores
 from sra.reporting.summary import guidance_scale, wanted_by
@@ -51,7 +51,7 @@ def facts_of_scores(scores: Scores, preset: Preset) -> list[Fact]:
     """Where it ran, and what says whether the feature network and the guided samples can be trusted."""
     records = [file.record for file in sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name))]
     sizes = dict.fromkeys([preset.image_size, *(part.image_size for part in preset.resolutions.values())])
-    pixels = f"{' and '.join(preset.datasets)}, {' and '.join(f'{size} × {size}' for size in sizes)} pixels"
+    pixels = f"{listed(preset.datasets)}, {listed([f'{size} × {size}' for size in sizes])} pixels"
     networks = [
         FactValue(text="not trained here", remark=name)
         if accuracy is None

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
 from sra.reporting.numbers import steps_of_milestone
-from sra.reporting.summary import wanted_by
+from sra.reporting.summary import packs_of, wanted_by
 from sra.spec.display import ScoreOf
 
 Kind = Literal["score", "probe", "cost", "images", "components"]
@@ -79,7 +79,7 @@ def shown_by(document: TableDocument | FigureDocument) -> list[Shown]:
             lines = [line for panel in document.panels for line in panel.lines]
             found += [Shown("cost", line.run, "", metric="seconds_per_step (s)", value=line.seconds_per_step) for line in lines]
     elif isinstance(document, GridDocument | CaptionsDocument):
-        found = [Shown("images", run, score.milestone, score) for run, score in wanted_by(document)]
+        found = [Shown("images", run, score.milestone, score) for run, score in packs_of(document)]
     elif isinstance(document, TargetsDocument):
         found = [Shown("score", run, score.milestone, score, "fid") for run, score in wanted_by(document)]
         found += [

@@ -147,12 +147,17 @@ def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset
     return Progress(document.id, document.number, document.title, done, len(reachable), len(wanted) - len(reachable))
 
 
+def packs_of(document: GridDocument | CaptionsDocument) -> list[tuple[str, ScoreOf]]:
+    """The sample packs whose images a document shows."""
+    return [(block.run, document.score) for block in document.blocks]
+
+
 def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, ScoreOf]]:
     """The scores behind a document, each once."""
     if isinstance(document, TableDocument):
         found = [(row.run, row.score) for row in document.rows if row.run and row.score]
     elif isinstance(document, GridDocument | CaptionsDocument):
-        found = [(block.run, document.score) for block in document.blocks]
+        found = packs_of(document) if isinstance(document, CaptionsDocument) or document.scored else []
     elif isinstance(document, TargetsDocument):
         score = ScoreOf(milestone=document.milestone, sampler=document.sampler, samples=document.samples)
         found = [(run, score) for run in document.scored_runs]

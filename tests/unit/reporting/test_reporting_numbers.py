@@ -50,3 +50,7 @@ def test_padding_puts_the_points_on_one_line():
     assert [len(text) - 3 for text in padded if text != "not run"] == [2, 2, 1, 2, 4]
     assert padded[2] == "7\u2008\u2007\u2007"
     assert padded[3] == "not run"
+
+
+def test_words_in_a_row():
+    assert [n.listed(list("abc")[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]

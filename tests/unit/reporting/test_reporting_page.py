@@ -317,6 +317,6 @@ def test_neighbouring_grids_of_one_pack_are_one_entry_of_the_contents():
         ("figure_5", "Figure 5"),
         ("figure_6", "Figure 6"),
         ("figure_7", "Figure 7"),
-        ("figure_10", "Figure 10 to 12"),
+        ("figure_10", "Figures 10 to 12"),
         ("figure_13", "Figure 13"),
     ]

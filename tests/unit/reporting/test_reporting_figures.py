@@ -15,6 +15,7 @@ from sra.reporting.axes import plain_ticks, spaced, spread
 from sra.reporting.documents import CurvesDocument, GridDocument
 from sra.reporting.figures import render_figure
 from sra.reporting.packs import SamplePack
+from sra.reporting.summary import packs_of, wanted_by
 from sra.spec.display import CurvesFigure, GridFigure, Panel, ScoreOf, Series
 
 GUIDED = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)
@@ -226,3 +227,12 @@ def test_compressed_packs_read_the_same(tmp_path, pack):
     with np.load(pack) as loaded:
         np.savez_compressed(tmp_path / "small.npz", **loaded)
     assert np.array_equal(SamplePack(tmp_path / "small.npz").image(37), SamplePack(pack).image(37))
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_grid_without_a_score_of_its_own_waits_for_none(render, write_score, pack, scored):
+    """Packs of some classes alone are drawn and not scored; then no score is missing."""
+    files = [write_score("ours", GUIDED.milestone, GUIDED.sampler, GUIDED.samples, fid=1.0)] if scored else []
+    document = render(grid(), files, packs={"ours": pack})
+    assert wanted_by(document) == ([("ours", GUIDED)] if scored else [])
+    assert packs_of(document) == [("ours", GUIDED)]

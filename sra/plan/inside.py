@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 from sra.core.errors import InputError
@@ -114,15 +115,16 @@ def points_here(figure: TargetsFigure, registry: Registry) -> list[TargetPoint]:
 
 
 def probe_files(figures: Iterable[FigureSpec], registry: Registry) -> list[ProbeFile]:
-    """The probe files behind the figures, each once, with every block that one of them asks for."""
+    """The probe files behind the figures, each once and with every training seed, with every block that one of them asks for."""
     blocks: dict[tuple[str, str, float], set[int]] = {}
     for figure in figures:
         if isinstance(figure, FeaturesFigure):
             continue
         for line in models_of(figure):
             for run, milestone in standing(line, registry):
-                for time in line.times:
-                    blocks.setdefault((run, milestone, time), set()).update(map(carrier(run, registry).block, line.blocks))
+                here = set(map(carrier(run, registry).block, line.blocks))
+                for trained, time in product(registry.with_training_seeds(run), line.times):
+                    blocks.setdefault((trained, milestone, time), set()).update(here)
     return [ProbeFile(*key, tuple(sorted(found))) for key, found in blocks.items()]
 
 

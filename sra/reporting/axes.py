@@ -27,6 +27,14 @@ def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> No
             axes.plot(*leader, transform=axes.transAxes, color=MUTED, linewidth=0.5, clip_on=False, scalex=False, scaley=False)
 
 
+def draw_band(axes: "Axes", banded: list[tuple[float, float, float]], colour: str) -> None:
+    """Around points (place, mean, half the height): one standard deviation over seeds to each side. None where there is one seed."""
+    if banded:
+        places, means, halves = zip(*banded, strict=True)
+        low, high = ([mean + sign * half for mean, half in zip(means, halves, strict=True)] for sign in (-1, 1))
+        axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+
+
 def spread(places: list[float], gap: float) -> list[float]:
     """The places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
     order = sorted(range(len(places)), key=lambda index: places[index])

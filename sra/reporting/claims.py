@@ -191,7 +191,7 @@ class _Judge:
         point = next((point for point in drawn.points if getattr(point, figure.x) == side.at), None) if drawn else None
         if point is None or point.value is None:
             return _Number(side, drawn.run if drawn else line.run, None, Outcome("not run", reason=point.reason if point else None), None, number)
-        return _Number(side, drawn.run, None, Outcome("ok", point.value), point.probe_sha256, number)
+        return _Number(side, drawn.run, None, Outcome("ok", point.value, spread=point.spread), point.probe_sha256, number)
 
     def _outcome(self, run: str, score: ScoreOf, metric: str, preset: Preset) -> Outcome:
         if self.registry.is_text_to_image(run) and preset.text_to_image is None:

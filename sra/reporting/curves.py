@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sra.reporting.axes import label_ends, set_times, set_values, spaced, time_unit
+from sra.reporting.axes import draw_band, label_ends, set_times, set_values, spaced, time_unit
 from sra.reporting.costs import NO_COSTS, Costs, missing_text, unsteady_notes
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
 from sra.reporting.scores import Scores, outcome_of
-from sra.reporting.spread import seeds_text
+from sra.reporting.spread import lines_remark
 from sra.reporting.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
 from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
 from sra.spec.scale import Preset
@@ -88,9 +88,7 @@ def _line(
 
 def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, preset: Preset) -> list[str]:
     points = [point for panel in panels for line in panel.lines for point in line.points]
-    banded = any(point.spread for point in points)
-    ours = f"Lines: ours, {seeds_text(point.spread for point in points)}{', drawn as a band' if banded else ', no band'}."
-    remarks = [ours + (" Hollow markers: the paper." if preset.comparable and _has_markers(panels) else "")]
+    remarks = [lines_remark(point.spread for point in points) + (" Hollow markers: the paper." if preset.comparable and _has_markers(panels) else "")]
     if not preset.comparable and _has_markers(panels):
         remarks.append("The paper's markers have axes of their own: another data set, another feature network, other steps.")
     absent = [milestone for milestone in figure.milestones if milestone not in preset.milestones]
@@ -180,7 +178,9 @@ class Side:
 
     def values(self, panel: CurvePanel) -> list[float]:
         sides = [self.drawn(line) for line in panel.lines]
-        return [point.value for ours, _ in sides for _, point in ours] + [point.published_value for _, paper in sides for _, point in paper]
+        points = [point for ours, _ in sides for _, point in ours]
+        edges = [edge for point in points if point.spread for edge in point.spread.edges(point.value)]
+        return [point.value for point in points] + edges + [point.published_value for _, paper in sides for _, point in paper]
 
     def steps(self, document: CurvesDocument) -> tuple[list[int], list[int]]:
         """Steps that the horizontal axis must reach: the planned milestones, and those of the paper's markers where they are drawn."""
@@ -315,7 +315,7 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
             axes.plot(
                 [place for place, _ in ours], [p.value for _, p in ours], color=style.colour, linestyle=style.line, marker=style.marker, zorder=3
             )
-            _draw_band(axes, ours, style.colour)
+            draw_band(axes, [(place, point.value, point.spread.band) for place, point in ours if point.spread], style.colour)
         elif side.ours:
             (untimed if any(point.value is not None for point in line.points) else absent).append(style.name)
         if paper:
@@ -331,14 +331,6 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
         axes.text(0.04, 0.05, "; ".join(words), transform=axes.transAxes, color=MUTED)
     if ends:
         label_ends(axes, ends)
-
-
-def _draw_band(axes: "Axes", ours: list[tuple[float, CurvePoint]], colour: str) -> None:
-    """One standard deviation over the seeds to each side of the mean; none where there is one seed."""
-    banded = [(place, point) for place, point in ours if point.spread and point.spread.band is not None]
-    if banded:
-        low, high = ([point.value + sign * point.spread.band for _, point in banded] for sign in (-1, 1))
-        axes.fill_between([place for place, _ in banded], low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
 
 
 def _set_steps(axes: "Axes", planned: list[int], markers: list[int], text_of: Callable[[int], str]) -> None:

@@ -35,19 +35,26 @@ class InsideDocument(PictureDocument):
 
 
 class Accuracy(Strict):
-    """Of one probe, published and ours, as shares. status: of ours; beyond: the preset does not train so far; same: block of an earlier point."""
+    """Of one probe, published and ours, as shares; ours the mean where several seeds were trained.
+
+    status: of ours; beyond: the preset does not train so far; same: block of an earlier point.  seeds_sha256: of probes of other training seeds.
+    """
 
     published: str | None
     published_value: float | None
     source: str | None
     value: float | None
+    spread: Spread | None = None
     status: Literal["ok", "not run", "beyond", "same", "not asked"]
     reason: str | None
     probe_sha256: str | None
+    seeds_sha256: list[str] = []
 
     @property
     def text(self) -> str:
-        return percent_text(self.value) if self.value is not None else self.status
+        if self.value is None:
+            return self.status
+        return percent_text(self.value) + (f" ± {percent_text(self.spread.training_sd)}" if self.spread else "")
 
 
 class ProbePoint(Accuracy):

@@ -9,8 +9,10 @@ from sra.core.files import sha256_of_file
 from sra.reporting.inside_documents import Accuracy
 from sra.reporting.numbers import milestone_text
 from sra.reporting.published import Published, PublishedNumber
+from sra.reporting.spread import Spread, mean_and_spread
 from sra.spec.probe import ProbeRecord, read_probe
 from sra.spec.scale import Carrier, Preset
+from sra.spec.seeds import own_first, split_seed
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,33 @@ class ProbeFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class ProbeSet:
+    """Probes of one run at one milestone and time that differ in the training seed alone, its own first."""
+
+    files: tuple[ProbeFile, ...]
+
+    @property
+    def first(self) -> ProbeFile:
+        return self.files[0]
+
+    def accuracy(self, block: int) -> tuple[float, Spread] | None:
+        """Mean over training seeds and the spread, of the probes of a block of this preset's model."""
+        found = [[file.record.accuracy[block]] for file in self.files if block in file.record.accuracy]
+        return mean_and_spread(found) if found else None
+
+
 class Probes:
-    """All probes of one preset that exist."""
+    """All probes of one preset that exist, those of several training seeds together."""
 
     def __init__(self, files: list[ProbeFile]):
-        self._files = {(file.record.run, file.record.milestone, file.record.time): file for file in files}
+        together: dict[tuple[str, str, float], list[ProbeFile]] = {}
+        for file in sorted(files, key=lambda file: own_first(split_seed(file.record.run)[1])):
+            together.setdefault((split_seed(file.record.run)[0], file.record.milestone, file.record.time), []).append(file)
+        self._sets = {identity: ProbeSet(tuple(found)) for identity, found in together.items()}
 
-    def find(self, run: str, milestone: str, time: float) -> ProbeFile | None:
-        return self._files.get((run, milestone, time))
+    def find(self, run: str, milestone: str, time: float) -> ProbeSet | None:
+        return self._sets.get((run, milestone, time))
 
 
 @dataclass(frozen=True)
@@ -63,14 +84,19 @@ def accuracy_of(
     probes: Probes, run: str, milestone: str, time: float, block_here: int, number: PublishedNumber | None, preset_id: str, preset: Preset
 ) -> Accuracy:
     """Published beside ours, or why there is none of ours. block_here: of this preset's model."""
-    file = probes.find(run, milestone, time)
-    value = file.record.accuracy.get(block_here) if file else None
+    found = probes.find(run, milestone, time)
+    measured = found.accuracy(block_here) if found else None
     status, reason = "ok", None
     if milestone not in preset.milestones:
         status, reason = "beyond", f"preset {preset_id} does not train to {milestone_text(milestone)}"
-    elif value is None:
-        status, reason = "not run", f"block {block_here} was not probed then" if file else None
-    return Accuracy(**_published(number), value=value, status=status, reason=reason, probe_sha256=file.sha256 if value is not None else None)
+    elif measured is None:
+        status, reason = "not run", f"block {block_here} was not probed then" if found else None
+    if measured is None:
+        return Accuracy(**_published(number), value=None, status=status, reason=reason, probe_sha256=None)
+    value, spread = measured
+    others = [file.sha256 for file in found.files[1:]]
+    known = {"value": value, "spread": spread if spread.several else None, "probe_sha256": found.first.sha256, "seeds_sha256": others}
+    return Accuracy(**_published(number), status=status, reason=reason, **known)
 
 
 def without_ours(number: PublishedNumber | None, status: str, reason: str) -> Accuracy:

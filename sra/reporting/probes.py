@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sra.core.errors import InputError
-from sra.reporting.axes import label_ends, set_values, spaced
+from sra.reporting.axes import draw_band, label_ends, set_values, spaced
 from sra.reporting.documents import heading_of
 from sra.reporting.inside_documents import ProbedLine, ProbePoint, ProbesDocument
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
 from sra.reporting.plates import Plate, Plates, draw_plates, not_below_zero
 from sra.reporting.probe_files import Probes, accuracy_of, published_line, without_ours
 from sra.reporting.published import Published
+from sra.reporting.spread import lines_remark
 from sra.reporting.style import MUTED, MethodStyle, line_styles
 from sra.spec.inside import ProbeLine, ProbesFigure
 from sra.spec.scale import Carrier, Preset
@@ -93,13 +94,14 @@ def _place_named(figure: ProbesFigure, end: str) -> float | str:
 
 def _remarks(figure: ProbesFigure, lines: list[ProbedLine], probes: Probes, preset_id: str, preset: Preset) -> list[str]:
     has_published = any(point.published for line in lines for point in line.points)
-    remarks = ["Lines: ours, one seed, no band." + (" Hollow markers: the paper." if preset.comparable and has_published else "")]
+    remarks = [lines_remark(point.spread for line in lines for point in line.points)]
+    remarks[0] += " Hollow markers: the paper." if preset.comparable and has_published else ""
     if has_published and not preset.comparable:
         remarks.append("The paper's points have axes of their own: another data set, another model.")
     remarks += stands_remarks({line.run: line.points[0] for line in lines}, figure.x, preset)
     remarks += block_remarks([(point.block, point.block_here) for line in lines for point in line.points if point.status != "not asked"])
     found = (probes.find(line.run, point.milestone, point.time) for line in lines for point in line.points)
-    counts = sorted({(file.record.train_images, file.record.held_out_images) for file in found if file})
+    counts = sorted({(probed.first.record.train_images, probed.first.record.held_out_images) for probed in found if probed})
     remarks += [f"Trained on {count_text(train)} images, scored on {count_text(held_out)} others." for train, held_out in counts]
     absent = list(dict.fromkeys(point.milestone for line in lines for point in line.points if point.status == "beyond"))
     if absent:
@@ -198,7 +200,9 @@ def draw_probes(document: ProbesDocument, base: Path) -> None:
 
 
 def _draw_lines(axes: "Axes", document: ProbesDocument, plate: Plate, styles: list[MethodStyle], axis: _Axis) -> None:
-    values = [value for line in document.lines for point in line.points for value in _shown(point, plate)]
+    points = [point for line in document.lines for point in line.points]
+    values = [value for point in points for value in _shown(point, plate)]
+    values += [edge for point in points if plate.ours and point.spread for edge in point.spread.edges(point.value)]
     set_values(axes, [100 * value for value in values], logarithmic=False)
     not_below_zero(axes)
     _set_places(axes, document, plate, axis)
@@ -208,6 +212,8 @@ def _draw_lines(axes: "Axes", document: ProbesDocument, plate: Plate, styles: li
         paper = [(point.x, 100 * point.published_value) for point in line.points if plate.paper and point.published_value is not None]
         if ours:
             axes.plot(*zip(*ours, strict=True), color=style.colour, linestyle=style.line, marker=style.marker, zorder=3)
+            banded = [(getattr(point, axis.place), 100 * point.value, 100 * point.spread.band) for point in line.points if point.spread]
+            draw_band(axes, banded, style.colour)
         elif plate.ours:
             absent.append(style.name)
         if paper:

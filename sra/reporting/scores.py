@@ -13,7 +13,7 @@ from sra.spec.display import ScoreOf
 from sra.spec.registry import RELEASED
 from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score
-from sra.spec.seeds import Seeds, split_seed
+from sra.spec.seeds import Seeds, own_first, split_seed
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _without_seeds(file: ScoreFile) -> tuple[str, ScoreOf]:
 
 
 def _own_first(file: ScoreFile) -> tuple[int, ...]:
-    return tuple(-1 if seed is None else seed for seed in file.seeds)
+    return tuple(map(own_first, file.seeds))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ class Spread(Strict):
         """What a curve draws around its mean: of training where it is known, else of sampling."""
         return self.sampling_sd if self.training_sd is None else self.training_sd
 
+    def edges(self, mean: float) -> list[float]:
+        """Of the band around the mean."""
+        return [] if self.band is None else [mean - self.band, mean + self.band]
+
     @property
     def standard_error(self) -> float | None:
         """Of the mean, over training seeds."""
@@ -46,6 +50,12 @@ def mean_and_spread(by_training: list[list[float]]) -> tuple[float, Spread]:
         sampling_sd=math.sqrt(squares / freedom) if repeated else None,
     )
     return statistics.fmean(means), spread
+
+
+def lines_remark(spreads: Iterable[Spread | None]) -> str:
+    """What the lines of a figure are, and whether there is a band around them."""
+    found = list(spreads)
+    return f"Lines: ours, {seeds_text(found)}{', drawn as a band' if any(found) else ', no band'}."
 
 
 def seeds_text(spreads: Iterable[Spread | None]) -> str:

@@ -139,11 +139,10 @@ def _remarks(figure: TargetsFigure, points: list[TargetedPoint], probes: Probes,
     alone = [str(point.block) for point in points if point.run is None]
     if alone:
         remarks.append(f"Of the paper alone: block{'s' if len(alone) > 1 else ''} {', '.join(alone)}.")
-    file = probes.find(probed.run, probed.milestones[0], probed.times[0])
-    if file:
-        remarks.append(
-            f"Probes trained on {count_text(file.record.train_images)} images, scored on {count_text(file.record.held_out_images)} others."
-        )
+    found = probes.find(probed.run, probed.milestones[0], probed.times[0])
+    if found:
+        record = found.first.record
+        remarks.append(f"Probes trained on {count_text(record.train_images)} images, scored on {count_text(record.held_out_images)} others.")
     for whose, found in (("Ours", [point.ours for point in points]), ("the paper's", [point.published for point in points])):
         pairs = [pair for pair in found if pair]
         correlation = pearson(pairs)

@@ -153,11 +153,15 @@ class Registry:
             raise InputError(f"preset {self.preset_id}: samples has no entry for the paper's {paper_count}; add one")
         return self.preset.samples[paper_count]
 
-    def with_seeds(self, run: str, score: ScoreOf) -> list[tuple[str, ScoreOf]]:
-        """The run and score once for each pair of a training and a sampling seed that is asked for. What is not trained here has no training seed."""
+    def with_training_seeds(self, run: str) -> list[str]:
+        """The run once for each training seed that is asked for. What is not trained here has none."""
         row, _, _ = self._entry(run)
         trained = self.seeds.training if row.weights is None else None
-        runs = [run] if trained is None else [seeded(run, seed, row.seed) for seed in trained]
+        return [run] if trained is None else [seeded(run, seed, row.seed) for seed in trained]
+
+    def with_seeds(self, run: str, score: ScoreOf) -> list[tuple[str, ScoreOf]]:
+        """The run and score once for each pair of a training and a sampling seed that is asked for."""
+        runs = self.with_training_seeds(run)
         own = self.sampler(score.sampler).seed
         samplers = [score.sampler] if self.seeds.sampling is None else [seeded(score.sampler, seed, own) for seed in self.seeds.sampling]
         return [(name, score.model_copy(update={"sampler": sampler})) for name in runs for sampler in samplers]

@@ -34,6 +34,11 @@ def seeded(name: str, seed: int, own: int) -> str:
     return name if seed == own else f"{name}__s{seed}"
 
 
+def own_first(seed: int | None) -> int:
+    """Key that sorts seeds as `split_seed` gives them: its own, then the others in rising order."""
+    return -1 if seed is None else seed
+
+
 def split_seed(name: str) -> tuple[str, int | None]:
     """`sde250__s1` -> ("sde250", 1), `sde250` -> ("sde250", None)."""
     found = NAMED.fullmatch(name)

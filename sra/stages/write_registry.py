@@ -1,6 +1,6 @@
 """Stage: the registry of every number that the tables and figures show. Reads what they were drawn from; no torch is imported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sra.core.errors import InputError
@@ -61,7 +61,9 @@ def _all_shown(registry: Registry) -> dict[Shown, list[str]]:
 
 
 def _with_seeds(shown: Shown, registry: Registry) -> list[Shown]:
-    """Scores have one of each pair of seeds; images, probes and components are of each run's own seed."""
+    """Scores have one of each pair of seeds, probes one of each training seed; images, components and costs are of each run's own seed."""
+    if shown.kind == "probe":
+        return [replace(shown, run=run) for run in registry.with_training_seeds(shown.run)]
     if shown.kind != "score":
         return [shown]
     return [Shown("score", run, shown.milestone, score, shown.metric) for run, score in registry.with_seeds(shown.run, shown.score)]

@@ -11,7 +11,6 @@ from sra.plan.inside import available
 from sra.plan.targets import training_points, wanted_by_table
 from sra.plan.workflow import Plan
 from sra.spec.registry import Registry
-from sra.stages.render import _datasets as datasets_shown
 from sra.stages.render import _preset_of as preset_shown
 
 ROOT = Path(__file__).parents[3]
@@ -96,7 +95,7 @@ def test_a_table_of_one_resolution_is_shown_with_its_part():
     assert preset_shown(DIGITS, ["sit_xl2_512", "sit_xl2_512_sra"]).dataset == "digits64"
     assert preset_shown(DIGITS, ["sit_xl2_512", "sit_xl2_sra"]).dataset == "digits"
     assert preset_shown(DIGITS, []).dataset == "digits"
-    assert datasets_shown(DIGITS.preset) == ["digits", "scenes", "digits64"]
+    assert DIGITS.preset.datasets == ["digits", "scenes", "digits64"]
 
 
 @pytest.mark.parametrize(("preset", "size", "latents"), [("paper", 512, 64), ("digits", 64, 16)])

@@ -1,8 +1,10 @@
 """What several seeds add to the plan: every number once a seed, nothing twice, and pictures of one seed alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from sra.plan.estimate import Remaining
+from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results
 from sra.plan.targets import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
@@ -61,3 +63,13 @@ def test_the_rules_are_told_which_seeds_are_shown():
 def test_files_of_seeds_lie_beside_each_other():
     paths = {Results("digits").score(item.run, item.score) for item in wanted_by_table(SIX.tables["table_6"], SIX)}
     assert "results/digits/scores/sit_b2_sra__s1/m400k/sde250__s1/n50000.json" in paths
+
+
+def test_probes_are_trained_on_every_training_and_components_on_one():
+    one, six = (probe_files(registry.figures.values(), registry) for registry in (ONE, SIX))
+    assert len(six) == 3 * len(one)
+    assert set(one) <= set(six)
+    assert components_files(ONE.figures.values(), ONE) == components_files(SIX.figures.values(), SIX)
+    plan, seeded = Plan(ROOT, {"seeds": [0, 1]}), SimpleNamespace(preset="digits", run="sit_xl2__s1", milestone="m4m", time="100")
+    own = SimpleNamespace(preset="digits", run="sit_xl2", milestone="m4m", time="100")
+    assert plan.probe_blocks(seeded) == plan.probe_blocks(own)

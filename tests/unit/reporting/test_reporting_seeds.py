@@ -7,8 +7,11 @@ import re
 import numpy as np
 import pytest
 
+from sra.core.files import sha256_of_file
 from sra.reporting.claims import _errors, _Number  # the smallest place that decides whether seeds have measured the noise
 from sra.reporting.curves import build_curves, draw_curves
+from sra.reporting.probe_files import load_probes
+from sra.reporting.probes import build_probes, draw_probes
 from sra.reporting.published import Published
 from sra.reporting.scores import Outcome, load_scores, outcome_of
 from sra.reporting.spread import Spread, mean_and_spread, seeds_text
@@ -16,7 +19,9 @@ from sra.reporting.tables import render_table
 from sra.reporting.verdicts import judge
 from sra.spec.claims import Alike, AtLeast, Better, Closer, Side
 from sra.spec.display import Column, CurvesFigure, Panel, Row, ScoreOf, Series, TableSpec
+from sra.spec.inside import ProbeLine, ProbesFigure
 from sra.spec.margin import Margin
+from sra.spec.scale import Carrier, Width
 from sra.spec.seeds import Seeds
 
 SCORE = ScoreOf(milestone="m400k", sampler="sde250", samples=50000)
@@ -138,6 +143,29 @@ def test_a_curve_has_a_band_where_seeds_differ(write_score, preset, tmp_path):
     first, second = build_curves(figure, load_scores(files, "small"), Published([]), "small", preset).panels[0].lines[0].points
     assert (first.value, first.spread.band) == (10.0, pytest.approx(np.sqrt(2)))
     assert (second.value, second.spread) == (5.0, None)
+
+
+@pytest.fixture
+def probes_figure():
+    line = ProbeLine(run="base", milestones=["m400k"], method="none", label="L", times=[0.1], blocks=[3, 6])
+    return ProbesFigure(kind="probes", id="figure_9", title="T", paper="p", caption="c", x="block", lines=[line])
+
+
+def test_probes_of_several_trainings_are_a_mean_and_a_band(write_probe, probes_figure, preset, tmp_path):
+    width = Width(depth=12, width=16, heads=2)
+    files = [
+        write_probe(run, accuracy, "m400k") for run, accuracy in (("base", {3: 0.5, 6: 0.8}), ("base__s1", {3: 0.7, 6: 0.8}), ("base__s2", {6: 0.5}))
+    ]
+    document = build_probes(probes_figure, load_probes(files, "small"), Published([]), {"base": Carrier(width, width, {})}, "small", preset)
+    first, second = document.lines[0].points
+    assert (first.value, first.spread.training, first.spread.training_sd) == (pytest.approx(0.6), 2, pytest.approx(np.std([0.5, 0.7], ddof=1)))
+    assert (second.value, second.spread.training) == (pytest.approx(0.7), 3)
+    assert first.text == "60.0 ± 14.1"
+    assert first.probe_sha256 == sha256_of_file(files[0])
+    assert first.seeds_sha256 == [sha256_of_file(file) for file in files[1:]]
+    assert "mean over 3 training seeds" in document.remarks[0]
+    draw_probes(document, tmp_path / "figure")
+    assert len(re.findall(r'id="[^"]*FillBetween', (tmp_path / "figure.svg").read_text())) == 1
 
 
 A, B, C = (Side(run=name) for name in "abc")

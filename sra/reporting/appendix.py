@@ -7,7 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sra.core.files import write_text
 from sra.core.progress import duration_text
-from sra.reporting.claims import DEFAULT_PRESET, build_command, claims_sentence
+from sra.reporting.claims import claims_sentence
+from sra.reporting.commands import DEFAULT_PRESET, build_command
 from sra.reporting.cost import binary, several
 from sra.reporting.html import TEMPLATES
 from sra.reporting.numbers import ABSENT, count_text

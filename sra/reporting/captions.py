@@ -27,7 +27,7 @@ def build_captions(figure: CaptionsFigure, packs: dict[str, Path], preset_id: st
         rule=f"The first {figure.count} captions in the order drawn (place 0 first), one column each; none is chosen by eye.",
         captions=captions,
         blocks=blocks,
-        remarks=_remarks(figure, blocks, captions, preset),
+        remarks=_remarks(figure, blocks, captions, preset_id, preset),
         alt=_alt(blocks, captions),
     )
 
@@ -46,8 +46,8 @@ def _shared_captions(packs: list[SamplePack], count: int) -> list[str]:
     return [one_line(packs[0].caption(place)) for place in places]
 
 
-def _remarks(figure: CaptionsFigure, blocks: list[SampleBlock], captions: list[str], preset: Preset) -> list[str]:
-    remarks = missing_remarks(blocks)
+def _remarks(figure: CaptionsFigure, blocks: list[SampleBlock], captions: list[str], preset_id: str, preset: Preset) -> list[str]:
+    remarks = missing_remarks(blocks, figure.id, preset_id)
     if captions and len(captions) < figure.count:
         remarks.append(f"The packs have no more than {len(captions)} images; grey places stay empty.")
     remarks += step_remarks(figure, preset)

@@ -7,6 +7,7 @@ from pathlib import Path
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.reporting.claim_formats import to_csv, to_markdown
+from sra.reporting.commands import build_command
 from sra.reporting.inside_documents import ProbesDocument
 from sra.reporting.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, listed, milestone_text, number_text
 from sra.reporting.probe_files import InsideFiles, load_probes
@@ -47,7 +48,6 @@ from sra.spec.margin import Margin
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 
-DEFAULT_PRESET = "digits"  # of config/config.yaml
 LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
 
 
@@ -112,12 +112,6 @@ def claims_sentence(document: ClaimsDocument) -> str:
     *counts, last = (f"{document.counts[verdict]} {verdict}" for verdict in VERDICTS)
     where = "" if document.comparable else f" on the data of preset {document.preset}"
     return f"Of {len(document.claims)} claim{'s' if len(document.claims) != 1 else ''} of the paper{where}: {', '.join(counts)} and {last}."
-
-
-def build_command(target: str, preset_id: str, weights: str = "trained") -> str:
-    """The command that builds a target. The digits and trained weights are the defaults, anything else is named."""
-    options = ([f"preset={preset_id}"] if preset_id != DEFAULT_PRESET else []) + ([f"weights={weights}"] if weights != "trained" else [])
-    return " ".join(["snakemake --cores 2", target, *(["--config", *options] if options else [])])
 
 
 @dataclass(frozen=True)

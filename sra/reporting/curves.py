@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sra.reporting.axes import draw_band, label_ends, set_times, set_values, spaced, time_unit
+from sra.reporting.commands import missing_remark
 from sra.reporting.costs import NO_COSTS, Costs, missing_text, unsteady_notes
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
@@ -96,9 +97,7 @@ def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, pre
         remarks.append(f"Not run at preset {preset_id}: {', '.join(map(milestone_text, absent))}.")
     planned = [point for point in points if point.planned and point.step is not None]
     missing = sum(point.status == "not run" for point in planned)
-    if missing:
-        remarks.append(f"Not run yet: {missing} of {len(planned)} points.")
-    return remarks
+    return remarks + missing_remark(missing, len(planned), "points", figure.id, preset_id)
 
 
 def _has_markers(panels: list[CurvePanel]) -> bool:

@@ -37,13 +37,13 @@ def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, prese
         per_class=figure.per_class,
         rule=rule,
         blocks=blocks,
-        remarks=_remarks(figure, blocks, classes, preset) + _class_remarks(named, preset),
+        remarks=_remarks(figure, blocks, classes, preset_id, preset) + _class_remarks(named, preset),
         alt=_alt(blocks, classes),
     )
 
 
-def _remarks(figure: GridFigure, blocks: list[GridBlock], classes: list[int], preset: Preset) -> list[str]:
-    remarks = missing_remarks(blocks)
+def _remarks(figure: GridFigure, blocks: list[GridBlock], classes: list[int], preset_id: str, preset: Preset) -> list[str]:
+    remarks = missing_remarks(blocks, figure.id, preset_id)
     for block in blocks:
         short = [label for label, places in zip(classes, block.indices, strict=True) if block.status == "ok" and len(places) < figure.per_class]
         if short:

@@ -10,12 +10,14 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.receipts import recorded_sha256
+from sra.reporting.commands import missing_remark
 from sra.reporting.documents import SampleBlock
 from sra.reporting.numbers import count_text, milestone_text
 from sra.spec.display import SampleFigure, Series
 from sra.spec.scale import Preset
 
 Asked = Literal["labels", "captions"]
+NO_SAMPLES = "no samples yet"
 
 
 class SamplePack:
@@ -76,7 +78,7 @@ def find_pack(series: Series, figure: SampleFigure, packs: Mapping[str, Path], p
         return f"preset {preset_id} does not train to {milestone_text(figure.score.milestone)}"
     path = packs.get(series.run)
     if path is None or not Path(path).exists():
-        return "no samples yet"
+        return NO_SAMPLES
     return SamplePack(Path(path), asked)
 
 
@@ -92,8 +94,10 @@ def block_of(series: Series, pack: SamplePack | str) -> SampleBlock:
     )
 
 
-def missing_remarks(blocks: list[SampleBlock]) -> list[str]:
-    return [f"{block.run}: not run ({block.reason})." for block in blocks if block.status == "not run"]
+def missing_remarks(blocks: list[SampleBlock], identity: str, preset_id: str) -> list[str]:
+    """Which runs have no pack and why, and the command that draws those that can be drawn."""
+    remarks = [f"{block.run}: not run ({block.reason})." for block in blocks if block.status == "not run"]
+    return remarks + missing_remark(sum(block.reason == NO_SAMPLES for block in blocks), len(blocks), "sets of samples", identity, preset_id)
 
 
 def step_remarks(figure: SampleFigure, preset: Preset) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sra.core.errors import InputError
 from sra.reporting.axes import draw_band, label_ends, set_values, spaced
+from sra.reporting.commands import missing_remark
 from sra.reporting.documents import heading_of
 from sra.reporting.inside_documents import ProbedLine, ProbePoint, ProbesDocument
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
@@ -108,7 +109,7 @@ def _remarks(figure: ProbesFigure, lines: list[ProbedLine], probes: Probes, pres
         remarks.append(f"Not run at preset {preset_id}: {', '.join(map(milestone_text, absent))}.")
     wanted = [point for line in lines for point in line.points if point.status in ("ok", "not run")]
     missing = sum(point.status == "not run" for point in wanted)
-    return remarks + ([f"Not run yet: {missing} of {len(wanted)} points."] if missing else [])
+    return remarks + missing_remark(missing, len(wanted), "points", figure.id, preset_id)
 
 
 def stands_remarks(points: Mapping[str, ProbePoint], x: str, preset: Preset) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from sra.core.files import read_json
 from sra.core.progress import duration_text
 from sra.reporting.claim_formats import SIGNS
-from sra.reporting.claims import DEFAULT_PRESET, build_command, claims_sentence
+from sra.reporting.claims import claims_sentence
+from sra.reporting.commands import DEFAULT_PRESET, build_command
 from sra.reporting.cost import HOUR, binary
 from sra.reporting.documents import FigureDocument, TableDocument, band_of
 from sra.reporting.numbers import count_text

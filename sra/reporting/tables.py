@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from sra.core.files import write_json, write_text
+from sra.reporting.commands import missing_remark
 from sra.reporting.costs import build_costs, load_costs
 from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, band_of, number_of
 from sra.reporting.html import TEMPLATES, table_fragment
@@ -74,6 +75,9 @@ def build_table(
     table, left_out = _measured(table, published, preset_id, preset)
     notes = Notes()
     rows = [_row(table, row, scores, published, preset_id, preset, notes, tolerances) for row in table.rows]
+    asked = [row for row in rows if row.run and row.score.milestone in preset.milestones]
+    missing = sum(all(cell.status == "not run" for cell in row.cells) for row in asked)
+    left_out += missing_remark(missing, len(asked), "rows", table.id, preset_id)
     judged = {cell.metric for row in rows for cell in row.cells if cell.agrees is not None}
     about = [_tolerance_text(column, tolerances.tolerances[column.metric]) for column in table.columns if column.metric in judged]
     return TableDocument(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sra.reporting.axes import set_values, spread
+from sra.reporting.commands import missing_remark
 from sra.reporting.documents import heading_of
 from sra.reporting.inside_documents import BaselineFid, TargetedPoint, TargetsDocument
 from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, number_text
@@ -55,7 +56,7 @@ def build_targets(
         samples_here=preset.samples.get(figure.samples),
         baseline=_baseline(figure, scores, published, preset_id, preset),
         points=points,
-        remarks=_remarks(figure, points, probes, preset),
+        remarks=_remarks(figure, points, probes, preset_id, preset),
         alt=_alt(points),
     )
 
@@ -124,7 +125,7 @@ def _fid(published: Published, key: str | None, where: str) -> PublishedNumber |
     return published.number(key, "fid", where) if key else None
 
 
-def _remarks(figure: TargetsFigure, points: list[TargetedPoint], probes: Probes, preset: Preset) -> list[str]:
+def _remarks(figure: TargetsFigure, points: list[TargetedPoint], probes: Probes, preset_id: str, preset: Preset) -> list[str]:
     probed, published = figure.probed, any(point.published for point in points)
     seeds = seeds_text(point.fid_spread for point in points)
     remarks = [f"Filled: ours, {seeds}." + (" Hollow: the paper." if preset.comparable and published else "")]
@@ -152,7 +153,7 @@ def _remarks(figure: TargetsFigure, points: list[TargetedPoint], probes: Probes,
             )
     wanted = [point for point in points if point.run and "same" not in (point.accuracy.status, point.fid_status)]
     missing = sum(point.ours is None for point in wanted)
-    return remarks + ([f"Not run yet: {missing} of {len(wanted)} points."] if missing else [])
+    return remarks + missing_remark(missing, len(wanted), "points", figure.id, preset_id)
 
 
 def pearson(pairs: list[tuple[float, float]]) -> float | None:

@@ -14,7 +14,7 @@ from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
 from sra.core.origin import day_of, version_label
 from sra.plan.layout import Results, Shared
 from sra.plan.workflow import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS
-from sra.reporting.claims import build_command
+from sra.reporting.commands import build_command
 from sra.reporting.crate import METADATA, About, CrateFile, Made, described
 from sra.reporting.documents import FigureDocument, TableDocument
 from sra.spec.citation import read_citation

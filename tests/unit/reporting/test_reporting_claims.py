@@ -10,7 +10,8 @@ import yaml
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.plan.targets import wanted_by_all
-from sra.reporting.claims import build_claims, build_command, claims_sentence, render_claims
+from sra.reporting.claims import build_claims, claims_sentence, render_claims
+from sra.reporting.commands import build_command
 from sra.reporting.published import load_published
 from sra.reporting.scores import load_scores
 from sra.reporting.verdicts import combined, judge

@@ -81,7 +81,7 @@ def test_a_curve_holds_planned_points_and_the_markers_of_the_paper(render, score
 
 
 def test_points_that_could_be_run_are_counted(render, scores):
-    assert "Not run yet: 1 of 4 points." in render(curves(), scores[:3]).remarks
+    assert "Not run yet: 1 of 4 points (snakemake --cores 2 figure_9 --config preset=small)." in render(curves(), scores[:3]).remarks
 
 
 def test_files_hold_the_document_and_two_pictures(render, scores, tmp_path):
@@ -170,8 +170,11 @@ def test_too_few_images_and_no_pack_are_said(render, pack):
     runs = [Series(method="none", run="base"), Series(method="sra", run="ours")]
     document = render(grid(classes=[3], per_class=5, runs=runs), packs={"ours": pack})
     assert [block.status for block in document.blocks] == ["not run", "ok"]
-    assert document.remarks[0] == "base: not run (no samples yet)."
-    assert "fewer than 5 images of class 3" in document.remarks[1]
+    assert document.remarks[:2] == [
+        "base: not run (no samples yet).",
+        "Not run yet: 1 of 2 sets of samples (snakemake --cores 2 figure_8 --config preset=small).",
+    ]
+    assert "fewer than 5 images of class 3" in document.remarks[2]
 
 
 def test_a_grid_beyond_the_preset_is_not_run(render, pack, preset):

@@ -163,7 +163,10 @@ def test_a_line_over_training(render, write_probe):
         ("m800k", None, "not asked"),
     ]
     assert points[2].reason == "preset small does not train to 600K"
-    assert document.remarks[-2:] == ["Not run at preset small: 600K.", "Not run yet: 1 of 2 points."]
+    assert document.remarks[-2:] == [
+        "Not run at preset small: 600K.",
+        "Not run yet: 1 of 2 points (snakemake --cores 2 figure_9 --config preset=small).",
+    ]
     assert document.counts() == (1, 2, 1)
 
 
@@ -235,7 +238,7 @@ def test_the_correlation_is_pearsons(render, write_probe, aligned):
 def test_targets_count_what_they_need(render, write_probe, aligned, preset):
     document = render(targets(), [write_probe("base", {3: 0.4})], aligned[:2])
     assert document.counts() == (3, 7, 0)  # probes of 8, 20, 28, their FIDs and the baseline's
-    assert "Not run yet: 2 of 3 points." in document.remarks
+    assert "Not run yet: 2 of 3 points (snakemake --cores 2 figure_9 --config preset=small)." in document.remarks
     score = ScoreOf(milestone="m400k", sampler="sde250", samples=50000)
     assert wanted_by(document) == [(run, score) for run in ("plain", "t8", "t20", "t28")]
     progress = progress_of(document, [], preset)

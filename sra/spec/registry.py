@@ -95,14 +95,21 @@ class Registry:
                 rows[run] = (row, experiment, path)
         return rows
 
+    @cached_property
+    def _specs(self) -> dict[str, RunSpec]:
+        """Those asked for: the rules of a workflow ask for each many times."""
+        return {}
+
     @property
     def runs(self) -> list[str]:
         return list(self._rows)
 
     def spec(self, run: str) -> RunSpec:
         """The resolved run. Raises InputError for an unknown run or one that its model cannot hold."""
-        row, experiment, _ = self._entry(run)
-        return resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset_of(run))
+        if run not in self._specs:
+            row, experiment, _ = self._entry(run)
+            self._specs[run] = resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset_of(run))
+        return self._specs[run]
 
     def preset_of(self, run: str) -> Preset:
         """The preset as this run sees it: runs on captions, and those at another resolution, have a data set and a length of their own."""

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from sra.cli import analysis, data, planning, publishing, rendering, sampling, scoring, training
+from sra.cli import analysis, data, planning, publishing, rendering, sampling, scoring, training, watching
 from sra.core.errors import InputError, Interrupted, StageError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (data, training, sampling, scoring, analysis, rendering, planning, publishing):
+for group in (data, training, sampling, scoring, analysis, rendering, planning, watching, publishing):
     app.add_typer(group.commands)
 
 

@@ -1,0 +1,184 @@
+"""Stage: what the runs of a preset have come to, read from results/ alone while others write there. Starts nothing and needs no torch."""
+
+import json
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sra.core.errors import InputError
+from sra.plan.disk import is_there
+from sra.plan.estimate import Remaining
+from sra.plan.inside import components_files, probe_files
+from sra.plan.targets import Wanted, training_points, wanted_by_all
+from sra.plan.workflow import Plan
+from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, text_of
+
+INTERVALS = 3  # of rolling states without a sign, after which a run counts as stopped
+TAIL = 4096  # bytes: more than the last lines of a log or curve
+RATE = re.compile(r"^train \S+: \d+/\d+ steps  ([\d.]+)/s", re.MULTILINE)
+BEGAN = re.compile(r"^train \S+: (\d+)/\d+ steps, starting", re.MULTILINE)
+FAILED = re.compile(r"^Error in rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
+
+
+def show_status(root: Path, preset: str, as_json: bool = False, watch: float | None = None) -> None:
+    """Print it; with `watch` again every so many seconds until Ctrl-C, which only a terminal can show."""
+    if watch is not None and (as_json or not sys.stdout.isatty()):
+        raise InputError("sra status: --watch draws on a terminal; leave it out for --json, a pipe or a log")
+    try:
+        while True:
+            document = status_of(root, preset)
+            print("\033[H\033[2J" if watch else "", end="")
+            print(document.model_dump_json(indent=2) if as_json else text_of(document), flush=True)
+            if not watch:
+                return
+            time.sleep(watch)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+
+
+def status_of(root: Path, preset: str, now: float | None = None) -> StatusDocument:
+    """now: seconds since 1970. Raises InputError for an unknown preset."""
+    remaining = Remaining(Plan(root, {"preset": preset}))
+    folder = root / remaining.results.folder
+    failures = failures_of(root, preset)
+    reader = _Reader(root, remaining, {failure.log for failure in failures}, time.time() if now is None else now)
+    wanted: dict[str, list[Wanted]] = {}
+    for item in wanted_by_all(remaining.registry):
+        wanted.setdefault(item.run, []).append(item)
+    figures = remaining.registry.figures.values()
+    inside: dict[str, set[str]] = {}
+    for file in (*probe_files(figures, remaining.registry), *components_files(figures, remaining.registry)):
+        inside.setdefault(file.run, set()).add(file.milestone)
+    report = root / remaining.results.report
+    written = [modified for path in folder.glob("scores/**/*.json") if (modified := _modified(path)) is not None]
+    drawn = _modified(report)
+    return StatusDocument(
+        preset=preset,
+        failures=failures,
+        runs=[reader.run(run, wanted.get(run, []), inside.get(run, set())) for run in sorted({*wanted, *inside})],
+        items=[_item(root, remaining, item) for item in remaining.items()],
+        report=remaining.results.report,
+        newer_scores=None if drawn is None else sum(modified > drawn for modified in written),
+    )
+
+
+def failures_of(root: Path, preset: str) -> list[Failure]:
+    """Jobs of this preset or of shared data that the newest Snakemake log says failed and that did not end well later."""
+    logs = sorted((root / ".snakemake" / "log").glob("*.snakemake.log"))
+    if not logs:
+        return []
+    said = logs[-1].read_text(encoding="utf-8", errors="replace")
+    found = {}
+    for match in FAILED.finditer(said):
+        rule, job, log = match.groups()
+        if log.startswith((f"results/{preset}/", "results/shared/")) and f"Finished jobid: {job} " not in said[match.end() :]:
+            lines = _tail(root / log).split("\n")
+            message = next((line for line in reversed(lines) if line.strip()), "its log is empty")
+            found[log] = Failure(rule=rule, log=log, message="".join(sign if sign.isprintable() else " " for sign in message))
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """failed: logs of failed jobs."""
+
+    root: Path
+    remaining: Remaining
+    failed: set[str]
+    now: float
+
+    def run(self, run: str, wanted: list[Wanted], inside: set[str]) -> RunStatus:
+        """inside: milestones whose model is looked into."""
+        registry, results = self.remaining.registry, self.remaining.results
+        preset, spec = registry.preset_of(run), registry.spec(run)
+        last = max(preset.milestones[name] for name in {*inside, *(item.score.milestone for item in wanted)})
+        scores = sum(self.remaining.score(item) == () for item in wanted)
+        of_run = {"fingerprint": spec.fingerprint}
+        reached = [
+            point
+            for point in training_points(registry, run)
+            if any(is_there(self.root / path(run, point.name), of_run) for path in (results.state, results.weights))
+        ]
+        scratch = (self.root / results.config(run)).parent / "scratch" / spec.fingerprint[:12]
+        curve, rolling = scratch / "curve.jsonl", sorted(scratch.glob("*.safetensors"))
+        signs = [modified for path in (curve, *rolling) if (modified := _modified(path)) is not None]
+        milestone = next((point.name for point in reversed(reached) if point.name in preset.milestones), None)
+        step = max((point.step for point in reached), default=0)
+        done = step >= last or (scores == len(wanted) and not inside)
+        entry = last_entry(curve if signs else self.root / results.folder / "runs" / run / "curve" / f"{milestone}.jsonl")
+        step = max(step, int(entry.get("step", 0)) if signs else 0)
+        state, rate = "done" if done else "waiting", None
+        if any(log.startswith(f"{results.folder}/logs/train/{run}/") for log in self.failed):
+            state = "failed"
+        elif signs and not done:
+            state = "running" if self.now - max(signs) < INTERVALS * 60 * preset.rolling_minutes else "stopped"
+            rate = self._rate(run, step, _modified(curve)) if state == "running" else None
+        saved = rolling or [self.root / results.state(run, point.name) for point in reached[-1:]]
+        saved_at = max((modified for path in saved if (modified := _modified(path)) is not None), default=None)
+        return RunStatus(
+            run=run,
+            state=state,
+            milestone=milestone,
+            step=step,
+            last_step=last,
+            loss=entry.get("loss"),
+            rate=rate,
+            left=max(last - step, 0) / rate if rate else None,
+            saved_age=None if saved_at is None else max(self.now - saved_at, 0),
+            scores=scores,
+            wanted_scores=len(wanted),
+        )
+
+    def _rate(self, run: str, step: int, curve_at: float | None) -> float | None:
+        """Of the last line in the job's log; before there is one, by the time since its first line."""
+        logs = list((self.root / self.remaining.results.folder / "logs" / "train" / run).glob("*.log"))
+        newest = max(logs, key=lambda path: _modified(path) or 0, default=None)
+        if newest is None:
+            return None
+        said = _tail(newest)
+        if rates := RATE.findall(said):
+            return float(rates[-1]) or None
+        began, began_at = BEGAN.findall(said), _modified(newest)
+        if not began or curve_at is None or began_at is None or curve_at <= began_at:
+            return None
+        return max(step - int(began[-1]), 0) / (curve_at - began_at) or None
+
+
+def _item(root: Path, remaining: Remaining, item: str) -> ItemStatus:
+    results = remaining.results
+    left = remaining.chains_of(item)
+    path = (results.table if item in remaining.registry.tables else results.figure)(item)
+    runs = {task.run for chain in left for task in chain if task.run}
+    return ItemStatus(item=item, done=not left and (root / path).exists(), missing=len(left), runs=len(runs))
+
+
+def last_entry(curve: Path) -> dict[str, float | None]:
+    """The newest whole line of a curve: the last may be half written."""
+    for line in reversed(_tail(curve).splitlines()):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict):
+            return entry
+    return {}
+
+
+def _tail(path: Path) -> str:
+    """The end of a text; nothing of one that is not there or was just taken away."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL, 0))
+            return file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None

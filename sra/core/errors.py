@@ -20,6 +20,14 @@ class Interrupted(Exception):
         self.exit_code = 128 + signal_number
 
 
+def one_line(message: object) -> str:
+    """The message as a person may see it: signs that move the cursor, turn the text round or end the line are spelled out (`\\n`, `\\u202e`).
+
+    Messages quote names of files and words of captions, which others chose.
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(message))
+
+
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name that does not exist, with the nearest one that does, or all of them when none is near."""
     known = sorted(known)

@@ -4,20 +4,26 @@
 memory map count as memory of the process that touched them, so what reads a whole set of images takes its rows instead.
 """
 
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.files import written_whole
+from sra.core.files import check_room, written_whole
+from sra.core.zips import checked_members
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
 LOCAL_HEADER_BYTES = 30
+# What numpy raises for a header that is not one: it reads them as Python literals.
+NO_HEADER = (ValueError, EOFError, TypeError, SyntaxError, RecursionError, OverflowError, tokenize.TokenError)
 READ_BYTES = 1 << 22  # at a time; the zip reader holds a copy of it
 
 
@@ -31,7 +37,11 @@ class Blocks:
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray | Blocks]) -> None:
-    """Write the arrays as members `<name>.npy` in the given order. Blocks are written as they come."""
+    """Write the arrays as members `<name>.npy` in the given order. Blocks are written as they come.
+
+    Raises StageError, before a block is asked for, when the disk has no room for all of them.
+    """
+    check_room(path, sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays.values()))
     with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             whole = array if isinstance(array, Blocks) else Blocks(array.shape, array.dtype, [array])
@@ -59,11 +69,15 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     holds Python objects.
     """
     with _whole_npz(path), zipfile.ZipFile(path) as archive:
+        members = _arrays_in(path, archive)
         damaged = archive.testzip()
         if damaged:
             raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
-        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
+
+
+def _arrays_in(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [member for member in checked_members(path, archive) if member.filename.endswith(".npy")]
 
 
 @contextmanager
@@ -73,25 +87,33 @@ def _whole_npz(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, *NO_HEADER) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a whole npz file ({reason}); delete the file and build it again") from None
 
 
-def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if member.compress_type != zipfile.ZIP_STORED or version != (1, 0):
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-        header = file.tell()
+def _header(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of a member that has just been opened; what it announces is what the archive holds."""
+    # Versions 2 and 3 differ in the encoding of field names, which an array of plain numbers has none of.
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran_order, dtype = read(file)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds Python objects")
-    if header + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize != member.file_size:
+    if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
         raise ValueError(f"{member.filename} announces shape {shape} but has {member.file_size} bytes")
+    return shape, fortran_order, dtype
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        shape, fortran_order, dtype = _header(file, member)
+        header = file.tell()
     if 0 in shape:
         return np.empty(shape, dtype)  # nothing to map
+    if member.compress_type != zipfile.ZIP_STORED:
+        with archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     # The lengths of name and extra field in front of the data stand only in the member's local header.
     with path.open("rb") as raw:
         raw.seek(member.header_offset)
@@ -110,15 +132,8 @@ class Rows:
     def __init__(self, path: Path, member: zipfile.ZipInfo):
         self.path, self.member = Path(path), member
         with _whole_npz(self.path), zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            version = np.lib.format.read_magic(file)
-            # Versions 2 and 3 differ in the encoding of field names, which an array of plain numbers has none of.
-            read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            self.shape, self.fortran_order, self.dtype = read_header(file)
+            self.shape, self.fortran_order, self.dtype = _header(file, member)
             self._header_bytes = file.tell()
-            if self.dtype.hasobject:
-                raise ValueError(f"{member.filename} holds Python objects")
-            if self._header_bytes + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize != member.file_size:
-                raise ValueError(f"{member.filename} announces shape {self.shape} but has {member.file_size} bytes")
         self._stream, self._next = None, 0
 
     @property
@@ -173,5 +188,5 @@ class Rows:
 def open_npz(path: Path) -> dict[str, Rows]:
     """The arrays by name, none read yet. Raises InputError for a file that is missing, truncated or holds Python objects."""
     with _whole_npz(path), zipfile.ZipFile(path) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        members = _arrays_in(path, archive)
     return {member.filename.removesuffix(".npy"): Rows(path, member) for member in members}

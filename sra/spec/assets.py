@@ -2,8 +2,8 @@
 
 import csv
 import re
-from pathlib import Path
-from typing import Literal, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -13,6 +13,7 @@ from sra.spec.base import Strict
 from sra.spec.load import checked
 
 CHECKSUMS = Path("config/checksums")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # a part of paths under results/
 CHECKPOINT_KEYS = ("page", "family", "model", "resolution", "step")
 
 
@@ -22,7 +23,7 @@ class DatasetEntry(Strict):
     A data set has classes, or captions and images for validation.
     """
 
-    name: str
+    name: Name
     kind: Literal["made", "path"]
     source: str
     images: PositiveInt
@@ -49,7 +50,7 @@ class WeightsEntry(Strict):
     A released checkpoint also says where it is fetched and what it holds: `model` at `resolution` after `step` training steps.
     """
 
-    name: str
+    name: Name
     kind: Literal["vae", "encoder", "clip", "extractor", "reference", "checkpoint"]
     source: Literal["trained", "hub", "file"]
     place: str
@@ -68,6 +69,8 @@ class WeightsEntry(Strict):
         missing = [key for key in CHECKPOINT_KEYS if getattr(self, key) is None]
         if self.kind == "checkpoint" and missing:
             raise ValueError(f"a checkpoint needs {missing[0]}; fill that cell")
+        if PurePosixPath(self.place).is_absolute() or ".." in PurePosixPath(self.place).parts or not self.place.isprintable():
+            raise ValueError(f"place {self.place!r} leaves the folder of downloads; give a name inside it, or a hub's owner/name")
         if self.source == "file" and self.page is None:
             raise ValueError("a file needs page, where it can be fetched; fill that cell")
         return self
@@ -79,15 +82,25 @@ Entry = TypeVar("Entry", DatasetEntry, WeightsEntry)
 def load_table(path: Path, model: type[Entry]) -> dict[str, Entry]:
     """The rows by name; an empty cell is a value not given. Raises InputError naming the line of a wrong or repeated row."""
     entries: dict[str, Entry] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file, delimiter="\t"), start=2):
-            if None in row:
-                raise InputError(f"{path} line {line}: has more cells than the first line has names; remove a tab")
-            entry = checked({key: value for key, value in row.items() if value}, model, f"{path} line {line}")
-            if entry.name in entries:
-                raise InputError(f"{path} line {line}: {entry.name} is already listed; keep one")
-            entries[entry.name] = entry
+    for line, row in _rows(path):
+        if None in row:
+            raise InputError(f"{path} line {line}: has more cells than the first line has names; remove a tab")
+        entry = checked({key: value for key, value in row.items() if value}, model, f"{path} line {line}")
+        if entry.name in entries:
+            raise InputError(f"{path} line {line}: {entry.name} is already listed; keep one")
+        entries[entry.name] = entry
     return entries
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str | None, str]]]:
+    """The lines below the first with their numbers."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(enumerate(csv.DictReader(file, delimiter="\t"), start=2))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; call `sra` in the folder that holds config and report") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as a table with tabs in UTF-8 ({error}); correct it") from None
 
 
 def entry_named(entries: dict[str, Entry], name: str, kind: str | None = None) -> Entry:

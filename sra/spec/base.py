@@ -5,6 +5,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# Of what there is a list somewhere: a few digits too many would take all memory before anybody could say so.
+Layers = Annotated[int, Field(ge=1, le=1000)]
+Steps = Annotated[int, Field(ge=1, le=100_000)]  # of one sampling or diffusion, not of training
+MOST_JOBS = 100_000
+Jobs = Annotated[int, Field(ge=1, le=MOST_JOBS)]
 
 
 class Strict(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from sra.spec.base import Strict
 from sra.spec.machine import Machine
@@ -23,6 +23,13 @@ class Paths(Strict):
     expected_coco: CocoImages | None = Field(None, description="images of a subset of MS-COCO; null: all that config/datasets.tsv says")
     downloads: str = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
 
+    @field_validator("imagenet", "coco", "downloads")
+    @classmethod
+    def _can_be_an_input(cls, path: str | None) -> str | None:
+        if path and ({"{", "}"} & set(path) or not path.isprintable()):
+            raise ValueError("Snakemake takes braces for wildcards and no breaks of lines; rename the folder, or link to it under another name")
+        return path
+
 
 class UserConfig(Machine):
     preset: str = "digits"
@@ -31,7 +38,16 @@ class UserConfig(Machine):
     )
     seeds: list[NonNegativeInt] | None = Field(None, description="training seeds of every run that a table or curve shows; null: each run's own")
     sampling_seeds: list[NonNegativeInt] | None = Field(None, description="seeds that samples of each are drawn from; null: each sampler's own")
+    lease_gpus: bool | None = Field(
+        None, description="each job takes GPUs of its machine that no other job has; null: where the preset's rules ask for GPUs"
+    )
+    hardware: str | None = Field(
+        None, description="a device of config/throughput.tsv, whose rates say how long a job may take; null: a100, or cpu where the preset runs there"
+    )
     gpus: PositiveInt = Field(1, description="how many work at a time; cores, where the device is a CPU. For `snakemake plan` alone")
+    container: str | None = Field(
+        None, description="the image that jobs run in with `--sdm apptainer`: a .sif file, or an address such as docker://..."
+    )
     paths: Paths = Paths()
 
     @property

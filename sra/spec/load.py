@@ -1,5 +1,8 @@
 """Reading the typed YAML files. A mistake becomes one line: file, key, what was expected, and the nearest known name."""
 
+import json
+import reprlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,15 +13,31 @@ from pydantic_core import ErrorDetails
 from sra.core.errors import InputError, unknown
 
 Model = TypeVar("Model")
+DEEPEST = 100  # levels; the C library calls itself for each, and tens of thousands end the process
+# Of a value in a message: anchors can make a line of YAML stand for more than fits into memory.
+QUOTE = reprlib.Repr()
+QUOTE.maxstring = QUOTE.maxother = 300
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.CSafeLoader):
     """YAML lets a later key silently replace an earlier one; a run defined twice must not vanish."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node, current_index):
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels deep", problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self):
+        self.depth -= 1
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} appears twice", key_node.start_mark)
             seen.add(key)
@@ -36,6 +55,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
         raise InputError(f"{path}:{line} not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    except (ValueError, LookupError, AttributeError) as error:  # a date or a number that Python cannot hold, a tag that does not fit
+        raise InputError(f"{path}: not valid YAML ({error})") from None
 
 
 def load(path: Path, model: type[Model] | Any) -> Model:
@@ -51,6 +72,15 @@ def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
         raise InputError(_one_line(where, model, error)) from None
 
 
+def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:
+    """What was given to an option of the command line as JSON."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{option}: not valid JSON ({error}); quote it as one word, such as '{{\"key\": 1}}'") from None
+    return checked(value, model, option)
+
+
 def _one_line(where: str, model: Any, error: ValidationError) -> str:
     details = error.errors()
     # An unknown key explains the missing ones that it was meant to be, so it is named first.
@@ -62,7 +92,9 @@ def _one_line(where: str, model: Any, error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where}: {key} is missing{more}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {key or 'file'}: {message}, got {first['input']!r}"[:400] + more
+    if first["type"] == "value_error" and isinstance(first["input"], dict):  # of several keys together, which it names
+        return f"{where}: {key or 'file'}: {message}{more}"
+    return f"{where}: {key or 'file'}: {message}, got {QUOTE.repr(first['input'])}"[:400] + more
 
 
 def _fields_at(model: Any, location: tuple) -> list[str]:

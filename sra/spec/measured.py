@@ -98,8 +98,9 @@ class MeasuredCost(Strict):
     def words(self) -> str:
         """Where it was measured: `one CPU (x86_64), 1 thread, fp32, batch 32`, or `1 x NVIDIA A100, fp16, batch 256, compiled`."""
         machine, threads = self.machine, f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        processes = f"{machine.processes} processes on one" if machine.processes > 1 else "one"
-        device = f"{processes} CPU ({self.device_name}), {threads}" if machine.device == "cpu" else f"{machine.processes} x {self.device_name}"
+        one = f"each of {machine.nodes}" if machine.nodes > 1 else "one"
+        processes = f"{machine.processes} processes on {one}" if machine.processes > 1 else one
+        device = f"{processes} CPU ({self.device_name}), {threads}" if machine.device == "cpu" else f"{machine.world} x {self.device_name}"
         extras = (("compiled", machine.compile), ("activation checkpointing", machine.activation_checkpointing))
         return ", ".join([device, self.precision, f"batch {self.batch}", *(words for words, chosen in extras if chosen)])
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
-from sra.spec.base import Share, Strict
+from sra.spec.base import Jobs, Layers, Share, Steps, Strict
 from sra.spec.inside import CLASSES_OF_IMAGENET
 from sra.spec.scale import USUAL_RESOLUTION, Carrier, Resolution
 
@@ -25,7 +25,7 @@ class DdpmProcess(Strict):
     """
 
     kind: Literal["ddpm"] = "ddpm"
-    timesteps: PositiveInt = 1000
+    timesteps: Steps = 1000
 
 
 Process = Annotated[FlowProcess | DdpmProcess, Field(discriminator="kind")]
@@ -109,7 +109,7 @@ class RepaOptions(MethodOptions):
     objective: Literal["cosine", "nt_xent"] = "cosine"
     temperature: PositiveFloat = 0.1  # of nt_xent; ours, SimCLR's best value (arXiv 2002.05709, Table 5)
     projector_width: PositiveInt = 2048
-    projector_layers: Annotated[int, Field(ge=1)] = 3
+    projector_layers: Layers = 3
     stop_step: PositiveInt | None = Field(None, description="step of the paper's scale from which the weight is 0; never by default")
 
     @property
@@ -288,7 +288,7 @@ class OfficialSeeding(Strict):
     Repeats a published protocol draw for draw, on the device it was published from; which images come out then depends on both numbers.
     """
 
-    processes: PositiveInt = Field(8, description="GPUs of the released command; as many shards are drawn")
+    processes: Jobs = Field(8, description="GPUs of the released command; as many shards are drawn")
     batch: PositiveInt = Field(64, description="images at a time in one process, --per-proc-batch-size")
 
 
@@ -300,7 +300,7 @@ class Sampler(Strict):
     """
 
     kind: Literal["sde", "ode_euler", "ode_heun", "ddpm"]
-    evaluations: PositiveInt
+    evaluations: Steps
     last_step: Share = 0.04  # sde only: size of the final step, taken without noise (released samplers.py)
     guidance: Guidance = Guidance()
     labels: Literal["random", "balanced"] = "random"  # the papers draw classes uniformly at random

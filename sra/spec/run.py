@@ -29,15 +29,14 @@ from sra.spec.method import (
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
+# In sra.plan.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
+PLACE_OF_A_RUN = re.compile(r".*/results/[a-z0-9_]+/(?:runs|samples|scores|costs|probes|pca)/(?P<run>[a-z0-9_]+)(?:/|\.json$)")
 
 
-class ModelSpec(Strict):
+class ModelSpec(Width):
     """One transformer. `name` is the paper's (SiT-B/2); the numbers are those of the preset. Its condition is a class or a text."""
 
     name: str
-    depth: PositiveInt
-    width: PositiveInt
-    heads: PositiveInt
     patch: PositiveInt
     latent: Latent
     classes: PositiveInt | None = Field(description="None for a model of captions")
@@ -48,6 +47,12 @@ class ModelSpec(Strict):
     def _is_told_one_thing(self):
         if (self.classes is None) == (self.text is None):
             raise ValueError(f"model {self.name} is told classes or captions; give one of classes and text")
+        return self
+
+    @model_validator(mode="after")
+    def _is_made_of_whole_patches(self):
+        if self.latent.size % self.patch:
+            raise ValueError(f"a latent of {self.latent.size} is no whole number of patches of {self.patch}; give a divisor")
         return self
 
     @property
@@ -120,7 +125,15 @@ def read_run(config: Path) -> RunSpec:
     spec = checked(content, RunSpec, str(config))
     if spec.fingerprint != fingerprint:
         raise InputError(f"{config}: was edited by hand; change config/experiments instead and delete this file")
+    check_place(config, spec.run)
     return spec
+
+
+def check_place(path: Path, run: str) -> None:
+    """Raises InputError for a file of one run in the place of another's, `results/<preset>/<kind>/<run>`; whole as it is, its number is not."""
+    here = PLACE_OF_A_RUN.search(Path(path).absolute().as_posix())
+    if here and here["run"] != run:
+        raise InputError(f"{path}: is of run {run}, not of {here['run']}; delete it and run snakemake again")
 
 
 def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset) -> RunSpec:

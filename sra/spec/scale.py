@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from sra.core.errors import InputError, unknown
-from sra.spec.base import Share, Strict
+from sra.spec.base import MOST_JOBS, Jobs, Layers, Share, Steps, Strict
 from sra.spec.inside import ProbeTraining
 
 Size = Literal["S", "B", "L", "XL", "MMDiT"]
@@ -40,9 +40,15 @@ OF_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "cmmd", 
 class Width(Strict):
     """Depth, width and heads of one transformer size. MLP ratio is 4 throughout."""
 
-    depth: PositiveInt
+    depth: Layers
     width: PositiveInt
     heads: PositiveInt
+
+    @model_validator(mode="after")
+    def _is_shared_evenly_by_its_heads(self):
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads; give a multiple")
+        return self
 
 
 # DiT paper (arXiv 2212.09748), Table 1; the same in SiT, REPA and SRA (Table 5).
@@ -148,7 +154,7 @@ class Preset(Strict):
     rolling_minutes: PositiveFloat = 10.0
     precision: Precision = "fp32"
     samples: dict[PositiveInt, PositiveInt] = Field(description="images drawn where the paper draws so many")
-    evaluations: dict[PositiveInt, PositiveInt] = Field({}, description="network evaluations where the paper uses so many")
+    evaluations: dict[PositiveInt, Steps] = Field({}, description="network evaluations where the paper uses so many")
     reference: str | None = Field(None, description="reference of weights.tsv; None makes one of the train split")
     reference_images: PositiveInt = Field(description="real images behind precision and recall, where the reference is made here")
     secondary: list[SecondaryMetric] = Field([], description="scored beside the five")
@@ -156,7 +162,7 @@ class Preset(Strict):
     shard_samples: PositiveInt = 50_000
     sampling_batch: PositiveInt = 64
     sampling_precision: Precision = "fp32"
-    data_shards: PositiveInt = Field(1, description="jobs that share the extraction of latents, features or pixels")
+    data_shards: Jobs = Field(1, description="jobs that share the extraction of latents, features or pixels")
     latents_dtype: StoredDtype = "fp32"
     features_dtype: StoredDtype = "fp32"
     encoder_features: Literal["cached", "online"] = Field(
@@ -189,6 +195,16 @@ class Preset(Strict):
             raise InputError(f"preset {self.title!r} has no resolution {resolution}; add it to resolutions, or choose a preset that has")
         part = self.resolutions[resolution]
         return self.model_copy(update={name: value for name, value in part if value is not None or name == "reference"})
+
+    @model_validator(mode="after")
+    def _is_cut_into_jobs_that_can_be_listed(self):
+        parts = [self, *self.resolutions.values()]
+        steps = max((step for part in parts for step in (part.milestones or {}).values()), default=0)
+        cuts = (("segment_steps", self.segment_steps, steps), ("shard_samples", self.shard_samples, max(self.samples.values(), default=0)))
+        for key, length, whole in cuts:
+            if length and whole > MOST_JOBS * length:
+                raise ValueError(f"{key} {length} cuts {whole} into more than {MOST_JOBS} jobs; raise it")
+        return self
 
     @model_validator(mode="after")
     def _captions_are_scored_where_there_are_some(self):

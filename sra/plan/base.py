@@ -6,11 +6,14 @@ from pathlib import Path
 
 from sra.core.errors import InputError
 from sra.plan.assets import Assets
+from sra.plan.resources import StageNeeds
 from sra.plan.sources import source_hash
+from sra.plan.work import Works, planned_device
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.registry import Registry
 from sra.spec.scale import Needs, Preset
+from sra.spec.throughput import Prices, Work, is_core, read_rates
 
 
 class PlanBase:
@@ -21,6 +24,8 @@ class PlanBase:
         self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
         self.preset = self.user.preset
         self.registry = lru_cache(lambda preset: Registry(root, preset, self.user.weights == "released", self.user.shown_seeds))
+        self.works = lru_cache(lambda preset: Works(self.registry(preset)))
+        self.prices = lru_cache(lambda preset: Prices(read_rates(root, self.user.hardware or planned_device(self.registry(preset)))))
 
     # Models and references, for the rules of a data set (named by wildcards) and of a preset (named there)
 
@@ -38,9 +43,16 @@ class PlanBase:
 
     # Resources
 
-    def needs(self, stage: str):
-        """Resource functions of a stage: `needs("train").mem_mb` takes wildcards."""
-        return _NeedsOf(self, stage)
+    def needs(self, stage: str) -> StageNeeds:
+        return StageNeeds(self, stage)
+
+    def predicted_seconds(self, preset: str, stage: str, works: tuple[Work, ...], devices: int = 1) -> float | None:
+        """Of a job that does this on so many devices; None where config/throughput.tsv has no rate. A device of the CPU kind is one core."""
+        prices = self.prices(preset)
+        if any(prices.rates.of(work.what, work.network, work.method, work.precision) is None for work in works):
+            return None
+        cores = self.registry(preset).preset.needs.get(stage, Needs()).threads if is_core(prices.rates.device) else 1
+        return sum(prices.seconds(works).values()) / (devices * cores) + sum(prices.seconds((Work("start", 1),)).values())
 
     def source(self, *parts: str) -> str:
         return source_hash(*parts)
@@ -79,26 +91,3 @@ class PlanBase:
             spec = self.registry(wildcards.preset).spec(wildcards.run)
             return (spec.encoder if kind == "encoder" else spec.text_encoder), kind
         return getattr(self._preset_of(wildcards), kind), kind
-
-
-class _NeedsOf:
-    def __init__(self, plan: PlanBase, stage: str):
-        self._plan, self._stage = plan, stage
-
-    def _entry(self, wildcards) -> Needs:
-        preset = getattr(wildcards, "preset", self._plan.preset)
-        return self._plan.registry(preset).preset.needs.get(self._stage, Needs())
-
-    def gpu(self, wildcards) -> int:
-        """Training, measured or not, takes one for each of the user's processes."""
-        gpu = self._entry(wildcards).gpu
-        return max(gpu, self._plan.user.processes) if gpu and self._stage in ("train", "measure") else gpu
-
-    def threads(self, wildcards) -> int:
-        return self._entry(wildcards).threads
-
-    def mem_mb(self, wildcards) -> int:
-        return self._entry(wildcards).mem_mb
-
-    def runtime(self, wildcards) -> int:
-        return self._entry(wildcards).runtime

@@ -235,7 +235,7 @@ def training_memory(run: RunSpec, machine: Machine, encoder_width: int | None = 
 
 def images_at_once(run: RunSpec, machine: Machine) -> int:
     """Images in one process's forward pass: its share of the batch, or a micro-batch of it."""
-    share = ceil(run.training.batch / machine.processes)
+    share = ceil(run.training.batch / machine.world)
     return min(share, machine.micro_batch or share)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sra.core.files import read_json
-from sra.core.receipts import receipt_path
+from sra.core.receipts import receipt_of, receipt_path
 from sra.plan.cost import FP32, HALF, parameters
 from sra.plan.layout import Results, Shared
 from sra.spec.run import ModelSpec
@@ -14,6 +14,7 @@ from sra.spec.scale import Latent, StoredDtype, Text
 LABEL = 8  # int64, one a row
 VALUE: dict[StoredDtype, int] = {"fp32": FP32, "fp16": HALF}
 KEPT = ("runs", "samples", "scores", "probes", "pca", "costs")  # of a preset's folder
+ROLLING_STATES = 2  # kept inside a segment
 INDEX_LINE = 300  # of an image in index.json: path, hash, class, split; 0.4 GB for ImageNet
 
 
@@ -24,7 +25,7 @@ def is_there(file: Path, facts: dict[str, Any] | None = None) -> bool:
         return False
     if not facts:
         return True
-    said = read_json(about) if about == file else read_json(about).get("facts", {})
+    said = read_json(file) if about == file else receipt_of(file)["facts"]
     return all(said.get(key) == value for key, value in facts.items())
 
 

@@ -12,19 +12,19 @@ from typing import Any
 
 from sra.core.errors import unknown
 from sra.plan import cost, disk
-from sra.plan.inside import InsideFigure, components_files, probe_files
+from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import Point, Wanted, packs_of_figure, training_points, wanted_by_figure, wanted_by_table
 from sra.plan.tasks import STAGES, Chain, Stage, Task
+from sra.plan.work import Works
 from sra.plan.workflow import Plan
+from sra.spec.display import FigureSpec
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
-from sra.spec.method import RepaOptions
 from sra.spec.run import RunSpec
-from sra.spec.scale import Precision, Preset
-from sra.spec.throughput import SOURCES, Prices, Source, What, Work
+from sra.spec.scale import Preset
+from sra.spec.throughput import SOURCES, Prices, Source, Work
 
-ROLLING = 2  # states kept inside a segment
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
 
 
@@ -38,7 +38,7 @@ class Remaining:
         self.plan, self.processes, self.from_nothing = plan, processes, from_nothing
         self.registry = plan.registry(plan.preset)
         self.results = Results(plan.preset)
-        self.unknown: set[str] = set()  # what no closed form is known for
+        self.works = Works(self.registry)
 
     def items(self) -> list[str]:
         return [*self.registry.tables, *self.registry.figures]
@@ -62,7 +62,7 @@ class Remaining:
             chains = [self.score(one) for one in wanted_by_figure(figure, self.registry)]
             chains += [self.pack(one) for one in packs_of_figure(figure, self.registry)]
             chains += [self.measurement(run) for run in measured_by_figure(figure, self.registry)]
-            chains += self._inside(figure) if isinstance(figure, InsideFigure) else []
+            chains += self._inside(figure)
         # A stand-in may be asked for twice in one chain, by the latents and by the samples.
         return [tuple(dict.fromkeys(chain)) for chain in chains if chain]
 
@@ -75,11 +75,14 @@ class Remaining:
         count = self.registry.sample_count(wanted.score.samples)
         preset = self.registry.preset_of(wanted.run)
         passes = 2 if "fid_pytorch" in preset.secondary else 1
-        work = [self._by_network("inception", cost.EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor), Work("score", count)]
+        work = [
+            self.works.by_network("inception", cost.EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor),
+            Work("score", count),
+        ]
         if self.registry.is_text_to_image(wanted.run):
             for judge in (name for score, name in preset.text_to_image.judges if score in preset.secondary):
                 tower, patches = cost.JUDGES.get(judge, (None, 0))
-                work.append(self._by_network("vision", tower and tower.flops(patches), count, judge))
+                work.append(self.works.by_network("vision", tower and tower.flops(patches), count, judge))
         name = f"score of {_words(wanted)}"
         return (*self.pack(wanted), *self._references(wanted.run), Task("scoring", name, tuple(filter(None, work)), sets=1))
 
@@ -87,26 +90,15 @@ class Remaining:
         """Samples of one run, in one pack."""
         if self.is_drawn(wanted):
             return ()
-        preset, spec = self.registry.preset_of(wanted.run), self.registry.spec(wanted.run)
+        spec = self.registry.spec(wanted.run)
         count, shards = self.registry.sample_count(wanted.score.samples), self.shards(wanted)
-        work = [
-            self.sample_work(wanted),
-            self._by_network("decode", cost.DECODER_FLOPS.get(spec.vae, {}).get(spec.image_size), count, spec.vae, preset.sampling_precision),
-            self._text_work(spec, count),
-        ]
         size = disk.pack_bytes(count, spec.image_size)
-        task = Task("sampling", f"samples of {_words(wanted)}", tuple(filter(None, work)), shards, shards, size, size, images=count)
+        task = Task("sampling", f"samples of {_words(wanted)}", self.works.sampling(wanted), shards, shards, size, size, images=count)
         models = (*self._standin("vae", spec.vae, spec), *self._standin("clip", spec.text_encoder, spec))
         return (*models, *self.weights(wanted.run, wanted.score.milestone), task)
 
     def is_drawn(self, wanted: Wanted) -> bool:
         return self._exists(self.results.samples(wanted.run, wanted.score), self._drawn(wanted))
-
-    def sample_work(self, wanted: Wanted) -> Work:
-        """The evaluations of the model."""
-        model, preset = self.registry.spec(wanted.run).model, self.registry.preset_of(wanted.run)
-        flops = cost.sampling_flops(model, self.registry.sampler(wanted.score.sampler))
-        return Work("sample", self.registry.sample_count(wanted.score.samples) * flops, model.name, precision=preset.sampling_precision)
 
     def shards(self, wanted: Wanted) -> int:
         return len(self.plan.sample_shards(self._wildcards(wanted.run, wanted)))
@@ -138,16 +130,15 @@ class Remaining:
 
     def segment(self, spec: RunSpec, first_step: int, point: Point) -> Task:
         """Training from a step to a point."""
-        tower = self._encoder(spec)
-        state = cost.state_bytes(spec, tower and tower.width)
+        state = self.works.state_bytes(spec)
         is_kept = point.name in self.registry.preset_of(spec.run).milestones
         return Task(
             "training",
             f"train {spec.run} to {point.name}",
-            (self.training_work(spec, point.step - first_step),),
+            (self.works.training(spec, point.step - first_step),),
             at_once=self.processes,
             kept=state if is_kept else 0,
-            temporary=(ROLLING + (not is_kept)) * state,
+            temporary=(disk.ROLLING_STATES + (not is_kept)) * state,
             run=spec.run,
             first_step=first_step,
             last_step=point.step,
@@ -159,18 +150,9 @@ class Remaining:
         spec = self.registry.spec(run)
         if self._exists(self.results.cost(run), {"fingerprint": spec.fingerprint}):
             return ()
-        work = self.training_work(spec, WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK)
+        work = self.works.training(spec, WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK)
         task = Task("training", f"measured steps of {run}", (work,), at_once=self.processes)
         return (*self._latents(spec), *self._targets(spec), *self._captions(spec), task)
-
-    def training_work(self, spec: RunSpec, steps: int) -> Work:
-        preset, tower = self.registry.preset_of(spec.run), self._encoder(spec)
-        flops = cost.training_flops(spec, tower and tower.width).total
-        if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
-            flops += tower.flops(spec.model.tokens)
-        if spec.text_encoder and preset.text_to_image.text_features == "online":
-            flops += work.amount if (work := self._text_work(spec, 1)) else 0
-        return Work("train", steps * spec.training.batch * flops, spec.model.name, spec.alignment.method, spec.training.precision)
 
     # What training reads
 
@@ -178,7 +160,7 @@ class Remaining:
         if self._exists(self.plan.latents_of(self._wildcards(spec.run))):
             return ()
         preset, images = self.registry.preset_of(spec.run), self._images(spec.dataset)
-        work = self._by_network("encode", cost.ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
+        work = self.works.by_network("encode", cost.ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
         kept = disk.latents_bytes(images, spec.model.latent, preset.latents_dtype)
         return (*self._standin("vae", spec.vae, spec), *self._index(spec.dataset), self._store(preset, "latents", spec.dataset, spec.vae, work, kept))
 
@@ -198,9 +180,9 @@ class Remaining:
             )
         if self._exists(needed["features"]):
             return ()
-        tower, tokens = self._encoder(spec), spec.model.tokens
+        tower, tokens = self.works.encoder(spec), spec.model.tokens
         kept = disk.features_bytes(images, tokens, tower.width, preset.features_dtype)
-        work = self._by_network("vision", tower.flops(tokens), images, spec.encoder)
+        work = self.works.by_network("vision", tower.flops(tokens), images, spec.encoder)
         return (*made, *self._index(spec.dataset), self._store(preset, "features", spec.dataset, spec.encoder, work, kept))
 
     def _captions(self, spec: RunSpec) -> Chain:
@@ -214,7 +196,7 @@ class Remaining:
             return ()
         captions = CAPTIONS_AN_IMAGE * self._images(spec.dataset)
         kept = disk.text_bytes(captions, spec.model.text, preset.text_to_image.text_dtype)
-        return (*made, self._store(preset, "text", spec.dataset, spec.text_encoder, self._text_work(spec, captions), kept))
+        return (*made, self._store(preset, "text", spec.dataset, spec.text_encoder, self.works.captions(spec, captions), kept))
 
     def _store(self, preset: Preset, kind: str, dataset: str, by: str, work: Work | None, kept: int) -> Task:
         name = f"{kind} of {dataset}" + (f" by {by}" if by else "")
@@ -253,12 +235,13 @@ class Remaining:
 
     def _extraction(self, spec: RunSpec, name: str, images: int, kept: int) -> Task:
         extractor = self.registry.preset_of(spec.run).extractor
-        work = self._by_network("inception", cost.EXTRACTOR_FLOPS.get(extractor), images, extractor)
+        work = self.works.by_network("inception", cost.EXTRACTOR_FLOPS.get(extractor), images, extractor)
         return Task("scoring", f"{name} of {spec.dataset} by {extractor}", (work,) if work else (), kept=kept)
 
     # Inside models
 
-    def _inside(self, figure: InsideFigure) -> list[Chain]:
+    def _inside(self, figure: FigureSpec) -> list[Chain]:
+        """Of the probes and components behind it; none for a figure of another kind."""
         chains = []
         for probe in probe_files([figure], self.registry):
             if not self._exists(self.results.probe(probe.run, probe.milestone, probe.time)):
@@ -274,26 +257,6 @@ class Remaining:
         return chains
 
     # Small answers
-
-    def _encoder(self, spec: RunSpec) -> cost.Tower | None:
-        """The tower of REPA's encoder; an encoder of timm that is not listed is taken for DINOv2-B."""
-        if spec.encoder is None:
-            return None
-        if spec.encoder not in cost.ENCODERS:
-            self.unknown.add(f"encoder {spec.encoder}: its size is not known, DINOv2-B's is taken")
-        return cost.ENCODERS.get(spec.encoder, cost.ENCODERS["dinov2b"])
-
-    def _text_work(self, spec: RunSpec, captions: int) -> Work | None:
-        if spec.text_encoder is None:
-            return None
-        tower = cost.TEXT_ENCODERS.get(spec.text_encoder)
-        return self._by_network("text", tower and tower.flops(spec.model.text.tokens), captions, spec.text_encoder)
-
-    def _by_network(self, what: What, flops: int | None, images: int, network: str, precision: Precision | None = None) -> Work | None:
-        if flops is None:
-            self.unknown.add(f"{what} by {network}: its FLOPs an image are not known")
-            return None
-        return Work(what, images * flops, network, precision=precision)
 
     def _images(self, dataset: str) -> int:
         return self.registry.datasets[dataset].images

@@ -13,7 +13,6 @@ from sra.spec.run import size_of
 from sra.spec.scale import PAPER_SIZES, Carrier, Width
 
 AnyInside = TypeVar("AnyInside", bound=Inside)
-InsideFigure = ProbesFigure | TargetsFigure | FeaturesFigure
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,21 @@ def models_of(figure: FigureSpec) -> list[Inside]:
     return figure.lines if isinstance(figure, ProbesFigure) else []
 
 
+def _block(figure: FigureSpec, to: Carrier, block: int) -> int:
+    """The paper's block as one of the model here. Raises InputError naming the figure that asks for one that the paper's model has not."""
+    try:
+        return to.block(block)
+    except ValueError as error:
+        raise InputError(f"figure {figure.id}: {error}") from None
+
+
 def points_here(figure: TargetsFigure, registry: Registry) -> list[TargetPoint]:
     """The points with a run, one for each block of the model here: blocks of the paper that share one would train the same run twice."""
     to = carrier(figure.probed.run, registry)
     first: dict[int, TargetPoint] = {}
     for point in figure.points:
         if point.run:
-            first.setdefault(to.block(point.block), point)
+            first.setdefault(_block(figure, to, point.block), point)
     return list(first.values())
 
 
@@ -122,7 +129,8 @@ def probe_files(figures: Iterable[FigureSpec], registry: Registry) -> list[Probe
             continue
         for line in models_of(figure):
             for run, milestone in standing(line, registry):
-                here = set(map(carrier(run, registry).block, line.blocks))
+                to = carrier(run, registry)
+                here = {_block(figure, to, block) for block in line.blocks}
                 for trained, time in product(registry.with_training_seeds(run), line.times):
                     blocks.setdefault((trained, milestone, time), set()).update(here)
     return [ProbeFile(*key, tuple(sorted(found))) for key, found in blocks.items()]
@@ -143,5 +151,6 @@ def components_files(figures: Iterable[FigureSpec], registry: Registry) -> list[
                         "give both one image_class"
                     )
                 times.update(dict.fromkeys(figure.times))
-                blocks.update(map(carrier(run, registry).block, figure.blocks))
+                to = carrier(run, registry)
+                blocks.update(_block(figure, to, block) for block in figure.blocks)
     return [ComponentsFile(*key, tuple(times), tuple(sorted(blocks)), label) for key, (times, blocks, label) in wanted.items()]

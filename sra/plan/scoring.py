@@ -2,11 +2,16 @@
 
 import math
 import re
+from dataclasses import replace
+from functools import lru_cache
 
 from sra.core.errors import InputError
 from sra.plan.base import PlanBase
+from sra.plan.disk import pack_bytes
 from sra.plan.layout import Results, Shared
+from sra.plan.resources import StageNeeds
 from sra.plan.targets import Wanted
+from sra.spec.display import ScoreOf
 from sra.spec.scale import Preset
 
 MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made here: split, images kept, resize of pytorch-fid
@@ -43,6 +48,23 @@ class ScoringPlan(PlanBase):
             Results(wildcards.preset).sample_shard(wildcards.run, wildcards.milestone, wildcards.sampler, int(wildcards.paper_count), shard, shards)
             for shard in range(shards)
         ]
+
+    def sampling_needs(self) -> StageNeeds:
+        """Of the rule that draws a shard."""
+        needs = lru_cache(maxsize=None)(self._shard_needs)
+
+        def of(wildcards) -> tuple[float | None, int]:
+            score = ScoreOf(milestone=wildcards.milestone, sampler=wildcards.sampler, samples=int(wildcards.paper_count))
+            return needs(wildcards.preset, Wanted(wildcards.run, score), int(wildcards.shards))
+
+        return StageNeeds(self, "sample", seconds=lambda wildcards: of(wildcards)[0], size=lambda wildcards: of(wildcards)[1])
+
+    def _shard_needs(self, preset: str, wanted: Wanted, shards: int) -> tuple[float | None, int]:
+        """Seconds and bytes of one of so many."""
+        registry = self.registry(preset)
+        images = math.ceil(registry.sample_count(wanted.score.samples) / shards)
+        works = tuple(replace(work, amount=work.amount / shards) for work in self.works(preset).sampling(wanted))
+        return self.predicted_seconds(preset, "sample", works), pack_bytes(images, registry.spec(wanted.run).image_size)
 
     def refuse_impossible(self, wanted: list[Wanted]) -> None:
         """Raise InputError for scores that mean nothing, and for those of captioned runs that sampling or scoring would refuse after the training."""

@@ -1,14 +1,37 @@
 """What the rules between a run's configuration and its weights ask."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from sra.plan.base import PlanBase
+from sra.plan.disk import ROLLING_STATES
 from sra.plan.layout import Results, Shared
+from sra.plan.resources import StageNeeds
 from sra.plan.targets import point_before, point_named
 
 
 class TrainingPlan(PlanBase):
     """Each method takes Snakemake's wildcards, of which two are the preset and the run."""
+
+    def training_needs(self) -> StageNeeds:
+        """Of the rule that trains to a point."""
+        seconds = lru_cache(maxsize=None)(self._segment_seconds)
+        return StageNeeds(
+            self,
+            "train",
+            seconds=lambda wildcards: seconds(wildcards.preset, wildcards.run, wildcards.point),
+            size=lambda wildcards: self._segment_bytes(wildcards.preset, wildcards.run),
+        )
+
+    def _segment_seconds(self, preset: str, run: str, name: str) -> float | None:
+        registry = self.registry(preset)
+        before = point_before(registry, run, name)
+        work = self.works(preset).training(registry.spec(run), point_named(registry, run, name).step - (before.step if before else 0))
+        return self.predicted_seconds(preset, "train", (work,), self.user.world)
+
+    def _segment_bytes(self, preset: str, run: str) -> int:
+        """Its own state and the rolling ones."""
+        return (ROLLING_STATES + 1) * self.works(preset).state_bytes(self.registry(preset).spec(run))
 
     def fingerprint(self, wildcards) -> str:
         return self.registry(wildcards.preset).spec(wildcards.run).fingerprint

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sra.core.errors import InputError, unknown
+from sra.core.errors import InputError, one_line, unknown
+from sra.core.files import check_writable
 from sra.plan.analysis import AnalysisPlan
 from sra.plan.data import DataPlan
 from sra.plan.layout import Results
@@ -17,6 +18,7 @@ from sra.plan.training import TrainingPlan
 from sra.spec.claims import load_claims
 from sra.spec.display import FigureSpec, TableSpec
 from sra.spec.machine import Machine
+from sra.spec.registry import Registry
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")
 FIGURE_KINDS = ("json", "svg", "png")
@@ -26,6 +28,7 @@ CLAIMS_KINDS = ("json", "csv", "md")
 def open_plan(root: Path, config: dict) -> "Plan":
     """The plan of a Snakefile in `root`. Bad input ends Snakemake with one line and exit code 2."""
     with _refusing():
+        check_writable(Path(".snakemake", "log"))  # Snakemake's own books; without them it ends in a traceback
         return Plan(root, config)
 
 
@@ -35,7 +38,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -47,6 +50,7 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
         # Refuses a wrong table, run, sampler or milestone, and what could not be scored, before anything starts.
         self.refuse_impossible(wanted_by_all(self.registry(self.preset)))
         load_claims(self.registry(self.preset))
+        self.prices(self.preset)  # refuses unknown hardware
 
     def refuse_target(self, wildcards) -> list[str]:
         """End with one line for a table or figure that does not exist; Snakemake would only say that no rule makes it."""
@@ -60,12 +64,17 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
         PATH: the rules call `sra`, which lies beside the Python that runs Snakemake; it is found with or without an activated environment.
         SRA_DEVICE, SRA_PROCESSES and the like: no parameters of any rule, since the machine changes where a stage runs and not what it is:
         choosing another reruns nothing.
+        SRA_LEASE_GPUS: jobs on one machine keep out of each other's GPUs, whatever started them.
         """
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         for name in Machine.model_fields:
             os.environ.pop(f"SRA_{name.upper()}", None)
             if getattr(self.user, name) is not None:
                 os.environ[f"SRA_{name.upper()}"] = str(getattr(self.user, name))
+        asked = any(needs.gpu for needs in self.registry(self.preset).preset.needs.values())
+        os.environ.pop("SRA_LEASE_GPUS", None)
+        if asked if self.user.lease_gpus is None else self.user.lease_gpus:
+            os.environ["SRA_LEASE_GPUS"] = "1"
 
     # Targets
 
@@ -93,6 +102,10 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
 
     def appendix(self) -> str:
         return Results(self.preset).appendix
+
+    def planning_options(self) -> list[str]:
+        """What the plan counts with."""
+        return ["--gpus", str(self.user.gpus), *(["--device", self.user.hardware] if self.user.hardware else []), *self.display_options()]
 
     def display_options(self) -> list[str]:
         """Which runs and seeds the numbers are of."""
@@ -159,6 +172,13 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
 
     def _scores(self, wanted: list[Wanted], preset: str) -> list[str]:
         return [Results(preset).score(item.run, item.score) for item in wanted]
+
+
+def plan_of(registry: Registry) -> Plan:
+    """The plan that asks this registry's questions."""
+    seeds = registry.seeds
+    choices = {"seeds": seeds.training and list(seeds.training), "sampling_seeds": seeds.sampling and list(seeds.sampling)}
+    return Plan(registry.root, {"preset": registry.preset_id, "weights": "released" if registry.released else "trained", **choices})
 
 
 def _labels(shown: TableSpec | FigureSpec) -> dict[str, str]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from sra.core.errors import InputError, unknown
+from sra.core.zips import checked_members
 from sra.data.tars import Span, read_span, tar_spans
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -25,9 +26,9 @@ class ZipImages:
         self.path = path
         try:
             self.zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # no zip, or of a kind that Python does not read
             raise InputError(f"{path}: not a readable zip archive ({error}); fetch or build it again") from None
-        members = self.zip.infolist()
+        members = checked_members(path, self.zip)
         for member in members:
             check_name(path, member.filename)
             check_size(path, member.filename, member.file_size)

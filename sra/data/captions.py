@@ -140,7 +140,7 @@ def _parsed(annotations: Path) -> Any:
         return json.loads(Path(annotations).read_bytes())
     except FileNotFoundError:
         raise InputError(f"{annotations}: no such file; download annotations_trainval2014.zip from cocodataset.org and unpack it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{annotations}: not valid JSON ({error}); {AGAIN}") from None
 
 

@@ -25,23 +25,68 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from threading import Lock
+from typing import Annotated, Literal, NotRequired
 
 import numpy as np
 from PIL import Image
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, with_config
+from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
-from sra.core.errors import InputError, unknown
+from sra.core.errors import InputError, one_line, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.core.progress import tracked
-from sra.core.receipts import read_receipt, receipt_path, recorded_sha256
+from sra.core.receipts import checked_sha256, read_receipt, receipt_path, recorded_sha256, verify_contents
 from sra.data.archives import Images, TarImages, ZipImages, open_archive, places_of
 from sra.data.crops import CROPS, RGB_FROM, to_rgb
+from sra.spec.load import checked
 
 # PIL warns of odd metadata that does not touch the pixels. Said once for all: putting filters back after each image is not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LISTED = 10  # names in an error
+LARGEST_SIDE = 4096  # pixels; a number of another size would take all memory
 AHEAD = 1024  # images that threads decode before the index takes them
 INDEX_KEYS = {"archive", "classes", "image_size", "images", "splits"}
+REINDEX = "delete it and index the images again"
+
+
+AS_READ = ConfigDict(strict=True, extra="allow")  # what is read is used as it is: 32.0 is no number of pixels
+
+
+@with_config(AS_READ)
+class _Archive(TypedDict):
+    path: str
+    sha256: str
+    bytes: NonNegativeInt
+    offsets: NotRequired[list[NonNegativeInt]]
+
+
+_Entry = with_config(AS_READ)(
+    TypedDict(
+        "_Entry",
+        {
+            "path": str,
+            "split": str,
+            "class": NotRequired[str],
+            "captions": NotRequired[Annotated[list[str], Field(min_length=1)]],
+            "bytes": NotRequired[NonNegativeInt],
+            "sha256": NotRequired[str],
+        },
+    )
+)
+
+
+@with_config(AS_READ)
+class _Index(TypedDict):
+    """What is read of an index."""
+
+    image_size: Annotated[PositiveInt, Field(le=LARGEST_SIDE)]
+    classes: list[str]
+    splits: dict[str, PositiveInt]
+    images: Annotated[list[_Entry], Field(min_length=1)]
+    archive: NotRequired[_Archive]
+    archives: NotRequired[dict[str, _Archive]]
+    crop: NotRequired[Literal["adm", "lanczos"]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +131,7 @@ def described(source: Images, facts: dict[str, dict], index_json: Path, workers:
     made_here = receipt_path(archive).exists()
     images = _checked_images(source, facts, hashed=not made_here, workers=workers)
     if made_here:
-        identity = {"sha256": recorded_sha256(archive), "bytes": archive.stat().st_size}
+        identity = {"sha256": checked_sha256(archive), "bytes": archive.stat().st_size}
     else:
         total = sum(image["bytes"] for image in images) if archive.is_dir() else archive.stat().st_size
         identity = {"sha256": sha256_of_json([[image["path"], image["sha256"]] for image in images]), "bytes": total}
@@ -114,7 +159,7 @@ def _checked_images(source: Images, facts: dict[str, dict], hashed: bool, worker
         found = chain.from_iterable(pool.map(entry, names[first : first + AHEAD]) for first in range(0, len(names), AHEAD))
         for name, image in tracked(zip(names, found, strict=True), f"index {source.path.name}", len(names), "images"):
             if isinstance(image, InputError):
-                print(f"unreadable: {image}", file=sys.stderr, flush=True)
+                print(f"unreadable: {one_line(image)}", file=sys.stderr, flush=True)
                 unreadable.append(name)
                 errors.append(image)
             else:
@@ -227,6 +272,8 @@ def decoded(source: Images, name: str, content: bytes) -> Image.Image:
     """
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # PIL only warns of up to twice as many, and takes the memory
+            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{source.path}: member {name!r} is not a whole image ({_short(error)}); replace or remove it") from None
@@ -283,7 +330,29 @@ def _read_index(index: Path) -> dict:
     missing = sorted(INDEX_KEYS - found - ({"archive"} if "archives" in found else set()))
     if missing:
         raise InputError(f"{index}: not an image index (no {missing[0]!r}); give the JSON that `sra index` or `sra index-captions` writes")
+    checked(content, _Index, str(index))
+    _refuse_contradictions(index, content)
+    if receipt_path(index).exists():
+        verify_contents(index, "index")
     return content
+
+
+def _refuse_contradictions(index: Path, content: dict) -> None:
+    """Raises InputError where one part of the index says another thing than the next."""
+    images, classes, archives = content["images"], set(content["classes"]), content.get("archives")
+    if Counter(image["split"] for image in images) != content["splits"]:
+        raise InputError(f"{index}: its splits have other numbers of images than it lists; {REINDEX}")
+    if archives is not None and archives.keys() != content["splits"].keys():
+        raise InputError(f"{index}: its archives are of other splits than its images; {REINDEX}")
+    for image in images:
+        if classes and image.get("class") not in classes:
+            raise InputError(f"{index}: class {image.get('class')!r} of {image['path']!r} is not among its classes; {REINDEX}")
+    for archive in (archives or {"": content.get("archive", {})}).values():
+        if "offsets" in archive and len(archive["offsets"]) != len(images):
+            raise InputError(f"{index}: gives {len(archive['offsets'])} offsets for {len(images)} images; {REINDEX}")
+    for key in ("captions", "bytes", "sha256"):
+        if len({(image["split"], key in image) for image in images}) > len(content["splits"]):
+            raise InputError(f"{index}: {key} is missing from some of its images; {REINDEX}")
 
 
 def _indexed_archive(index: Path, recorded: dict, hashed: bool) -> Path:

@@ -4,6 +4,7 @@ A store is a folder:
     store.json                  the manifest: kind, row shape, dtype, count, shards, labels, facts
     <kind>_000_of_004.npy ...   rows in order, (rows, *row_shape)
     labels.npy                  (count,) int64
+    checksums.npy               (count,) uint32, the CRC-32 of each row
 One large array beats one file an image: SRA's B model at full speed would open thousands of files a second. Processes that read one store
 share its pages in the kernel's cache, since all map it read-only.
 """
@@ -14,33 +15,84 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
+from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, model_validator, with_config
+from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
 from sra.core.errors import InputError
-from sra.core.files import path_inside, read_json, sha256_of_file, write_json, written_whole
-from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
+from sra.core.files import check_room, path_inside, read_json, reserve, sha256_of_file, write_json, written_whole
+from sra.core.npz import NO_HEADER
+from sra.core.progress import Progress
+from sra.core.receipts import Named, read_receipt, receipt_path, recorded_sha256, verify_contents, write_receipt
+from sra.data.checksums import CHECKSUMS, checksums_of, first_damaged
+from sra.spec.base import Strict
+from sra.spec.load import checked
 
 LABELS = "labels.npy"
 REBUILD = "delete it and run again"
+# Of a part of a finished store: snakemake does not look for the parts of a store that is there.
+REBUILD_PART = "delete it and store.json beside it, and run snakemake again"
 DTYPES = ("float16", "float32", "uint8")
 STORED = {"fp32": np.float32, "fp16": np.float16}  # as presets and options name them
+TAKES_SECONDS = 1 << 32  # bytes to read and hash
 PROBED = 8  # rows of a request whose presence in the cache stands for that of all
 ONE_THREAD = 32_768  # values; torch would share more among threads, and wait for them where the cores are busy
 CAN_READ_AHEAD = hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")  # Linux
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One file of a store: its rows are `first_row` to `first_row + rows` of the whole."""
+class Part(Strict):
+    """One file of a store."""
 
     file: str
-    first_row: int
-    rows: int
     sha256: str
-    bytes: int
+    bytes: NonNegativeInt
+
+
+class Shard(Part):
+    """Its rows are `first_row` to `first_row + rows` of the whole."""
+
+    first_row: NonNegativeInt
+    rows: NonNegativeInt
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Facts(TypedDict, total=False):
+    """What is read of a store's facts; there are others that are for people."""
+
+    made_from: dict[str, str]
+    scaling_factor: PositiveFloat
+    encoder_sha256: str
+    empty_row: NonNegativeInt
+    split: str
+
+
+class _Manifest(Strict):
+    """What store.json holds."""
+
+    kind: str
+    row_shape: tuple[PositiveInt, ...]
+    dtype: Literal["float16", "float32", "uint8"]
+    count: PositiveInt
+    shards: tuple[Shard, ...]
+    labels: Part
+    checksums: Part | None = None  # of a store made before there were any, which is read whole when it is opened
+    facts: _Facts
+
+    @model_validator(mode="after")
+    def _is_whole(self):
+        rows = 0
+        for shard in self.shards:
+            if shard.first_row != rows:
+                raise ValueError(f"{shard.file} starts at row {shard.first_row}, expected {rows}; {REBUILD}")
+            rows += shard.rows
+        if rows != self.count:
+            raise ValueError(f"its shards hold {rows} rows, its count is {self.count}; {REBUILD}")
+        if self.facts.get("empty_row", 0) >= self.count:
+            raise ValueError(f"facts.empty_row {self.facts['empty_row']} is beyond its {self.count} rows; {REBUILD}")
+        return self
 
 
 def shard_path(folder: Path, kind: str, number: int, of: int) -> Path:
@@ -74,7 +126,7 @@ def write_shard(
         array = None
         for block in blocks:
             if array is None:
-                array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(len(rows), *block.shape[1:]))
+                array = mapped_file(temporary, dtype, (len(rows), *block.shape[1:]), path)
             if written + len(block) > len(rows) or block.dtype != dtype:
                 raise ValueError(f"expected {len(rows)} rows of {dtype}, got at least {written + len(block)} of {block.dtype}")
             array[written : written + len(block)] = block
@@ -129,9 +181,9 @@ def write_manifest(
         next_row += facts_of["rows"]
     if next_row != len(labels):
         raise InputError(f"{manifest}: the shards hold {next_row} rows, expected {len(labels)}; give every shard of one extraction once")
-    labels_file = manifest.parent / LABELS
-    with written_whole(labels_file) as temporary, temporary.open("wb") as file:
-        np.save(file, labels.astype(np.int64), allow_pickle=False)
+    row_bytes = math.prod(first["facts"]["row_shape"]) * np.dtype(first["facts"]["dtype"]).itemsize
+    with Progress(f"check the {kind}", next_row, "rows", shown=next_row * row_bytes > TAKES_SECONDS) as progress:
+        sums = [checksums_of(shard, receipts[shard]["facts"]["rows"], row_bytes, receipts[shard]["sha256"], progress.advance) for shard in ordered]
     content = {
         "kind": kind,
         "row_shape": first["facts"]["row_shape"],
@@ -147,12 +199,20 @@ def write_manifest(
             }
             for shard in ordered
         ],
-        "labels": {"file": LABELS, "sha256": sha256_of_file(labels_file), "bytes": labels_file.stat().st_size},
+        "labels": _written(manifest.parent / LABELS, labels.astype(np.int64)),
+        "checksums": _written(manifest.parent / CHECKSUMS, np.concatenate(sums)),
         "facts": {**facts, "made_from": first["made_from"]},
     }
     write_json(manifest, content)
     described = {"row_shape": content["row_shape"], "dtype": content["dtype"], "shards": len(ordered)}
     write_receipt(manifest, kind, inputs, hashes, count=next_row, **described, **facts)
+
+
+def _written(path: Path, array: np.ndarray) -> dict[str, str | int]:
+    """What the manifest says of a small array beside it, once that is written."""
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    return {"file": path.name, "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
 
 
 @dataclass(frozen=True)
@@ -165,30 +225,34 @@ class ArrayStore:
     dtype: np.dtype  # of the files: float16, float32 or uint8
     shards: tuple[Shard, ...]
     labels: np.ndarray  # (N,) int64, read-only
-    labels_sha256: str
     facts: dict[str, Any]
+    checksums: np.ndarray | None  # (N,) uint32, the CRC-32 of each row
 
     @classmethod
     def open(cls, manifest: Path, kind: str) -> "ArrayStore":
-        """Open and check everything that is cheap: kind, and existence, size, shape and dtype of every file.
+        """Open and check all but the rows, which are checked as they are read: every byte of the small files; size, shape and dtype of shards.
 
-        Raises InputError naming the file at fault; `verify` reads every byte as well.
+        Raises InputError naming the file at fault.
         """
         manifest = Path(manifest)
         content = read_json(manifest)
         if not isinstance(content, dict) or content.get("kind") != kind:
             found = content.get("kind", "no store") if isinstance(content, dict) else "no store"
             raise InputError(f"{manifest}: is {found}, expected a store of {kind}; give its store.json")
-        folder, row_shape = manifest.parent, tuple(content["row_shape"])
         if content.get("dtype") not in DTYPES:
             raise InputError(f"{manifest}: dtype: is {content.get('dtype')!r}, expected {', '.join(DTYPES)}; {REBUILD}")
-        dtype = np.dtype(content["dtype"])
-        shards = tuple(Shard(**shard) for shard in content["shards"])
-        for shard in shards:
-            _mapped(folder, shard.file, shard.bytes, (shard.rows, *row_shape), dtype)
-        recorded = content["labels"]
-        labels = _mapped(folder, recorded["file"], recorded["bytes"], (content["count"],), np.int64)
-        return cls(manifest, kind, row_shape, dtype, shards, labels, recorded["sha256"], content["facts"])
+        said = checked(content, _Manifest, str(manifest))
+        folder, dtype = manifest.parent, np.dtype(said.dtype)
+        for shard in said.shards:
+            _mapped(folder, shard.file, shard.bytes, (shard.rows, *said.row_shape), dtype)
+        labels = _mapped(folder, said.labels.file, said.labels.bytes, (said.count,), np.int64)
+        checksums = said.checksums and _mapped(folder, said.checksums.file, said.checksums.bytes, (said.count,), np.uint32)
+        if receipt_path(manifest).exists():
+            verify_contents(manifest, kind)
+        for part in [said.labels, said.checksums] if said.checksums else [said.labels, *said.shards]:
+            if sha256_of_file(folder / part.file) != part.sha256:
+                raise InputError(f"{folder / part.file}: its contents differ from {manifest.name}; {REBUILD_PART}")
+        return cls(manifest, kind, said.row_shape, dtype, said.shards, labels, Named(said.facts, f"{manifest}: facts", REBUILD), checksums)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -209,7 +273,10 @@ class ArrayStore:
             raise InputError(f"{index}: is another index of images than {self.manifest} was made from; give the one that it names")
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
-        """The rows of the given indices (n,), in their order, as a new array (n, *row_shape): bytes as uint8, else float32."""
+        """The rows of the given indices (n,), in their order, as a new array (n, *row_shape): bytes as uint8, else float32.
+
+        Raises InputError naming the shard of a row that is not as it was written.
+        """
         indices = np.asarray(indices, dtype=np.int64)
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
             raise IndexError(f"rows 0 to {len(self) - 1} exist, got {indices.min()} to {indices.max()}")
@@ -219,14 +286,20 @@ class ArrayStore:
         self._read_ahead(places)
         # Joined as bytes: a gather for each shard would copy twice, and numpy needs twice as long to begin each row.
         found = bytearray().join([self._opened[shard].row(row) for shard, row in places])
+        self._check(found, indices, shard_of)
         rows = np.frombuffer(found, self.dtype).reshape(len(indices), *self.row_shape)
         return _float32(rows) if self.dtype == np.float16 else rows
 
-    def verify(self) -> None:
-        """Compare every byte with the manifest's hashes. Raises InputError naming the first file that differs."""
-        for file, sha256 in [*((shard.file, shard.sha256) for shard in self.shards), (LABELS, self.labels_sha256)]:
-            if sha256_of_file(self.manifest.parent / file) != sha256:
-                raise InputError(f"{self.manifest.parent / file}: its contents differ from {self.manifest.name}; {REBUILD}")
+    def _check(self, found: bytearray, indices: np.ndarray, shard_of: np.ndarray) -> None:
+        """Raises InputError for the first of the rows, given as their bytes one after the other, that has another checksum."""
+        if self.checksums is None or not len(indices):
+            return
+        size, view = len(found) // len(indices), memoryview(found)
+        place = first_damaged((view[start : start + size] for start in range(0, len(found), size)), self.checksums[indices].tolist())
+        if place is not None:
+            shard = self.shards[shard_of[place]]
+            path, row = self.manifest.parent / shard.file, indices[place] - shard.first_row
+            raise InputError(f"{path}: row {row} is not as it was written, its checksum differs; {REBUILD_PART}")
 
     def _read_ahead(self, places: list[tuple[int, int]]) -> None:
         """Ask for all rows (shard, row in it) at once when some are not in the kernel's cache: page faults would wait for one after the other.
@@ -283,6 +356,14 @@ def _float32(rows: np.ndarray) -> np.ndarray:
     return found
 
 
+def mapped_file(file: Path, dtype: DTypeLike, shape: tuple[int, ...], stands_for: Path | None = None) -> np.memmap:
+    """A new .npy array to be written through its map, its bytes taken first. Raises StageError naming what it `stands_for` when the disk is full."""
+    check_room(stands_for or file, math.prod(shape) * np.dtype(dtype).itemsize)
+    array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
+    reserve(file, file.stat().st_size)
+    return array
+
+
 def _known(dtype: DTypeLike) -> np.dtype:
     if np.dtype(dtype).name not in DTYPES:
         raise ValueError(f"stores hold {', '.join(DTYPES)}, got {np.dtype(dtype)}")
@@ -293,13 +374,13 @@ def _mapped(folder: Path, file: str, size: int, shape: tuple[int, ...], dtype: D
     """A memory map of `file`, after checking that it is the array the manifest says."""
     path = path_inside(folder, file)
     if not path.exists():
-        raise InputError(f"{path}: this part of the store is missing; run the extraction again to rebuild it")
+        raise InputError(f"{path}: this part of the store is missing; delete store.json beside it and run snakemake again")
     if path.stat().st_size != size or size < math.prod(shape) * np.dtype(dtype).itemsize:
-        raise InputError(f"{path}: has {path.stat().st_size} bytes, the manifest says {size}; {REBUILD}")
+        raise InputError(f"{path}: has {path.stat().st_size} bytes, the manifest says {size}; {REBUILD_PART}")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: is not a whole .npy array ({error}); {REBUILD}") from None
+        array = np.lib.format.open_memmap(path, mode="r")  # maps no Python objects
+    except NO_HEADER as error:
+        raise InputError(f"{path}: is not a whole .npy array ({error}); {REBUILD_PART}") from None
     if array.shape != shape or array.dtype != dtype:
-        raise InputError(f"{path}: holds {array.dtype} {array.shape}, the manifest says {np.dtype(dtype)} {shape}; {REBUILD}")
+        raise InputError(f"{path}: holds {array.dtype} {array.shape}, the manifest says {np.dtype(dtype)} {shape}; {REBUILD_PART}")
     return array

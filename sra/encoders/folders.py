@@ -1,8 +1,6 @@
 """Folders of a saved model (a config and its weights) that appear whole, what names a model without one, and repeatable training."""
 
 import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -11,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sra.core.files import written_whole
-from sra.core.receipts import receipt_path, recorded_sha256
+from sra.core.files import folder_beside, written_whole
+from sra.core.receipts import checked_sha256, receipt_path
 
 
 @contextmanager
@@ -23,8 +21,9 @@ def saved_whole(folder: Path, weights: str) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
-        temporary = Path(name)
+    with folder_beside(folder) as beside:
+        temporary = beside / folder.name
+        temporary.mkdir()
         yield temporary
         receipt_path(folder / weights).unlink(missing_ok=True)
         (folder / weights).unlink(missing_ok=True)
@@ -34,8 +33,11 @@ def saved_whole(folder: Path, weights: str) -> Iterator[Path]:
 
 
 def model_hashes(files: dict[str, Path], role: str, network: nn.Module) -> dict[str, str]:
-    """What names a model in a receipt: the hashes of its local files by their roles, or of its weights where it came from a hub."""
-    return {name: recorded_sha256(file) for name, file in files.items()} or {role: sha256_of_weights(network)}
+    """What names a model in a receipt: the hashes of its local files by their roles, or of its weights where it came from a hub.
+
+    Raises InputError for a file made here that is no longer as its receipt says.
+    """
+    return {name: checked_sha256(file) for name, file in files.items()} or {role: sha256_of_weights(network)}
 
 
 def sha256_of_weights(network: nn.Module) -> str:
@@ -44,19 +46,6 @@ def sha256_of_weights(network: nn.Module) -> str:
     for name, tensor in sorted(network.state_dict().items()):
         total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
-
-
-@contextmanager
-def hidden(*packages: str) -> Iterator[None]:
-    """Imports inside find none of these packages: diffusers imports what it finds, which its autoencoder never uses and costs seconds."""
-    kept = {name: sys.modules[name] for name in packages if name in sys.modules}
-    sys.modules.update(dict.fromkeys(packages))
-    try:
-        yield
-    finally:
-        for name in packages:
-            del sys.modules[name]
-        sys.modules.update(kept)
 
 
 @contextmanager

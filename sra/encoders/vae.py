@@ -14,7 +14,8 @@ from torch import Tensor
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
-from sra.encoders.folders import hidden, model_hashes, reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.autoencoder_class import autoencoder_class
+from sra.encoders.folders import model_hashes, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class Vae:
     @classmethod
     def load(cls, source: Path | str, device: str = "cpu") -> "Vae":
         """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name."""
-        with hidden("transformers", "scipy"):
-            from diffusers import AutoencoderKL  # seconds to import, and the training loop does without
+        autoencoder = autoencoder_class()  # only now: the training loop does without it
 
         local = Path(source).is_dir()
         if not local and not (isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source)):
@@ -45,7 +45,7 @@ class Vae:
             if not (Path(source) / file).exists():
                 raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
         try:
-            return cls(AutoencoderKL.from_pretrained(source, use_safetensors=True, local_files_only=local, low_cpu_mem_usage=False).to(device))
+            return cls(autoencoder.from_pretrained(source, use_safetensors=True, local_files_only=local, low_cpu_mem_usage=False).to(device))
         except OSError as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{source}: the autoencoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
@@ -122,10 +122,7 @@ def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = D
 
 def small_network() -> "AutoencoderKL":
     """165,135 parameters; 3 x 32 x 32 -> 4 x 8 x 8. Randomly initialised from torch's global generator."""
-    with hidden("transformers", "scipy"):
-        from diffusers import AutoencoderKL  # seconds to import, and the training loop does without
-
-    return AutoencoderKL(
+    return autoencoder_class()(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=(8, 16, 32),

@@ -181,6 +181,6 @@ def _explained(source: Path | str) -> Iterator[None]:
     """What timm and the hub raise, as one line that says what to do."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{source}: the encoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None

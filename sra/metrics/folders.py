@@ -115,6 +115,8 @@ def _header(file: Path, allow_jpeg: bool) -> Header:
         if head.startswith(PNG_SIGNATURE) and len(head) == 26:
             width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
             kind = (head[24], head[25])
+            if width * height > Image.MAX_IMAGE_PIXELS:  # a lie would take as much memory
+                return Header((height, width), f"{width} x {height} pixels")
             # Pillow reads 16 bits a channel as 8 without a word, so the file itself is asked.
             return Header((height, width), None if kind == RGB_8_BIT else f"bit depth {kind[0]}, colour type {kind[1]}")
         if not head.startswith(JPEG_SIGNATURE):

@@ -5,17 +5,15 @@ so the number of processes changes rounding alone and may change between two seg
 """
 
 import os
-import sys
+import signal
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
-# torchrun kills its processes half a minute after a stop signal; a state of several gigabytes takes longer to write.
-STOP_SECONDS = 600
+MEETING_FILE = "SRA_MEETING_FILE"  # set for processes of one machine that meet in a file instead of at an address
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,15 @@ class World:
         """Join the processes that torchrun started; alone when it did not. Collectives run on CPU and GPU tensors alike."""
         if LAUNCHED not in os.environ:
             return cls()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        # Waiting for the others never asks Python whether there was a Ctrl-C, and there is nothing to keep yet: it ends the process.
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if meeting := os.environ.get(MEETING_FILE):
+            rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            dist.init_process_group(backend, store=dist.FileStore(meeting, size), rank=rank, world_size=size)
+        else:
+            dist.init_process_group(backend)
+        signal.signal(signal.SIGINT, before)
         return cls(dist.get_rank(), dist.get_world_size())
 
     def leave(self) -> None:
@@ -86,31 +92,3 @@ def lost_another(error: RuntimeError) -> bool:
 def launched() -> bool:
     """Whether torchrun started this process."""
     return LAUNCHED in os.environ
-
-
-def run_in_processes(processes: int) -> NoReturn:
-    """Run this same command line in `processes` processes of this machine, as torchrun would, and end with their exit code."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException  # only here, since it imports half a second of launchers
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    here = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        run_id="sra",
-        max_restarts=0,
-        shutdown_timeout=STOP_SECONDS,
-    )
-    try:
-        elastic_launch(here, sys.executable)("-m", "sra", *sys.argv[1:])
-    except ChildFailedError as failed:
-        # The process has said why; its traceback of launchers would only hide that.
-        code = failed.get_first_failure()[1].exitcode
-        sys.exit(code if code >= 0 else 128 - code)
-    except SignalException as stopped:
-        sys.exit(128 + stopped.sigval)
-    sys.exit(0)

@@ -4,20 +4,24 @@ import json
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sra.core.errors import InputError, Interrupted
 from sra.core.files import room_for, write_text
-from sra.core.receipts import receipt_path
 from sra.spec.machine import Machine
 from sra.training.distributed import World
-from sra.training.state import TrainingState
+from sra.training.scratch import CURVE, remove_state, states_newest_first
+from sra.training.state import Snapshot, TrainingState
 
 KEPT = 2
 
 
 class RollingStates:
     """States inside a segment, in a folder that no rule declares: Snakemake removes a failed job's outputs, but not these.
+
+    They are written while training goes on, from a copy. So that a kill loses no more than `minutes` of training all the same, the next one is
+    due as much earlier as the last one took; where that took half of the time, or training is to stop, training waits for the disk.
 
     Beside them lies `curve.jsonl`, written as training goes: to watch a run, or to see what went before a loss that is not finite.
     Of several processes the leading one writes, and all of them stop at the same step.
@@ -26,6 +30,8 @@ class RollingStates:
     def __init__(self, folder: Path, minutes: float, machine: Machine = Machine(), world: World = World()):
         self.folder, self.seconds, self.machine, self.world = folder, 60 * minutes, machine, world
         self.saved_at = time.monotonic()
+        self.took = 0.0  # seconds from the copy of the last state until it was on the disk
+        self.writer, self.writing = ThreadPoolExecutor(1, thread_name_prefix="rolling-state"), None
         self.signal: int | None = None
         self.refused: set[Path] = set()  # damaged states, to be removed when a good one is there
 
@@ -34,12 +40,13 @@ class RollingStates:
         return self
 
     def __exit__(self, *error) -> None:
+        self.writer.shutdown()  # what is being written is finished
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
     @property
     def curve(self) -> Path:
-        return self.folder / "curve.jsonl"
+        return self.folder / CURVE
 
     def begin(self, state: TrainingState) -> None:
         """Start the curve's file at the state's step."""
@@ -49,33 +56,48 @@ class RollingStates:
 
     def log(self, entry: dict[str, float | None]) -> None:
         if self.world.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)  # the export of the milestone before may have just tidied up
             with room_for(self.curve), self.curve.open("a", encoding="utf-8") as file:
                 file.write(curve_lines([entry]))
 
     def due(self) -> bool:
         """Whether it is time to save, or some process was asked to stop; the same answer in every process."""
-        self.asked, late = self.world.any(self.signal is not None or self.world.orphaned, time.monotonic() - self.saved_at >= self.seconds)
+        late = time.monotonic() - self.saved_at >= self.seconds - self.took
+        self.asked, late = self.world.any(self.signal is not None or self.world.orphaned, late)
         return self.asked or late
 
     def save(self, state: TrainingState) -> None:
-        """Save the state; then raise Interrupted when that was because of a signal."""
+        """Save the state; then raise Interrupted when that was because of a signal. What went wrong with the one before is raised here too."""
         path = self.folder / f"{state.step:07d}.safetensors"
-        if self.world.leads:
-            state.save(path, self.machine)
-            older = [old for old in self._newest_first() if int(old.stem) <= state.step and old not in self.refused]
-            for old in [*older[KEPT:], *(self.refused - {path})]:
-                self._remove(old)
-            self.refused.clear()
-        self.world.wait()
-        state.on_disk = path
+        self._finish()
         self.saved_at = time.monotonic()
+        if self.world.leads:
+            waits = self.asked or self.seconds <= 2 * self.took
+            self.writing = self.writer.submit(self._write, state.snapshot(copied=not waits), path, self.saved_at)
+            if waits:
+                self._finish()
+        state.on_disk = path  # soon, and before this process ends
+        self.world.wait()
         if self.asked:
             said = f"stopped at step {state.step}; the state is kept and the same command continues from there" if self.world.leads else ""
             raise Interrupted(said, self.signal or signal.SIGTERM)
 
+    def _write(self, snapshot: Snapshot, path: Path, since: float) -> None:
+        snapshot.write(path, self.machine)
+        older = [old for old in states_newest_first(self.folder) if int(old.stem) <= int(path.stem) and old not in self.refused]
+        for old in [*older[KEPT:], *(self.refused - {path})]:
+            remove_state(old)
+        self.refused.clear()
+        self.took = time.monotonic() - since
+
+    def _finish(self) -> None:
+        if self.writing:
+            writing, self.writing = self.writing, None
+            writing.result()
+
     def restore_newest(self, state: TrainingState, until: int) -> bool:
         """Continue from the newest intact state between the segment's start and `until`; a damaged one falls back to the one before."""
-        for path in self._newest_first():
+        for path in states_newest_first(self.folder):
             if not state.step < int(path.stem) <= until:
                 continue
             try:
@@ -92,14 +114,6 @@ class RollingStates:
 
     def _remember(self, number: int, frame) -> None:
         self.signal = number
-
-    def _newest_first(self) -> list[Path]:
-        return sorted((path for path in self.folder.glob("*.safetensors") if path.stem.isdigit()), reverse=True)
-
-    @staticmethod
-    def _remove(path: Path) -> None:
-        path.unlink(missing_ok=True)
-        receipt_path(path).unlink(missing_ok=True)
 
 
 def curve_lines(entries: list[dict[str, float | None]]) -> str:

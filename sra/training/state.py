@@ -1,7 +1,9 @@
 """Everything that training carries from one step to the next, as one safetensors file."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -9,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sra.core.errors import InputError
-from sra.core.files import written_whole
+from sra.core.files import check_room, written_whole
 from sra.core.receipts import verify_contents, write_receipt
 from sra.models.build import Transformer
 from sra.spec.machine import Machine
@@ -18,6 +20,24 @@ from sra.training.adamw import AdamW
 from sra.training.precision import LossScale
 
 KIND = "training state"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state at one step, on the CPU."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+    data: dict[str, str]
+    curve: list[dict[str, float | None]]
+
+    def write(self, path: Path, machine: Machine) -> None:
+        """See `TrainingState.save`."""
+        check_room(path, sum(tensor.nbytes for tensor in self.tensors.values()))
+        with written_whole(path) as temporary:
+            # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
+            save_file(self.tensors, temporary, {"sra": json.dumps({**self.facts, "data": self.data, "curve": self.curve}, sort_keys=True)})
+        write_receipt(path, KIND, hashes=self.data, **self.facts, machine=machine.model_dump(mode="json"))
 
 
 class TrainingState:
@@ -48,14 +68,15 @@ class TrainingState:
             named |= {"loss_scale.scale": self.loss_scale.scale, "loss_scale.steps_since": self.loss_scale.steps_since}
         return named
 
+    def snapshot(self, copied: bool = False) -> "Snapshot":
+        """The state to be written. copied: it stays as it is now whatever training goes on to do, at the price of its size in memory."""
+        tensors = {name: tensor.to("cpu", copy=copied).contiguous() for name, tensor in self.tensors().items()}
+        facts = {"run": self.spec.run, "fingerprint": self.spec.fingerprint, "step": self.step}
+        return Snapshot(tensors, facts, self.data, list(self.curve))
+
     def save(self, path: Path, machine: Machine = Machine()) -> None:
         """Write the state and its receipt; neither is ever half there. The machine is noted: it decides the last bits."""
-        facts = {"run": self.spec.run, "fingerprint": self.spec.fingerprint, "step": self.step}
-        with written_whole(path) as temporary:
-            # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
-            metadata = {"sra": json.dumps({**facts, "data": self.data, "curve": self.curve}, sort_keys=True)}
-            save_file({name: tensor.contiguous().cpu() for name, tensor in self.tensors().items()}, temporary, metadata)
-        write_receipt(path, KIND, hashes=self.data, **facts, machine=machine.model_dump(mode="json"))
+        self.snapshot().write(path, machine)
         self.on_disk = path
 
     def restore(self, path: Path) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from sra.spec.method import Sampler
 
-# (noisy latents (B, C, H, W) float32, timestep (B,), condition (B, ...)) -> output (B, O, H, W). The condition is the network's affair: labels
-# (B,) int64, or the tokens of captions (B, L, E).
+# (noisy latents (B, C, H, W) float32, timestep (1,) on the CPU, condition (B, ...)) -> output (B, O, H, W). While samples are drawn all have one
+# time. The condition is the network's affair: labels (B,) int64, the tokens of captions (B, L, E), or what a network makes of them.
 Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 

@@ -133,9 +133,8 @@ class Ddpm:
         schedule = Schedule(self.schedule.alpha_bar[chain])
         state = noise.float()
         for index in reversed(range(len(chain))):
-            timestep = torch.full((len(state),), chain[index], device=state.device)
-            predicted, variance = guided(state, timestep, condition, chain[index] / self.steps).float().chunk(2, dim=1)
-            state, log_variance = reverse_step(schedule.at(torch.full_like(timestep, index)), state, predicted, variance)
+            predicted, variance = guided(state, torch.tensor([chain[index]]), condition, chain[index] / self.steps).float().chunk(2, dim=1)
+            state, log_variance = reverse_step(schedule.at(torch.tensor([index], device=state.device)), state, predicted, variance)
             if index > 0:
                 state = state + (log_variance / 2).exp() * draw().to(state)
         return state

@@ -62,8 +62,7 @@ class Flow:
 
 
 def _velocity(guided: Guided, condition: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:
-    timestep = torch.full((len(state),), time, dtype=state.dtype, device=state.device)
-    return guided(state, timestep, condition, deciding_time)
+    return guided(state, torch.tensor([time], dtype=state.dtype), condition, deciding_time)
 
 
 def sde_grid(evaluations: int, last_step: float) -> list[float]:

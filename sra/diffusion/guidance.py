@@ -28,14 +28,14 @@ class Guided:
         return self.guidance.scale != 1 and low <= time <= high
 
     def __call__(self, x: Tensor, timestep: Tensor, condition: Tensor, time: float) -> Tensor:
-        """Output (B, O, H, W) for x (B, C, H, W), timestep (B,) and condition (B, ...). `time` decides whether guidance acts.
+        """Output (B, O, H, W) for x (B, C, H, W), timestep (1,) and condition (B, ...). `time` decides whether guidance acts.
 
         Channels that are not guided, learnt variances among them, are those of the condition.
         """
         if not self.acts_at(time):
             return self.denoise(x, timestep, condition)
         both = torch.cat([condition, self.null.expand_as(condition)])
-        conditional, unconditional = self.denoise(torch.cat([x, x]), torch.cat([timestep, timestep]), both).chunk(2)
+        conditional, unconditional = self.denoise(torch.cat([x, x]), timestep, both).chunk(2)
 
         count = x.shape[1] if self.guidance.channels == "all" else min(LEADING_CHANNELS, x.shape[1])
         towards = conditional[:, :count] - unconditional[:, :count]

@@ -103,8 +103,8 @@ class Attention(nn.Module):
         return self.merge(F.scaled_dot_product_attention(*self.split(x)))
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of the heads, (B, H, N, D / H) each."""
-        return self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        """Queries, keys and values of the heads, (B, H, N, D / H) each. Parted in place: their gradients meet again without one more copy."""
+        return tuple(part.transpose(1, 2) for part in self.qkv(x).unflatten(2, (3, self.heads, -1)).unbind(2))
 
     def merge(self, attended: Tensor) -> Tensor:
         """What each head found (B, H, N, D / H) -> (B, N, D)."""

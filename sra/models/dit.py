@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sra.core.errors import InputError
-from sra.models.blocks import Block, FinalLayer, LabelEmbedding, PatchEmbedding, TimestepEmbedding, sincos_positions
+from sra.models.blocks import Block, FinalLayer, LabelEmbedding, PatchEmbedding, TimestepEmbedding, sincos_positions, unpatchify
 from sra.models.initial import initialize_linears
 from sra.spec.run import ModelSpec
 
@@ -48,7 +48,18 @@ class DiffusionTransformer(nn.Module):
             tokens = self._through(block, tokens, condition)
             if number in taps:
                 features[number] = tokens
-        return self._unpatchify(self.final_layer(tokens, condition)), features
+        return unpatchify(self.final_layer(tokens, condition), self.spec.patch), features
+
+    def embed_condition(self, labels: Tensor) -> Tensor:
+        """What `predict` reads of labels (B,): (B, D)."""
+        return self.y_embedder(labels)
+
+    def predict(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        """The output alone, where the embeddings of time (1, D) and condition (B, D) are there already: of one time and many states."""
+        tokens, condition = self.x_embedder(x) + self.pos_embed, time + condition
+        for block in self.blocks:
+            tokens = block(tokens, condition)
+        return unpatchify(self.final_layer(tokens, condition), self.spec.patch)
 
     def features(self, x: Tensor, timestep: Tensor, labels: Tensor, until: int) -> Tensor:
         """The residual stream (B, N, D) after block `until`; later blocks and the final layer are not run. Same inputs as `forward`."""
@@ -85,13 +96,7 @@ class DiffusionTransformer(nn.Module):
 
     def _embed(self, x: Tensor, timestep: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, D) and the condition (B, D) that every block shares."""
-        return self.x_embedder(x) + self.pos_embed, self.t_embedder(timestep) + self.y_embedder(labels)
-
-    def _unpatchify(self, patches: Tensor) -> Tensor:
-        """(B, N, p p O) -> (B, O, H, W)."""
-        side, p = self.spec.latent.size // self.spec.patch, self.spec.patch
-        grid = patches.unflatten(2, (p, p, self.out_channels)).unflatten(1, (side, side))
-        return torch.einsum("bhwpqo->bohpwq", grid).flatten(4, 5).flatten(2, 3)
+        return self.x_embedder(x) + self.pos_embed, self.t_embedder(timestep) + self.embed_condition(labels)
 
     def _check_block(self, number: int) -> None:
         if not 1 <= number <= self.spec.depth:

@@ -119,6 +119,22 @@ class MultimodalDiffusionTransformer(nn.Module):
                 features[number] = image
         return unpatchify(self.final_layer(image, condition), self.spec.patch), features
 
+    def embed_condition(self, text: Tensor) -> Tensor:
+        """What `predict` reads of text (B, L, E): its tokens (B, L, D)."""
+        if text.ndim != 3 or text.shape[2] != self.spec.text.width:
+            shape = " x ".join(map(str, text.shape))
+            what = f"text features are {shape}, expected batch x tokens x {self.spec.text.width}"
+            raise InputError(f"model {self.spec.name}: {what}; encode the captions with the run's text encoder")
+        # In float32 like the image's tokens, whose positions make them so: under autocast the text would add up its blocks in half precision.
+        return self.text_embedder(text).float()
+
+    def predict(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        """The output alone, where the embeddings of time (1, D) and text (B, L, D) are there already: of one time and many states."""
+        image, text = self.x_embedder(x) + self.pos_embed, condition
+        for block in self.blocks:
+            image, text = block(image, text, time)
+        return unpatchify(self.final_layer(image, time), self.spec.patch)
+
     def features(self, x: Tensor, timestep: Tensor, text: Tensor, until: int) -> Tensor:
         """The image's residual stream (B, N, D) after block `until`; later blocks and the final layer are not run. Same inputs as `forward`."""
         self._check_block(until)
@@ -141,12 +157,7 @@ class MultimodalDiffusionTransformer(nn.Module):
 
     def _embed(self, x: Tensor, timestep: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image tokens (B, N, D), text tokens (B, L, D) and the condition (B, D) that every block shares."""
-        if text.ndim != 3 or text.shape[2] != self.spec.text.width:
-            shape = " x ".join(map(str, text.shape))
-            what = f"text features are {shape}, expected batch x tokens x {self.spec.text.width}"
-            raise InputError(f"model {self.spec.name}: {what}; encode the captions with the run's text encoder")
-        # In float32 like the image's, whose positions make it so: under autocast the text would add up its blocks in half precision.
-        return self.x_embedder(x) + self.pos_embed, self.text_embedder(text).float(), self.t_embedder(timestep)
+        return self.x_embedder(x) + self.pos_embed, self.embed_condition(text), self.t_embedder(timestep)
 
     def _check_block(self, number: int) -> None:
         if not 1 <= number <= self.spec.depth:

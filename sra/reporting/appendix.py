@@ -10,7 +10,6 @@ from sra.core.progress import duration_text
 from sra.reporting.claims import claims_sentence
 from sra.reporting.commands import DEFAULT_PRESET, build_command
 from sra.reporting.cost import binary, several
-from sra.reporting.html import TEMPLATES
 from sra.reporting.numbers import ABSENT, count_text
 from sra.reporting.report_document import Head, Planned, Spent
 from sra.reporting.spending import device_time
@@ -71,7 +70,7 @@ class Facts:
     presets: list[str]
 
 
-def render_appendix(facts: Facts, output: Path, templates: Path = TEMPLATES) -> None:
+def render_appendix(facts: Facts, output: Path, templates: Path) -> None:
     """Write it as Markdown."""
     made = Environment(loader=FileSystemLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     made.filters.update(count=count_text, duration=duration_text, binary=binary, mebibytes=_mebibytes, cell=markdown_text)

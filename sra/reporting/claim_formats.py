@@ -1,8 +1,6 @@
 """The document of claims as CSV (one line a number, full precision) and as Markdown."""
 
-import csv
-import io
-
+from sra.reporting.delimited import delimited
 from sra.reporting.numbers import ABSENT, one_line
 from sra.reporting.verdicts import VERDICTS, ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Verdict
 
@@ -13,9 +11,7 @@ def to_csv(document: ClaimsDocument) -> str:
     """A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
     header = ["claim", "preset", "verdict", "paper_verdict", "targets", "part", "kind", "metric", "name", "run", "milestone", "sampler", "samples"]
     header += ["value", "published", "difference", "margin", "part_verdict", "paper_part_verdict", "score_sha256", "source"]
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    rows = [header]
     for claim in document.claims:
         of_claim = [claim.id, document.preset, claim.verdict, claim.paper_verdict or "", " ".join(claim.targets)]
         for place, part in enumerate(claim.parts, 1):
@@ -24,8 +20,8 @@ def to_csv(document: ClaimsDocument) -> str:
                 score = [number.score.milestone, number.score.sampler, number.score.samples] if number.score else ["", "", ""]
                 printed = "" if number.published_value is None else number.published
                 values = [_digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
-                writer.writerow([*of_claim, place, part.kind, part.metric, number.name, number.run or "", *score, *values])
-    return file.getvalue()
+                rows.append([*of_claim, place, part.kind, part.metric, number.name, number.run or "", *score, *values])
+    return delimited(rows)
 
 
 def _digits(value: float | None) -> str:

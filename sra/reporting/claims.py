@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sra.core.errors import InputError
-from sra.core.files import write_json, write_text
+from sra.core.files import write_checked_json, write_text
 from sra.reporting.claim_formats import to_csv, to_markdown
 from sra.reporting.commands import build_command
 from sra.reporting.inside_documents import ProbesDocument
@@ -67,7 +67,7 @@ def render_claims(
     probed = {figure.id: _built(figure, files, published, registry) for figure, files in inside}
     document = build_claims(claims, registry, load_scores(score_files, registry.preset_id, registry.seeds), published, probed)
     base = Path(output_folder) / "claims"
-    write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
+    write_checked_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
     write_text(base.with_suffix(".md"), to_markdown(document))
     return document

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sra.core.errors import InputError
-from sra.core.files import sha256_of_file
-from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, band_of, number_of
+from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, table_heading
 from sra.reporting.numbers import ABSENT, METRIC_NAMES, UNDEFINED, difference_text, number_text
+from sra.reporting.preset_files import read_of_preset
 from sra.reporting.published import UNITS, Published, PublishedNumber
 from sra.reporting.scores import Outcome
 from sra.spec.display import CostColumn, CostName, Row, TableSpec
@@ -60,15 +59,8 @@ UNSTEADY = 0.25  # spread of a run's blocks from which its time says more of wha
 
 def load_costs(paths: Iterable[Path], preset_id: str) -> Costs:
     """The receipts among `paths` that exist. One of another preset is refused."""
-    files = {}
-    for path in sorted({Path(path) for path in paths}):
-        if not path.exists():
-            continue
-        cost = read_cost(path)
-        if cost.preset != preset_id:
-            raise InputError(f"{path}: is a cost receipt of preset {cost.preset}, expected {preset_id}; give that preset's receipts")
-        files[cost.run] = CostFile(cost, sha256_of_file(path))
-    return Costs(files)
+    found = read_of_preset(paths, preset_id, read_cost, "cost receipt")
+    return Costs({cost.run: CostFile(cost, sha256) for _, cost, sha256 in found})
 
 
 def build_costs(table: TableSpec, costs: Costs, published: Published, preset_id: str, preset: Preset) -> TableDocument:
@@ -94,13 +86,7 @@ def build_costs(table: TableSpec, costs: Costs, published: Published, preset_id:
         )
     return TableDocument(
         kind="costs",
-        id=table.id,
-        number=number_of(table.id),
-        title=table.title,
-        paper=table.paper,
-        preset=preset_id,
-        comparable=preset.comparable,
-        band=band_of(preset_id, preset),
+        **table_heading(table, preset_id, preset),
         conditions=_conditions(table, costs),
         setting_columns=[],
         columns=columns,

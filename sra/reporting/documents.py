@@ -9,7 +9,7 @@ from sra.reporting.numbers import ABSENT
 from sra.reporting.picture import PictureDocument
 from sra.reporting.spread import Spread
 from sra.spec.base import Strict
-from sra.spec.display import CurvesFigure, SampleFigure, ScoreOf, SettingColumn
+from sra.spec.display import FigureSpec, ScoreOf, SettingColumn, TableSpec
 from sra.spec.scale import Preset
 
 Status = Literal["ok", "not run", "n/a", "not in the paper"]  # of our number; the last: ours exists, the paper has none
@@ -245,14 +245,18 @@ FigureDocument = Annotated[
 ]
 
 
-def heading_of(figure: CurvesFigure | SampleFigure, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
+def heading_of(figure: FigureSpec, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
     """The fields of a `PictureDocument` that come from the figure's file and the preset."""
+    return {**table_heading(figure, preset_id, preset), "caption": figure.caption}
+
+
+def table_heading(shown: TableSpec | FigureSpec, preset_id: str, preset: Preset) -> dict[str, str | bool | None]:
+    """The same of a `TableDocument`, whose caption is made of other fields."""
     return {
-        "id": figure.id,
-        "number": number_of(figure.id),
-        "title": figure.title,
-        "paper": figure.paper,
-        "caption": figure.caption,
+        "id": shown.id,
+        "number": number_of(shown.id),
+        "title": shown.title,
+        "paper": shown.paper,
         "preset": preset_id,
         "comparable": preset.comparable,
         "band": band_of(preset_id, preset),

@@ -9,13 +9,14 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.npz import read_npz
-from sra.core.receipts import read_receipt
+from sra.core.receipts import verify_contents
 from sra.reporting.documents import heading_of
 from sra.reporting.inside_documents import FeaturesDocument, FeaturesPanel
 from sra.reporting.numbers import count_text, milestone_text
 from sra.reporting.probes import block_remarks
 from sra.reporting.style import MUTED, PAGE_WIDTH, figure_style, save_figure
 from sra.spec.inside import FeaturesFigure, Inside
+from sra.spec.run import check_place
 from sra.spec.scale import Carrier, Preset
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ class Components:
 
 def read_components(path: Path) -> Components:
     """Raises InputError for a file that is not what its receipt says."""
-    receipt = read_receipt(path, KIND)
+    receipt = verify_contents(path, KIND)
     facts, arrays = receipt.get("facts", {}), read_npz(path)
-    missing = [name for name in ("times", "blocks", "image", "label") if name not in facts]
+    missing = [name for name in ("run", "times", "blocks", "image", "label") if name not in facts]
     missing += [name for name in ("colours", "image") if name not in arrays]
     if missing:
         raise InputError(f"{path}: has no {missing[0]} in itself or its receipt; delete it and build it again")
+    check_place(path, facts["run"])
     colours, image = arrays["colours"], arrays["image"]
     if colours.dtype != np.uint8 or colours.ndim != 5 or colours.shape[:2] != (len(facts["times"]), len(facts["blocks"])):
         wanted = f"uint8 ({len(facts['times'])}, {len(facts['blocks'])}, g, g, 3)"

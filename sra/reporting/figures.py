@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from sra.core.files import write_json
+from sra.core.files import write_checked_json
 from sra.reporting.captions import build_captions, draw_captions
 from sra.reporting.costs import load_costs
 from sra.reporting.curves import build_curves, draw_curves
@@ -59,5 +59,5 @@ def render_figure(
         scores, costs = load_scores(score_files, preset_id, seeds), load_costs(cost_files, preset_id)
         document = build_curves(figure, scores, load_published(published_folder), preset_id, preset, costs)
         draw_curves(document, base)
-    write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
+    write_checked_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     return document

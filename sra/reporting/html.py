@@ -9,8 +9,6 @@ from sra.reporting.documents import TableDocument
 from sra.reporting.numbers import NARROW_SPACE, count_text, decimal_padding, milestone_text, number_text, short_hash
 from sra.reporting.table_formats import caption_of, grouped, grouped_settings, legend_of, shown_columns, sign_of
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "report" / "templates"
-
 
 def environment(templates: Path) -> Environment:
     """Autoescape is on for every template, and a name that does not exist is an error."""
@@ -21,7 +19,7 @@ def environment(templates: Path) -> Environment:
     return made
 
 
-def table_fragment(document: TableDocument, templates: Path = TEMPLATES) -> str:
+def table_fragment(document: TableDocument, templates: Path) -> str:
     """One `<figure>` without styles, for another page to take in."""
     return environment(templates).get_template("table.html.j2").render(table=document, receipts=False) + "\n"
 

@@ -1,7 +1,5 @@
 """Sample packs as figures read them: a few images at named places, what was asked for there, and what to say where a pack is missing."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -9,11 +7,13 @@ from typing import Literal
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.receipts import recorded_sha256
+from sra.core.npz import open_npz
+from sra.core.receipts import receipt_path, recorded_sha256, verify_contents
 from sra.reporting.commands import missing_remark
 from sra.reporting.documents import SampleBlock
 from sra.reporting.numbers import count_text, milestone_text
 from sra.spec.display import SampleFigure, Series
+from sra.spec.run import check_place
 from sra.spec.scale import Preset
 
 Asked = Literal["labels", "captions"]
@@ -28,15 +28,17 @@ class SamplePack:
 
     def __init__(self, path: Path, asked: Asked = "labels"):
         self.path = path
-        try:
-            with np.load(path, allow_pickle=False) as pack:
-                self.asked = pack[asked]
-            with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as member:
-                self.shape, self.offset = _header(member, path)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a sample pack with arr_0 and {asked} ({error}); delete it and build it again") from None
-        if len(self.asked) != len(self):
-            raise InputError(f"{path}: {len(self)} images but {len(self.asked)} {asked}; delete it and build it again")
+        if receipt_path(path).exists():
+            check_place(path, verify_contents(path, "samples")["facts"]["run"])
+        arrays = open_npz(path)
+        if not {"arr_0", asked} <= arrays.keys():
+            raise InputError(f"{path}: not a sample pack with arr_0 and {asked}; delete it and build it again")
+        self._images, self.asked = arrays["arr_0"], arrays[asked].whole()
+        self.shape, dtype = self._images.shape, self._images.dtype
+        if dtype != np.uint8 or len(self.shape) != 4 or self.shape[3] not in (1, 3):
+            raise InputError(f"{path}: arr_0 is {dtype} {self.shape}, expected uint8 images (N, H, W, 1 or 3); delete it and build it again")
+        if self.asked.shape != (len(self),):
+            raise InputError(f"{path}: {len(self)} images but {self.asked.size} {asked}; delete it and build it again")
         if asked == "captions" and self.asked.dtype.kind != "S":
             raise InputError(f"{path}: captions are {self.asked.dtype}, expected bytes in UTF-8; delete it and build it again")
 
@@ -45,10 +47,7 @@ class SamplePack:
 
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8; one channel is shown as grey."""
-        size = int(np.prod(self.shape[1:]))
-        with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as member:
-            member.seek(self.offset + index * size)
-            image = np.frombuffer(member.read(size), np.uint8).reshape(self.shape[1:])
+        image = self._images[index : index + 1][0]
         return image.repeat(3, axis=2) if image.shape[2] == 1 else image
 
     def first_of(self, label: int, count: int) -> list[int]:
@@ -60,16 +59,6 @@ class SamplePack:
             return self.asked[index].decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path}: caption {index} is not UTF-8 ({error}); delete it and build it again") from None
-
-
-def _header(member: io.BufferedIOBase, path: Path) -> tuple[tuple[int, ...], int]:
-    """Shape of the array in an open .npy member, and where its bytes begin."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(member)
-    if dtype != np.uint8 or fortran or len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(f"{path}: arr_0 is {dtype} {shape}, expected uint8 images (N, H, W, 1 or 3); delete it and build it again")
-    return shape, member.tell()
 
 
 def find_pack(series: Series, figure: SampleFigure, packs: Mapping[str, Path], preset_id: str, preset: Preset, asked: Asked) -> SamplePack | str:

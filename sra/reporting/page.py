@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sra.core.files import write_text
 from sra.reporting.claim_formats import SIGNS, missing_words, paper_numbers, telling_numbers
-from sra.reporting.html import TEMPLATES, environment
+from sra.reporting.html import environment
 from sra.reporting.report_document import FigureItem, ReportDocument
 from sra.reporting.spending import memory_text, time_text
 from sra.reporting.table_formats import to_csv
@@ -42,9 +42,9 @@ def render_page(
     tables_folder: Path,
     figures_folder: Path,
     output: Path,
+    templates: Path,
     claims_file: Path | None = None,
     pdf: Path | None = None,
-    templates: Path = TEMPLATES,
 ) -> None:
     """Write the page to `output`. The folders hold the files that it offers, the second one the pictures too."""
     style, script = ((Path(templates) / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))

@@ -8,7 +8,6 @@ import typst
 
 from sra.core.errors import StageError
 from sra.core.files import written_whole
-from sra.reporting.html import TEMPLATES
 from sra.reporting.pdf_data import pdf_data
 from sra.reporting.pdf_grid import FONTS
 from sra.reporting.report_document import ReportDocument
@@ -16,13 +15,13 @@ from sra.reporting.report_document import ReportDocument
 STANDARDS = ["ua-1", "a-3a"]  # tagged for screen readers; to be archived, with every font inside
 
 
-def render_pdf(report: ReportDocument, figures_folder: Path, output: Path, templates: Path = TEMPLATES) -> None:
+def render_pdf(report: ReportDocument, figures_folder: Path, output: Path, templates: Path) -> None:
     """Write the PDF to `output`; the pictures are the SVGs of the figures' folder. Raises StageError where a table does not fit on a page."""
     with written_whole(output) as path:
         path.write_bytes(compiled(report, figures_folder, templates, "pdf"))
 
 
-def page_images(report: ReportDocument, figures_folder: Path, templates: Path = TEMPLATES, ppi: float = 100) -> list[bytes]:
+def page_images(report: ReportDocument, figures_folder: Path, templates: Path, ppi: float = 100) -> list[bytes]:
     """The same pages as PNG files, for looking at."""
     made = compiled(report, figures_folder, templates, "png", ppi)
     return made if isinstance(made, list) else [made]

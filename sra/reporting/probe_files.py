@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sra.core.errors import InputError, unknown
-from sra.core.files import sha256_of_file
 from sra.reporting.inside_documents import Accuracy
 from sra.reporting.numbers import milestone_text
+from sra.reporting.preset_files import read_of_preset
 from sra.reporting.published import Published, PublishedNumber
 from sra.reporting.spread import Spread, mean_and_spread
 from sra.spec.probe import ProbeRecord, read_probe
@@ -67,16 +67,11 @@ class InsideFiles:
 def load_probes(paths: Iterable[Path], preset_id: str) -> Probes:
     """The probes among `paths` that exist. One of another preset, or two of the same thing, are refused."""
     files: dict[tuple[str, str, float], tuple[Path, ProbeFile]] = {}
-    for path in sorted({Path(path) for path in paths}):
-        if not path.exists():
-            continue
-        file = ProbeFile(read_probe(path), sha256_of_file(path))
-        if file.record.preset != preset_id:
-            raise InputError(f"{path}: is a probe of preset {file.record.preset}, expected {preset_id}; give that preset's probes")
-        identity = (file.record.run, file.record.milestone, file.record.time)
+    for path, record, sha256 in read_of_preset(paths, preset_id, read_probe, "probe"):
+        identity = (record.run, record.milestone, record.time)
         if identity in files:
             raise InputError(f"{path}: probes the same weights at the same time as {files[identity][0]}; remove one of the two files")
-        files[identity] = (path, file)
+        files[identity] = (path, ProbeFile(record, sha256))
     return Probes([file for _, file in files.values()])
 
 

@@ -96,9 +96,9 @@ def load_published(folder: Path) -> Published:
 def _rows(path: Path) -> list[tuple[int, PublishedNumber | PublishedSetting]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, strict=True)
-        if reader.fieldnames != COLUMNS:
-            raise InputError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}")
         try:
+            if reader.fieldnames != COLUMNS:
+                raise InputError(f"{path}: the columns are {reader.fieldnames}, expected {COLUMNS}")
             return [(reader.line_num, _item(row, f"{path} line {reader.line_num}", path.stem)) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path} line {reader.line_num + 1}: not readable as CSV in UTF-8 ({error}); correct that line") from None

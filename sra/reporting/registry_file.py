@@ -1,11 +1,10 @@
 """`registry.tsv`: one line for every number that the tables and figures show, with the file that it was read from and what that rests on."""
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+from sra.reporting.delimited import delimited
 from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
 from sra.reporting.numbers import steps_of_milestone
@@ -107,13 +106,9 @@ def _probe(run: str, milestone: str, time: float, block: int) -> Shown:
 
 def to_tsv(lines: Iterable[Line]) -> str:
     """Sorted by kind, run, milestone, sampler, place inside the model and metric. Numbers in full precision, None as an empty cell."""
-    file = io.StringIO()
-    writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     names = [field.name for field in fields(Line)]
-    writer.writerow(names)
-    for line in sorted(lines, key=_place):
-        writer.writerow([_cell(getattr(line, name)) for name in names])
-    return file.getvalue()
+    rows = [[_cell(getattr(line, name)) for name in names] for line in sorted(lines, key=_place)]
+    return delimited([names, *rows], "\t")
 
 
 def _place(line: Line) -> tuple:

@@ -36,7 +36,6 @@ from sra.spec.scale import Preset
 PAPER_TITLE = "No Other Representation Component Is Needed: Diffusion Transformers Can Provide Representation Guidance by Themselves"
 PAPER_ID = "arXiv 2505.02831v5"
 PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
-REPORT = Path(__file__).resolve().parents[2] / "report"
 
 
 def head_of(preset_id: str, preset: Preset, commit: str | None = None, changed: bool = False, date: str | None = None) -> Head:
@@ -62,15 +61,15 @@ def build_report(
     tables_folder: Path,
     figures_folder: Path,
     runs_folder: Path,
+    written: Path,
     benchmark_folders: Iterable[Path] = (),
     claims_file: Path | None = None,
     planned: Planned | None = None,
     disk_bytes: int | None = None,
-    written: Path = REPORT,
 ) -> ReportDocument:
     """Folders that do not exist count as empty; without a file of claims there are none.
 
-    disk_bytes: of what the results keep.  written: the folder of quirks.yaml, limits.yaml and references.yaml.
+    written: the folder of quirks.yaml, limits.yaml and references.yaml.  disk_bytes: of what the results keep.
     """
     tables = [checked(read_json(path), TableDocument, str(path)) for path in in_order(tables_folder, "table")]
     figures = [checked(read_json(path), FigureDocument, str(path)) for path in in_order(figures_folder, "figure")]

@@ -64,7 +64,7 @@ class Reference(Strict):
     title: str
     where: str
     year: int
-    url: str
+    url: Annotated[str, Field(pattern=r"^https://\S+$")]  # becomes a link
     why: str
     items: list[str] = []
 

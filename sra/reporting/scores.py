@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sra.core.errors import InputError
-from sra.core.files import sha256_of_file
 from sra.reporting.numbers import METRIC_NAMES, milestone_text
+from sra.reporting.preset_files import read_of_preset
 from sra.reporting.spread import Spread, mean_and_spread
 from sra.spec.display import ScoreOf
 from sra.spec.registry import RELEASED
@@ -113,13 +113,9 @@ class Outcome:
 def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
     """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
     files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
-    for path in sorted({Path(path) for path in paths}):
-        if not path.exists():
-            continue
-        file = ScoreFile(read_score(path), sha256_of_file(path))
-        if file.record.preset != preset_id:
-            raise InputError(f"{path}: is a score of preset {file.record.preset}, expected {preset_id}; give that preset's scores")
-        identity = (file.record.run, file.of)
+    for path, record, sha256 in read_of_preset(paths, preset_id, read_score, "score"):
+        file = ScoreFile(record, sha256)
+        identity = (record.run, file.of)
         if identity in files:
             raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
         files[identity] = (path, file)

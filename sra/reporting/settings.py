@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sra.core.errors import InputError, unknown
-from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, number_of
+from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, table_heading
 from sra.reporting.numbers import ABSENT
 from sra.reporting.published import Published, PublishedSetting
 from sra.spec.display import TableSpec
@@ -97,14 +97,8 @@ def build_settings(table: TableSpec, published: Published, paper: Registry, here
         lines=[_line(table, line, models, ours, printed, notes) for line in lines],
     )
     return TableDocument(
+        **table_heading(table, here.preset_id, here.preset) | {"band": None},  # nothing here was measured at any scale
         kind="settings",
-        id=table.id,
-        number=number_of(table.id),
-        title=table.title,
-        paper=table.paper,
-        preset=here.preset_id,
-        comparable=here.preset.comparable,
-        band=None,  # nothing here was measured at any scale
         conditions=_conditions(body),
         setting_columns=[],
         columns=[],

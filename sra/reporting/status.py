@@ -62,6 +62,14 @@ def text_of(document: StatusDocument) -> str:
     return "\n\n".join([*sections, _items(document.items), _report(document)])
 
 
+def cut(text: str, lines: int) -> str:
+    """At most so many lines, of which the last says what is missing."""
+    every = text.splitlines()
+    if len(every) <= lines:
+        return text
+    return "\n".join([*every[: lines - 1], f"... {len(every) - lines + 1} more lines: without --watch it shows all"])
+
+
 def _runs(state: State, runs: list[RunStatus]) -> str:
     """At most 80 columns: what a run that is not under way cannot have is left out."""
     if state == "running":

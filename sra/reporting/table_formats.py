@@ -1,13 +1,12 @@
 """A table document as CSV (one line a cell, full precision), Markdown and LaTeX (booktabs)."""
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
+from sra.reporting.delimited import delimited
 from sra.reporting.documents import Cell, DocumentRow, SettingCell, SettingLine, TableDocument
 from sra.reporting.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, decimal_padding, one_line
 
@@ -18,11 +17,8 @@ AGREES = {True: " ≈", False: f" {DIFFERENT}"}  # after a difference
 
 def to_csv(document: TableDocument) -> str:
     """Long form. Numbers have every digit of the score file; the paper's stay as printed. A missing number is empty, `status` says why."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     records = {"settings": _setting_records, "costs": _cost_records, "scores": _score_records}[document.kind]
-    writer.writerows(records(document))
-    return file.getvalue()
+    return delimited(records(document))
 
 
 def _score_records(document: TableDocument) -> Iterator[list[str | int]]:

@@ -8,11 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
-from sra.core.files import write_json, write_text
+from sra.core.files import write_checked_json, write_text
 from sra.reporting.commands import missing_remark
 from sra.reporting.costs import build_costs, load_costs
-from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, band_of, number_of
-from sra.reporting.html import TEMPLATES, table_fragment
+from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, table_heading
+from sra.reporting.html import table_fragment
 from sra.reporting.numbers import (
     ABSENT,
     ARROWS,
@@ -42,7 +42,7 @@ def render_table(
     preset_id: str,
     preset: Preset,
     output_folder: Path,
-    templates: Path = TEMPLATES,
+    templates: Path,
     seeds: Seeds = Seeds(),
     cost_files: Iterable[Path] = (),
     tolerances: Tolerances = Tolerances(),
@@ -60,7 +60,7 @@ def render_table(
     else:
         document = build_table(table, load_scores(score_files, preset_id, seeds), published, preset_id, preset, tolerances)
     base = Path(output_folder) / table.id
-    write_json(base.with_suffix(".json"), document.model_dump(mode="json"))
+    write_checked_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
     write_text(base.with_suffix(".tex"), to_tex(document))
     write_text(base.with_suffix(".md"), to_markdown(document))
@@ -81,13 +81,7 @@ def build_table(
     judged = {cell.metric for row in rows for cell in row.cells if cell.agrees is not None}
     about = [_tolerance_text(column, tolerances.tolerances[column.metric]) for column in table.columns if column.metric in judged]
     return TableDocument(
-        id=table.id,
-        number=number_of(table.id),
-        title=table.title,
-        paper=table.paper,
-        preset=preset_id,
-        comparable=preset.comparable,
-        band=band_of(preset_id, preset),
+        **table_heading(table, preset_id, preset),
         conditions=_conditions(table, preset, seeds_text(cell.spread for row in rows for cell in row.cells)),
         setting_columns=table.setting_columns,
         columns=[

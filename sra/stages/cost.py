@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sra.core.files import read_json
-from sra.core.receipts import receipt_path
+from sra.core.receipts import receipt_of, receipt_path
 from sra.plan.estimate import STAGES, Estimate, Remaining, estimate, shared_tasks
 from sra.plan.layout import Results
 from sra.plan.targets import Point, Wanted, training_points, wanted_by_all
-from sra.plan.workflow import Plan
+from sra.plan.work import planned_device
+from sra.plan.workflow import plan_of
 from sra.reporting.cost import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
+from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
+from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
-from sra.spec.seeds import Seeds
 from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
 
 SCHEMA = 1
 KILOWATT_HOUR = 3.6e6  # joules
-DEFAULT_GPU, DEFAULT_CORE = "a100", "cpu"
 NOT_COUNTED = (
     "what you fetch: images, checkpoints, pretrained networks",
     "indexing and cropping of images, which take processor time alone, and drawing tables, figures and the page",
@@ -50,47 +50,30 @@ class Cost:
         return "core" if is_core(self.rates.device) else "GPU"
 
 
-def show_cost(
-    root: Path,
-    preset: str,
-    weights: str,
-    items: list[str],
-    devices: int = 1,
-    processes: int = 1,
-    device: str | None = None,
-    as_json: bool = False,
-    seeds: Seeds = Seeds(),
-) -> None:
-    """Print it. items: tables and figures, none for all.  device: whose rates; None takes those measured here before the listed ones."""
-    cost = cost_of(root, preset, weights, items, devices, processes, device, seeds)
+def show_cost(cost: Cost, as_json: bool = False) -> None:
     print(json.dumps(json_of(cost), indent=2, ensure_ascii=False) if as_json else text_of(cost))
 
 
-def cost_of(
-    root: Path,
-    preset: str,
-    weights: str,
-    items: list[str],
-    devices: int = 1,
-    processes: int = 1,
-    device: str | None = None,
-    seeds: Seeds = Seeds(),
-) -> Cost:
-    """Raises InputError for an unknown preset, table, figure or device."""
-    plan = Plan(root, {"preset": preset, "weights": weights, "seeds": seeds.training, "sampling_seeds": seeds.sampling})
+def cost_of(registry: Registry, items: list[str], devices: int = 1, processes: int = 1, device: str | None = None) -> Cost:
+    """items: tables and figures, none for all.  device: whose rates; None takes those measured here before the listed ones.
+
+    Raises InputError for an unknown preset, table, figure or device.
+    """
+    plan, root = plan_of(registry), registry.root
     remaining = Remaining(plan, processes)
     asked = list(dict.fromkeys(items)) or remaining.items()
     chains_of = {item: remaining.chains_of(item) for item in dict.fromkeys([*asked, *remaining.items()])}
     shared = shared_tasks(chains_of)
-    rates = read_rates(root, device or (DEFAULT_GPU if plan.registry(preset).preset.comparable else DEFAULT_CORE))
+    rates = read_rates(root, device or planned_device(registry))
     if device is None:
         rates = Rates(rates.device, rates.listed, tuple(measured_rates(root, remaining, rates)))
     prices = Prices(rates)
     estimates = [estimate(item, remaining.title(item), chains_of[item], prices, devices, shared) for item in asked]
     total = estimate("total", "all of them, shared work once", [chain for item in asked for chain in chains_of[item]], prices, devices)
     used = {rate: sorted(prices.used[rate]) for rate in sorted(prices.used, key=lambda rate: rate.name)}
-    not_counted = [*sorted(prices.unknown | remaining.unknown), *NOT_COUNTED]
-    return Cost(preset, weights, devices, processes, rates, estimates, total, used, not_counted)
+    not_counted = [*sorted(prices.unknown | remaining.works.unknown), *NOT_COUNTED]
+    weights = "released" if registry.released else "trained"
+    return Cost(registry.preset_id, weights, devices, processes, rates, estimates, total, used, not_counted)
 
 
 # Rates from what this machine has done
@@ -117,7 +100,7 @@ def finished_segments(root: Path, run: RunSpec, points: list[Point]) -> list[Fin
         benchmark, receipt = root / results.folder / "benchmarks" / "train" / run.run / f"{point.name}.tsv", root / results.state(run.run, point.name)
         if not benchmark.exists() or not receipt_path(receipt).exists():
             continue
-        facts = read_json(receipt_path(receipt))["facts"]
+        facts = receipt_of(receipt)["facts"]
         if (facts["fingerprint"], facts["step"]) == (run.fingerprint, point.step):
             found.append(FinishedSegment(first, point, job_seconds(benchmark), facts.get("machine")))
     return found
@@ -137,11 +120,11 @@ def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[R
         for segment in finished_segments(root, spec, training_points(remaining.registry, run)) if spec else ():
             if segment.machine and segment.machine["device"] == kind:
                 step_flops = remaining.segment(spec, segment.first_step, segment.point).work[0].amount / (segment.point.step - segment.first_step)
-                trained.setdefault(spec.model.name, []).append(segment.rate(step_flops, start) / segment.machine["processes"])
+                trained.setdefault(spec.model.name, []).append(segment.rate(step_flops, start) / Machine.model_validate(segment.machine).world)
     for wanted in wanted_by_all(remaining.registry):
         if (seconds := _sampling_seconds(root, remaining, wanted, kind, start)) is not None:
             spec = remaining.registry.spec(wanted.run)
-            drawn.setdefault(spec.model.name, []).append(remaining.sample_work(wanted).amount / seconds)
+            drawn.setdefault(spec.model.name, []).append(remaining.works.evaluations(wanted).amount / seconds)
     timed = {network: values for network, values in receipt_rates(root, remaining, kind).items() if network not in trained}
     folder = f"results/{remaining.plan.preset}"
     sources: list[tuple[What, dict[str, list[float]], str, str]] = [
@@ -175,7 +158,7 @@ def receipt_rates(root: Path, remaining: Remaining, kind: str) -> dict[str, list
             continue
         cost = read_cost(receipt)
         if cost.fingerprint == spec.fingerprint and cost.machine.device == kind:
-            devices = cost.machine.processes * (cost.threads if kind == "cpu" else 1)
+            devices = cost.machine.world * (cost.threads if kind == "cpu" else 1)
             found.setdefault(spec.model.name, []).append(cost.flops_per_second / devices)
     return found
 
@@ -189,7 +172,7 @@ def _trained_spec(remaining: Remaining, run: str) -> RunSpec | None:
 def _sampling_seconds(root: Path, remaining: Remaining, wanted: Wanted, kind: str, start: float) -> float | None:
     """Of the shards of a set that is there and was drawn on such a device; None where the seconds of a shard are missing."""
     pack = root / remaining.results.samples(wanted.run, wanted.score)
-    if not remaining.is_drawn(wanted) or read_json(receipt_path(pack))["facts"]["device"] != kind:
+    if not remaining.is_drawn(wanted) or receipt_of(pack)["facts"]["device"] != kind:
         return None
     score = wanted.score
     folder = root / remaining.results.folder / "benchmarks" / "sample" / wanted.run / score.milestone / score.sampler / f"n{score.samples}"

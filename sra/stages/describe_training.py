@@ -28,7 +28,7 @@ from sra.spec.registry import Registry
 from sra.spec.run import ModelSpec, RunSpec, read_run
 from sra.stages.cost import finished_segments
 from sra.stages.device import choose_device
-from sra.stages.train import check_processes
+from sra.stages.train import check_devices, check_share
 from sra.training.precision import autocast, set_float32_products
 
 # Of one measured block's FLOP rate, what whole training steps reach: embeddings, loss, AdamW and averaging move bytes but compute little.
@@ -64,7 +64,8 @@ def describe_training(
     if run.weights:
         raise InputError(f"run {run.run}: starts from {run.weights.file} and is not trained; use sra import-weights")
     device = choose_device(machine.device)
-    check_processes(run, machine.processes, device)
+    check_share(run, machine.world)
+    check_devices(machine.processes, device)
     machine = machine.model_copy(update={"device": device.type})
     registry = Registry(root, run.preset)
     frozen = frozen_networks(run, encoder, text_encoder)
@@ -92,10 +93,10 @@ def frozen_networks(run: RunSpec, encoder: str | None, text_encoder: str | None)
 
 def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Registry, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
-    share = run.training.batch // machine.processes
+    share = run.training.batch // machine.world
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
     extras = [name for name, chosen in (("compiled", machine.compile), ("activation checkpointing", machine.activation_checkpointing)) if chosen]
-    batch = f"{run.training.batch} images = {several(machine.processes, 'process', 'processes')} x {at_once} images"
+    batch = f"{run.training.batch} images = {several(machine.world, 'process', 'processes')} x {at_once} images"
     parts = -(-share // at_once)
     if parts > 1:
         batch += f" x {parts} parts{', the last of ' + str(share % at_once) if share % at_once else ''}; gradients added up"
@@ -197,8 +198,8 @@ def _segments(points: list[Point], why_not: str, step_flops: int, speed: Speed) 
 
 def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[Point], step_flops: int) -> Speed | None:
     """The median of this run's finished segments on a machine set up alike; None before there is any."""
-    alike = machine.model_dump(mode="json")
-    rates = [segment.rate(step_flops, STARTUP_SECONDS) for segment in finished_segments(root, run, points) if segment.machine == alike]
+    alike = [part for part in finished_segments(root, run, points) if part.machine and Machine.model_validate(part.machine) == machine]
+    rates = [segment.rate(step_flops, STARTUP_SECONDS) for segment in alike]
     if not rates:
         return None
     folder = Results(run.preset).folder / "benchmarks" / "train" / run.run
@@ -209,7 +210,7 @@ def speed_of_one_block(run: RunSpec, machine: Machine, device: torch.device) -> 
     """From half a second of one transformer block of this run's shape. Processes on GPUs add up; on a CPU they share its cores."""
     set_float32_products(run.training.precision)
     rate = block_rate(run, device, images_at_once(run, machine))
-    together = machine.processes if device.type == "cuda" else 1
+    together = machine.world if device.type == "cuda" else machine.nodes
     source = f"{SHARE_OF_BLOCK_RATE:g} of what one block of this model reached here just now" + (", not compiled" if machine.compile else "")
     return Speed(SHARE_OF_BLOCK_RATE * rate * together, source)
 

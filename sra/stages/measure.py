@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sra.core.files import write_json
+from sra.core.files import write_checked_json
 from sra.core.memory import peak_resident, resident
 from sra.core.progress import Progress
 from sra.core.receipts import versions
@@ -43,7 +43,7 @@ def measure(
         steps = timed_steps(trainer, warm_up, blocks)
         memory = peak_memory(trainer.device, before)
         if trainer.world.leads:
-            write_json(output, measured_cost(spec, inputs, trainer, steps, memory).model_dump(mode="json"))
+            write_checked_json(output, measured_cost(spec, inputs, trainer, steps, memory).model_dump(mode="json"))
         trainer.world.wait()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sra.core.errors import InputError
 from sra.core.npz import Blocks, read_npz, write_npz
 from sra.core.receipts import verify_contents, write_receipt
+from sra.spec.run import check_place
 
 KIND = "samples"
 BLOCK = 256  # images in memory at a time
@@ -17,6 +18,8 @@ SAME_IN_ALL = ("run", "fingerprint", "step", "preset", "sampler", "count", "shar
 def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: str, paper_count: int, output: Path) -> None:
     """Write arr_0 (count, H, W, 3) uint8 with labels (count,) int64 or captions (count,), and the receipt that a score quotes."""
     receipts = [verify_contents(shard, "sample shard") for shard in shards]
+    for shard, receipt in zip(shards, receipts, strict=True):
+        check_place(shard, receipt["facts"]["run"])
     ordered = sorted(zip(shards, receipts, strict=True), key=lambda pair: pair[1]["facts"]["first"])
     first = ordered[0][1]
     for path, receipt in ordered:

@@ -17,7 +17,7 @@ from sra.diffusion.process import build_process
 from sra.spec.inside import class_here
 from sra.spec.run import read_run
 from sra.stages.device import choose_device
-from sra.stages.probe import refuse_captions
+from sra.stages.probe import refuse_unfit
 from sra.stages.trained_model import load_trained
 from sra.training.batches import check_inputs
 
@@ -42,10 +42,12 @@ def components(
     image_class: counted round the classes of a data set that has fewer.  The latent is the posterior's mean, the noise one draw for all times.
     """
     spec = read_run(config)
-    refuse_captions(spec)
+    refuse_unfit(spec, blocks)
     store, images = ArrayStore.open(latents, "latents"), ImageSplit(index, "train")
     check_inputs(spec, store)
     store.check_index(index)
+    if len(images) != len(store):
+        raise InputError(f"{index}: lists {len(images)} training images, {store.manifest} holds {len(store)}; give the index that it was made from")
     label = class_here(image_class, spec.model.classes)
     of_class = np.flatnonzero(np.asarray(store.labels) == label)
     if not len(of_class):

@@ -1,23 +1,12 @@
 """What all tables and figures take from nothing, for the report: what `sra cost` would have said before any result was there."""
 
 from sra.plan.estimate import Remaining, estimate
-from sra.plan.workflow import Plan
+from sra.plan.work import planned_device
+from sra.plan.workflow import plan_of
 from sra.reporting.report_document import Planned
 from sra.spec.registry import Registry
 from sra.spec.throughput import Prices, is_core, read_rates
-from sra.stages.cost import DEFAULT_CORE, DEFAULT_GPU, NOT_COUNTED
-
-
-def plan_of(registry: Registry) -> Plan:
-    """The plan that asks this registry's questions."""
-    seeds = registry.seeds
-    choices = {"seeds": seeds.training and list(seeds.training), "sampling_seeds": seeds.sampling and list(seeds.sampling)}
-    return Plan(registry.root, {"preset": registry.preset_id, "weights": "released" if registry.released else "trained", **choices})
-
-
-def planned_device(registry: Registry) -> str:
-    """Of config/throughput.tsv: what the preset is planned for."""
-    return DEFAULT_GPU if registry.preset.comparable else DEFAULT_CORE
+from sra.stages.cost import NOT_COUNTED
 
 
 def planned_cost(registry: Registry) -> Planned:
@@ -43,5 +32,5 @@ def planned_cost(registry: Registry) -> Planned:
         watts=power.value if power else None,
         power=f"{power.source}, {power.evidence}" if power else None,
         sources=f"The time rests {', '.join(shares)} (config/throughput.tsv)." if shares else "",
-        not_counted=[*sorted(prices.unknown | everything.unknown), *NOT_COUNTED],
+        not_counted=[*sorted(prices.unknown | everything.works.unknown), *NOT_COUNTED],
     )

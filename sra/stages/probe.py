@@ -1,6 +1,5 @@
 """Stage: linear probes on the blocks of a trained model at one time."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,11 @@ import torch
 from sra.analysis.features import block_features, image_noise
 from sra.analysis.probe import held_out_rows, probe_accuracies
 from sra.core.errors import InputError
-from sra.core.files import write_json
+from sra.core.files import folder_beside, write_checked_json
 from sra.core.progress import Progress
 from sra.core.receipts import versions
 from sra.data.latents import sample_posterior
-from sra.data.store import ArrayStore
+from sra.data.store import ArrayStore, mapped_file
 from sra.diffusion.batch import Process
 from sra.diffusion.process import build_process
 from sra.models.build import Transformer
@@ -40,14 +39,14 @@ def probe(
 ) -> ProbeRecord:
     """Write and return the accuracies of one probe a block. time: share of the time range.  blocks: of this run's model, from 1."""
     spec = read_run(config)
-    refuse_captions(spec)
+    refuse_unfit(spec, blocks)
     store = ArrayStore.open(latents, "latents")
     check_inputs(spec, store)
     train, held_out = held_out_rows(len(store), training)
     chosen = choose_device(device)
     model, receipt = load_trained(spec, weights)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".probe-") as scratch:
-        features = _pooled(model.to(chosen), build_process(spec.process), store, time, blocks, training.seed, Path(scratch) / "features.npy", chosen)
+    with folder_beside(output) as scratch:
+        features = _pooled(model.to(chosen), build_process(spec.process), store, time, blocks, training.seed, scratch / "features.npy", chosen)
         labels = np.asarray(store.labels, dtype=np.int64)
         found = probe_accuracies(features, labels, spec.model.classes, training, chosen, f"probe {spec.run} at {time:g}")
         del features  # before its folder goes
@@ -67,13 +66,17 @@ def probe(
         versions=versions(),
         device=chosen.type,
     )
-    write_json(output, record.as_json())
+    write_checked_json(output, record.as_json())
     return record
 
 
-def refuse_captions(spec: RunSpec) -> None:
+def refuse_unfit(spec: RunSpec, blocks: list[int]) -> None:
+    """Raises InputError for a run that is not looked into, and for a block that its model does not have."""
     if spec.model.text:
         raise InputError(f"run {spec.run}: is told captions; probes and components are of models of classes")
+    for block in blocks:
+        if block > spec.model.depth:
+            raise InputError(f"--block {block}: {spec.model.name} of run {spec.run} has blocks 1 to {spec.model.depth}; give one of them")
 
 
 def _pooled(
@@ -81,7 +84,7 @@ def _pooled(
 ) -> np.ndarray:
     """Mean over the tokens of each block's features, (N, K, D) float32, as a memory map: ImageNet's eight blocks of XL take 47 GB."""
     channels, side = model.spec.latent.channels, model.spec.latent.size
-    features = np.lib.format.open_memmap(file, "w+", np.float32, (len(store), len(blocks), model.spec.width))
+    features = mapped_file(file, np.float32, (len(store), len(blocks), model.spec.width))
     with Progress(f"features at {time:g}", len(store), "images") as progress:
         for start in range(0, len(store), BATCH):
             rows = np.arange(start, min(start + BATCH, len(store)))

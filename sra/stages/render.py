@@ -19,7 +19,7 @@ from sra.spec.margin import load_tolerances
 from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 from sra.stages.planned import planned_cost
-from sra.stages.write_appendix import write_appendix
+from sra.stages.write_appendix import TEMPLATES, write_appendix
 from sra.stages.write_registry import write_registry
 
 
@@ -33,7 +33,7 @@ def render_table(registry: Registry, table: str) -> None:
     scores, seen = _scores(root, preset, wanted_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
     known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
-    tables.render_table(spec, scores, _published(root), preset, seen, folder, **known)
+    tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
 
 
 def render_figure(registry: Registry, figure: str) -> None:
@@ -72,13 +72,14 @@ def render_report(registry: Registry) -> None:
         tables_folder,
         figures_folder,
         folder / "runs",
+        root / "report",
         [part / "benchmarks" for part in (folder, *shared)],
         claims_file,
         planned_cost(registry),
         bytes_here(root, registry.preset_id, preset.datasets),
     )
-    pdf.render_pdf(document, figures_folder, root / results.report_pdf)
-    page.render_page(document, tables_folder, figures_folder, root / results.report, claims_file, root / results.report_pdf)
+    pdf.render_pdf(document, figures_folder, root / results.report_pdf, root / TEMPLATES)
+    page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)
 
 
 def refresh(registry: Registry) -> None:

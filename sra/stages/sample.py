@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def sample_shard(
     if receipt["made_from"].get("text_encoder") != conditions.hashes.get("text_encoder"):
         raise InputError(f"{text_encoder}: is another text encoder than {weights} was trained with; give the one of the preset, {spec.text_encoder}")
     decoder = Vae.load(vae, chosen)
+    hashes = {"vae": vae_hashes(vae, decoder)["vae"], **conditions.hashes}
     indices = shard_indices(sampler, count, shard, shards)
     asked: list[np.ndarray] = []
 
@@ -81,7 +83,7 @@ def sample_shard(
         output,
         KIND,
         {"weights": weights},
-        hashes={"vae": vae_hashes(vae, decoder)["vae"], **conditions.hashes},
+        hashes=hashes,
         **facts,
         preset=spec.preset,
         sampler=sampler.model_dump(mode="json"),
@@ -121,12 +123,25 @@ def drawn_batches(
     latent, process = spec.model.latent, build_process(spec.process)
     shape = (latent.channels, latent.size, latent.size)
 
+    # What no state decides is computed once: the embedding of each time for all batches, of conditions for all times.
+    @cache
+    def embedded_time(time: float) -> Tensor:
+        return model.t_embedder(torch.tensor([time], device=device))
+
+    @torch.inference_mode()
+    def embedded(condition: Tensor) -> Tensor:
+        with autocast(precision, device):
+            return model.embed_condition(condition)
+
     def denoise(x: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
         with autocast(precision, device):
-            return model(x, timestep, condition)[0]
+            return model.predict(x, embedded_time(timestep.item()), condition)
 
+    null = embedded(conditions.null[None])[0]
+
+    @torch.inference_mode()
     def drawn(noise: Tensor, condition: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-        return process.sample(denoise, sampler, noise, condition, conditions.null, draw)
+        return process.sample(denoise, sampler, noise, embedded(condition), null, draw)
 
     if sampler.official_seeding is None:
         for start in range(0, len(indices), batch):

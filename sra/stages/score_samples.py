@@ -2,13 +2,15 @@
 
 import statistics
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.files import sha256_of_file, write_json
+from sra.core.files import sha256_of_file, write_checked_json
 from sra.core.receipts import receipt_path, recorded_sha256, verify_contents, versions
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
@@ -16,6 +18,7 @@ from sra.metrics.precision_recall import NEIGHBOURS
 from sra.metrics.samples import SampleSet, read_caption_lines, read_samples
 from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, real_features, score
 from sra.spec.load import checked
+from sra.spec.run import check_place
 from sra.spec.score import (
     ForeignScore,
     SampleFacts,
@@ -68,21 +71,32 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
     if len(counts) > 1:
         raise InputError(f"samples: sets of {' and '.join(map(str, counts))} images have no spread together; give sets of one count")
     for samples, wanted in zip(opened, settings, strict=True):
-        check_request(samples.samples, real.reference, extractor.extractor, wanted)
+        with _named(samples.path):
+            check_request(samples.samples, real.reference, extractor.extractor, wanted)
     models = open_models(options)
 
     features = _real_features(real, extractor, settings[0], options)
     judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, options.batch)
     records = []
     for samples, wanted in zip(opened, settings, strict=True):
-        scores = score(samples.samples, real.reference, extractor.extractor, wanted, features, judges)
+        with _named(samples.path):
+            scores = score(samples.samples, real.reference, extractor.extractor, wanted, features, judges)
         for warning in scores.warnings:
             print(f"WARNING: {samples.path}: {warning}", file=sys.stderr, flush=True)
         records.append(_record(samples, scores, wanted, extractor, real, pytorch, options))
     result = records[0] if len(records) == 1 else _with_spread(records)
-    write_json(output, result.as_json())
+    write_checked_json(output, result.as_json())
     print(_report(paths, reference, records, result, output))
     return result
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What is refused inside is refused under the name of its file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
@@ -95,6 +109,7 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
         return OpenedSamples(path, samples, sha256, None, None)
     receipt = verify_contents(path, "samples")
     facts = checked(receipt["facts"], SampleFacts, f"{path}: its receipt")
+    check_place(path, facts.run)
     if "weights" not in receipt["made_from"]:
         raise InputError(f"{path}: its receipt does not say which weights drew it; draw the samples again")
     if options.captions:

@@ -1,47 +1,52 @@
 """Stage: what the runs of a preset have come to, read from results/ alone while others write there. Starts nothing and needs no torch."""
 
-import json
 import re
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from sra.core.errors import InputError
+from sra.core.locks import is_held
 from sra.plan.disk import is_there
 from sra.plan.estimate import Remaining
 from sra.plan.inside import components_files, probe_files
 from sra.plan.targets import Wanted, training_points, wanted_by_all
-from sra.plan.workflow import Plan
-from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, text_of
+from sra.plan.workflow import plan_of
+from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, cut, text_of
+from sra.spec.registry import Registry
+from sra.training.scratch import CURVE, LOCK, last_entry, scratch_folder, states_newest_first, tail
 
-INTERVALS = 3  # of rolling states without a sign, after which a run counts as stopped
-TAIL = 4096  # bytes: more than the last lines of a log or curve
+# Without a sign from it for so long, a run that nobody is seen to train counts as stopped. A lock held on another machine may not be seen.
+UNSEEN_SECONDS = 60
+INTERVALS = 3  # of rolling states, on a disk without locks
 RATE = re.compile(r"^train \S+: \d+/\d+ steps  ([\d.]+)/s", re.MULTILINE)
 BEGAN = re.compile(r"^train \S+: (\d+)/\d+ steps, starting", re.MULTILINE)
 FAILED = re.compile(r"^Error in rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
 
 
-def show_status(root: Path, preset: str, as_json: bool = False, watch: float | None = None) -> None:
-    """Print it; with `watch` again every so many seconds until Ctrl-C, which only a terminal can show."""
+def show_status(registry: Registry, as_json: bool = False, watch: float | None = None) -> None:
+    """Print it; with `watch` again every so many seconds until Ctrl-C, as much as the terminal holds, which only a terminal can show."""
     if watch is not None and (as_json or not sys.stdout.isatty()):
         raise InputError("sra status: --watch draws on a terminal; leave it out for --json, a pipe or a log")
     try:
         while True:
-            document = status_of(root, preset)
-            print("\033[H\033[2J" if watch else "", end="")
-            print(document.model_dump_json(indent=2) if as_json else text_of(document), flush=True)
+            document = status_of(registry)
             if not watch:
+                print(document.model_dump_json(indent=2) if as_json else text_of(document), flush=True)
                 return
+            print(f"\033[H\033[2J{cut(text_of(document), shutil.get_terminal_size().lines - 1)}", flush=True)
             time.sleep(watch)
     except KeyboardInterrupt:
         if not watch:
             raise
 
 
-def status_of(root: Path, preset: str, now: float | None = None) -> StatusDocument:
-    """now: seconds since 1970. Raises InputError for an unknown preset."""
-    remaining = Remaining(Plan(root, {"preset": preset}))
+def status_of(registry: Registry, now: float | None = None) -> StatusDocument:
+    """Of the runs, seeds and weights that the registry shows. now: seconds since 1970."""
+    root, preset = registry.root, registry.preset_id
+    remaining = Remaining(plan_of(registry))
     folder = root / remaining.results.folder
     failures = failures_of(root, preset)
     reader = _Reader(root, remaining, {failure.log for failure in failures}, time.time() if now is None else now)
@@ -75,7 +80,7 @@ def failures_of(root: Path, preset: str) -> list[Failure]:
     for match in FAILED.finditer(said):
         rule, job, log = match.groups()
         if log.startswith((f"results/{preset}/", "results/shared/")) and f"Finished jobid: {job} " not in said[match.end() :]:
-            lines = _tail(root / log).split("\n")
+            lines = tail(root / log).split("\n")
             message = next((line for line in reversed(lines) if line.strip()), "its log is empty")
             found[log] = Failure(rule=rule, log=log, message="".join(sign if sign.isprintable() else " " for sign in message))
     return list(found.values())
@@ -102,8 +107,8 @@ class _Reader:
             for point in training_points(registry, run)
             if any(is_there(self.root / path(run, point.name), of_run) for path in (results.state, results.weights))
         ]
-        scratch = (self.root / results.config(run)).parent / "scratch" / spec.fingerprint[:12]
-        curve, rolling = scratch / "curve.jsonl", sorted(scratch.glob("*.safetensors"))
+        scratch = scratch_folder(self.root / results.config(run), spec)
+        curve, rolling = scratch / CURVE, states_newest_first(scratch)
         signs = [modified for path in (curve, *rolling) if (modified := _modified(path)) is not None]
         milestone = next((point.name for point in reversed(reached) if point.name in preset.milestones), None)
         step = max((point.step for point in reached), default=0)
@@ -114,7 +119,9 @@ class _Reader:
         if any(log.startswith(f"{results.folder}/logs/train/{run}/") for log in self.failed):
             state = "failed"
         elif signs and not done:
-            state = "running" if self.now - max(signs) < INTERVALS * 60 * preset.rolling_minutes else "stopped"
+            held = is_held(scratch.parents[1] / LOCK)
+            patience = INTERVALS * 60 * preset.rolling_minutes if held is None else UNSEEN_SECONDS
+            state = "running" if held or self.now - max(signs) < patience else "stopped"
             rate = self._rate(run, step, _modified(curve)) if state == "running" else None
         saved = rolling or [self.root / results.state(run, point.name) for point in reached[-1:]]
         saved_at = max((modified for path in saved if (modified := _modified(path)) is not None), default=None)
@@ -138,7 +145,7 @@ class _Reader:
         newest = max(logs, key=lambda path: _modified(path) or 0, default=None)
         if newest is None:
             return None
-        said = _tail(newest)
+        said = tail(newest)
         if rates := RATE.findall(said):
             return float(rates[-1]) or None
         began, began_at = BEGAN.findall(said), _modified(newest)
@@ -153,28 +160,6 @@ def _item(root: Path, remaining: Remaining, item: str) -> ItemStatus:
     path = (results.table if item in remaining.registry.tables else results.figure)(item)
     runs = {task.run for chain in left for task in chain if task.run}
     return ItemStatus(item=item, done=not left and (root / path).exists(), missing=len(left), runs=len(runs))
-
-
-def last_entry(curve: Path) -> dict[str, float | None]:
-    """The newest whole line of a curve: the last may be half written."""
-    for line in reversed(_tail(curve).splitlines()):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(entry, dict):
-            return entry
-    return {}
-
-
-def _tail(path: Path) -> str:
-    """The end of a text; nothing of one that is not there or was just taken away."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - TAIL, 0))
-            return file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 def _modified(path: Path) -> float | None:

@@ -1,8 +1,7 @@
 """Train one run to a step, from its start, a previous state, or whatever an interruption left behind."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import torch
 
 from sra.core.errors import InputError, StageError
-from sra.core.files import write_text
+from sra.core.files import check_writable, write_text
+from sra.core.locks import only_one
 from sra.core.receipts import recorded_sha256
 from sra.data.captions import CaptionedSplit
 from sra.data.store import ArrayStore
@@ -21,10 +21,12 @@ from sra.spec.run import RunSpec, read_run
 from sra.stages.device import choose_device
 from sra.training.batches import check_inputs
 from sra.training.conditions import OnlineCaptions, StoredCaptions
-from sra.training.distributed import World, launched, lost_another, run_in_processes
+from sra.training.distributed import World, launched, lost_another
+from sra.training.launching import go_to_nodes, run_in_processes
 from sra.training.loop import Trainer
 from sra.training.precision import set_float32_products
 from sra.training.rolling import RollingStates, curve_lines
+from sra.training.scratch import LOCK, scratch_folder
 from sra.training.targets import OnlineTargets
 
 
@@ -62,7 +64,7 @@ def train(
             trainer.state.restore(previous)
         if trainer.state.step >= until:
             raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
-        _train_segment(trainer, config.parent / "scratch" / spec.fingerprint[:12], until, state, curve, rolling_minutes)
+        _train_segment(trainer, scratch_folder(config, spec), until, state, curve, rolling_minutes)
 
 
 def read_trained(config: Path) -> RunSpec:
@@ -86,17 +88,20 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
     check_inputs(spec, latents, features, images, text)
     if inputs.captions:
         check_captions(inputs, spec, latents)
-    device = choose_device(machine.device)
-    if machine.processes > 1 and not launched():
-        check_processes(spec, machine.processes, device)
+    check_share(spec, machine.world)
+    if not launched():
+        go_to_nodes(machine.nodes)
+    device = choose_device(machine.device, machine.processes)
+    if machine.world > 1 and not launched():
+        check_devices(machine.processes, device)
         if inputs.encoder:
             find_encoder(inputs.encoder)
-        run_in_processes(machine.processes)
+        run_in_processes(machine.processes, machine.nodes)
     set_float32_products(spec.training.precision)
     world = World.join()
     try:
         check_share(spec, world.size)
-        machine = machine.model_copy(update={"device": device.type, "processes": world.size})
+        machine = machine.model_copy(update={"device": device.type, "processes": world.size // machine.nodes})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
         captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None
         yield Trainer(spec, latents, features, device, machine, world, online, captions)
@@ -157,19 +162,27 @@ def check_share(spec: RunSpec, processes: int) -> None:
         raise InputError(f"run {spec.run}: batch {spec.training.batch} cannot be shared evenly by {processes} processes; choose a divisor")
 
 
-def check_processes(spec: RunSpec, processes: int, device: torch.device) -> None:
-    """Raises InputError when this machine cannot start so many processes for the run."""
-    check_share(spec, processes)
+def check_devices(processes: int, device: torch.device) -> None:
+    """Raises InputError when this machine cannot start so many processes."""
     if device.type == "cuda" and processes > torch.cuda.device_count():
         raise InputError(f"processes {processes}: this machine has {torch.cuda.device_count()} GPUs; give at most one process a GPU")
 
 
 def _train_segment(trainer: Trainer, scratch: Path, until: int, state: Path, curve: Path, rolling_minutes: float) -> None:
-    with RollingStates(scratch, rolling_minutes, trainer.machine, trainer.world) as rolling:
+    with _alone(trainer, scratch.parents[1]), RollingStates(scratch, rolling_minutes, trainer.machine, trainer.world) as rolling:
+        trainer.world.wait()  # until it is alone: whoever was there before may have just saved a state
         rolling.restore_newest(trainer.state, until)
         trainer.train(until, rolling)
         if trainer.world.leads:
             trainer.state.save(state, trainer.machine)
             write_text(curve, curve_lines(trainer.state.curve))
-            shutil.rmtree(scratch.parent)  # states of the run as it was configured before are of no use either
         trainer.world.wait()
+
+
+def _alone(trainer: Trainer, folder: Path) -> AbstractContextManager:
+    """One training in the run's folder at a time: a killed Snakemake may leave one behind, and its next start begins the same again."""
+    if not trainer.world.leads:
+        return nullcontext()
+    lock = folder / LOCK
+    check_writable(lock)
+    return only_one(lock, f"run {trainer.spec.run}: another process trains it and holds {lock}; wait for it, or end it, and run this command again")

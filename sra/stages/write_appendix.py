@@ -13,6 +13,7 @@ from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import packs_of_figure, training_points, wanted_by_figure, wanted_by_table
+from sra.plan.workflow import plan_of
 from sra.reporting.appendix import Facts, Target, render_appendix
 from sra.reporting.documents import number_of
 from sra.reporting.numbers import METRIC_NAMES
@@ -27,11 +28,12 @@ from sra.spec.registry import Registry
 from sra.spec.scale import Needs
 from sra.spec.score import read_score
 from sra.spec.throughput import Prices, read_rates
-from sra.stages.cost import job_seconds
-from sra.stages.planned import plan_of, planned_cost, planned_device
+from sra.stages.cost import job_seconds, planned_device
+from sra.stages.planned import planned_cost
 from sra.stages.write_registry import registry_lines
 
 LOCK = Path("workflow/envs/requirements.lock")
+TEMPLATES = Path("report/templates")
 
 
 def write_appendix(registry: Registry) -> None:
@@ -67,7 +69,7 @@ def write_appendix(registry: Registry) -> None:
         quirks=len(load(root / "report" / "quirks.yaml", Quirks).quirks),
         presets=sorted(path.stem for path in (root / "config" / "presets").glob("*.yaml")),
     )
-    render_appendix(facts, root / results.appendix, root / "report" / "templates")
+    render_appendix(facts, root / results.appendix, root / TEMPLATES)
 
 
 def _targets(registry: Registry) -> Iterator[Target]:

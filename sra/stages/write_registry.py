@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
-from sra.core.receipts import receipt_path, recorded_sha256
+from sra.core.receipts import receipt_of, receipt_path, recorded_sha256
 from sra.plan.inside import available
 from sra.plan.layout import Results
 from sra.reporting.documents import FigureDocument, TableDocument
@@ -111,7 +111,7 @@ def _found(shown: Shown, registry: Registry) -> _Found:
     if shown.kind == "cost":
         state = "done" if shown.value is not None else "not measured"
         return _Found(path, sha256_of_file(file), shown.value, state, fingerprint=read_cost(file).fingerprint)
-    receipt = read_json(receipt_path(file)) if receipt_path(file).exists() else {"made_from": {}, "facts": {}}
+    receipt = receipt_of(file) if receipt_path(file).exists() else {"made_from": {}, "facts": {}}
     sha256 = recorded_sha256(file)
     weights, fingerprint = receipt["made_from"].get("weights", ""), receipt["facts"].get("fingerprint", "")
     return _Found(path, sha256, None, "done", sha256 if shown.kind == "images" else "", weights, fingerprint)

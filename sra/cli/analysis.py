@@ -33,15 +33,13 @@ def probe(
 
     Example: sra probe config.json --weights m400k.safetensors --latents store.json --milestone m400k --time 0.1 --block 3 --block 8 --output p.json
     """
-    import json
-
     from sra.core.errors import InputError
     from sra.spec.inside import ProbeTraining
-    from sra.spec.load import checked
+    from sra.spec.load import checked_json
 
     if not 0 <= time < 1:
         raise InputError(f"--time {time:g}: expected a {TIME}")
-    resolved = checked(json.loads(training), ProbeTraining, "--training")
+    resolved = checked_json(training, ProbeTraining, "--training")
     stage("probe", "probe")(config, weights, latents, milestone, time, block, resolved, output, device)
 
 

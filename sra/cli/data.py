@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from sra.cli.launch import device_type, stage
-from sra.cli.options import Device, Output
+from sra.cli.options import Device, Output, writable
 from sra.core.errors import InputError, unknown
 
 commands = typer.Typer()
 
-OutputFolder = Annotated[Path, typer.Option(help="folder to write")]
+OutputFolder = Annotated[Path, typer.Option(file_okay=False, callback=writable, help="folder to write")]
 Index = Annotated[Path, typer.Option(help="index.json of the images")]
 Encoder = Annotated[str, typer.Option(help="folder, ARCHITECTURE.TAG.safetensors or timm name of the encoder")]
 TextEncoder = Annotated[str, typer.Option(help="folder or hub name of a CLIP or of its text tower")]
 
 
 @commands.command()
-def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, help="pixels on a side")] = 32) -> None:
+def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, max=1024, help="pixels on a side")] = 32) -> None:
     """Write scikit-learn's handwritten digits as an archive of class folders.
 
     Example: sra make-digits --image-size 32 --output results/shared/digits/images.zip
@@ -29,7 +29,7 @@ def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, h
 @commands.command()
 def index(
     images: Annotated[str, typer.Option(help="folder of class folders, tar (of one tar a class) or zip")],
-    image_size: Annotated[int, typer.Option()],
+    image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
     expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
@@ -58,7 +58,7 @@ def make_scenes(output: OutputFolder, seed: int = 0) -> None:
 @commands.command()
 def index_captions(
     root: Annotated[Path, typer.Option(help="folder with annotations, train2014 and val2014 (folders or zips)")],
-    image_size: Annotated[int, typer.Option()],
+    image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_train: Annotated[int | None, typer.Option(min=1, help="images of train2014; by default COCO's 82783")] = None,
     expected_val: Annotated[int | None, typer.Option(min=1, help="images of val2014; by default COCO's 40504")] = None,
@@ -101,7 +101,7 @@ def extract_latents(
     index: Index,
     vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder")],
     shard: Annotated[int, typer.Option(help="from 0")],
-    shards: Annotated[int, typer.Option()],
+    shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
@@ -127,7 +127,7 @@ def finish_latents(index: Index, vae: Annotated[str, typer.Option()], output: Ou
 def pack_images(
     index: Index,
     shard: Annotated[int, typer.Option(help="from 0")],
-    shards: Annotated[int, typer.Option()],
+    shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
 ) -> None:
@@ -146,7 +146,7 @@ def extract_features(
     index: Index,
     encoder: Encoder,
     shard: Annotated[int, typer.Option(help="from 0")],
-    shards: Annotated[int, typer.Option()],
+    shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     grid: Annotated[int | None, typer.Option(min=1, help="tokens on a side; by default the encoder's own")] = None,
     dtype: Annotated[str, typer.Option(help="what tokens are stored as: fp32 or fp16")] = "fp32",
@@ -173,7 +173,7 @@ def extract_text(
     index: Index,
     encoder: TextEncoder,
     shard: Annotated[int, typer.Option(help="from 0")],
-    shards: Annotated[int, typer.Option()],
+    shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     split: Annotated[str, typer.Option(help="whose captions")] = "train",
     dtype: Annotated[str, typer.Option(help="what features are stored as: fp32 or fp16 (MS-COCO's take 98 or 49 GB)")] = "fp32",
@@ -200,7 +200,7 @@ def finish_text(
 def convert_encoder(
     checkpoint: Annotated[Path, typer.Argument(help="checkpoint as downloaded")],
     family: Annotated[str, typer.Option("--from", help="mocov3 or ijepa")],
-    output: Annotated[Path, typer.Option("--out", help="ARCHITECTURE.TAG.safetensors to write")],
+    output: Annotated[Path, typer.Option("--out", callback=writable, help="ARCHITECTURE.TAG.safetensors to write")],
 ) -> None:
     """Write an encoder that timm does not have as a file for --encoder. Nothing in the checkpoint is executed.
 

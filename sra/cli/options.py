@@ -6,8 +6,17 @@ from typing import Annotated
 import typer
 
 from sra.core.errors import InputError, unknown
+from sra.core.files import check_writable
 
-Output = Annotated[Path, typer.Option(help="file to write")]
+
+def writable(path: Path | None) -> Path | None:
+    """Of what a command writes: refused before the work starts where it could not be written in the end."""
+    if path:
+        check_writable(path)
+    return path
+
+
+Output = Annotated[Path, typer.Option(dir_okay=False, callback=writable, help="file to write")]
 Device = Annotated[str, typer.Option(envvar="SRA_DEVICE", help="auto, cpu or cuda")]
 Config = Annotated[Path, typer.Argument(help="the run's config.json")]
 Weights = Annotated[str, typer.Option(help="trained, or released: only runs from released checkpoints are shown")]
@@ -32,10 +41,12 @@ def chosen_seeds(training: str | None, sampling: str | None):
 
 
 def shown_registry(preset: str, weights: str, seeds: str | None, sampling_seeds: str | None):
-    """`Registry` of the working folder, as the options would have it shown."""
+    """`Registry` of the working folder, as the options would have it shown. Raises InputError for an unknown preset."""
     from sra.spec.registry import Registry
 
-    return Registry(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
+    registry = Registry(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
+    _ = registry.preset
+    return registry
 
 
 def _listed(text: str | None, option: str) -> list[int] | None:

@@ -1,12 +1,11 @@
 """The command that says what the work would take."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sra.cli.launch import stage
-from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, chosen_seeds, chosen_weights
+from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, shown_registry
 
 commands = typer.Typer()
 
@@ -27,5 +26,5 @@ def cost(
 
     Example: sra cost table_1 figure_4 --preset paper --gpus 8 --processes 8
     """
-    asked = (chosen_weights(weights), items or [], gpus, processes, device, json, chosen_seeds(seeds, sampling_seeds))
-    stage("cost", "show_cost")(Path.cwd(), preset, *asked)
+    found = stage("cost", "cost_of")(shown_registry(preset, weights, seeds, sampling_seeds), items or [], gpus, processes, device)
+    stage("cost", "show_cost")(found, json)

@@ -29,7 +29,9 @@ def archive(
     weights: Weights = "trained",
     seeds: SeedList = None,
     sampling_seeds: SamplingSeedList = None,
-    output: Annotated[Path | None, typer.Option(help="zip to write; default: results/<preset>/sra-repro-<preset>-<commit>.zip")] = None,
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="zip to write; default: results/<preset>/sra-repro-<preset>-<commit>.zip")
+    ] = None,
 ) -> None:
     """Pack configuration, workflow, receipts, scores, tables, figures and report as one zip with RO-Crate metadata. No weights, no samples.
 

@@ -18,10 +18,10 @@ def sample(
     weights: Annotated[Path, typer.Option(help="averaged weights")],
     vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder")],
     sampler: Annotated[str, typer.Option(help="resolved sampler as JSON")],
-    count: Annotated[int, typer.Option(help="images of the whole set")],
+    count: Annotated[int, typer.Option(min=1, help="images of the whole set")],
     shard: Annotated[int, typer.Option(help="from 0")],
-    shards: Annotated[int, typer.Option()],
-    batch: Annotated[int, typer.Option()],
+    shards: Annotated[int, typer.Option(min=1)],
+    batch: Annotated[int, typer.Option(min=1)],
     output: Output,
     captions: Annotated[Path | None, typer.Option(help="index.json of the captioned images, for text to image")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="folder or hub name of what encodes them")] = None,
@@ -29,21 +29,19 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw and decode one shard of a sample set."""
-    import json
-
-    from sra.spec.load import checked
+    from sra.spec.load import checked_json
     from sra.spec.method import Sampler
     from sra.spec.scale import PRECISIONS
 
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
-    resolved = checked(json.loads(sampler), Sampler, "--sampler")
+    resolved = checked_json(sampler, Sampler, "--sampler")
     stage("sample", "sample_shard")(config, weights, vae, resolved, count, shard, shards, batch, output, device, precision, captions, text_encoder)
 
 
 @commands.command()
 def pack(
-    count: Annotated[int, typer.Option()],
+    count: Annotated[int, typer.Option(min=1)],
     milestone: Annotated[str, typer.Option()],
     sampler_name: Annotated[str, typer.Option()],
     paper_count: Annotated[int, typer.Option()],

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sra.cli.launch import device_type, stage
-from sra.cli.options import Device, Output
+from sra.cli.options import Device, Output, writable
 from sra.core.errors import InputError, unknown
 
 commands = typer.Typer()
@@ -24,7 +24,7 @@ ReferenceName = Annotated[str | None, typer.Option(help="the reference's row in 
 def make_reference(
     index: Annotated[Path, typer.Option(help="index.json of the images")],
     extractor: Annotated[Path, typer.Option(help="folder or file of the feature extractor")],
-    images: Annotated[int, typer.Option(help="kept images")],
+    images: Annotated[int, typer.Option(min=0, help="kept images; 0 where only the statistics are read")],
     output: Output,
     extractor_name: ExtractorName = None,
     split: Annotated[str, typer.Option(help="train or val: whose images")] = "train",
@@ -68,7 +68,7 @@ def reference_features(
 def score(
     samples: Annotated[list[Path], typer.Argument(help="npz or folder of PNGs; several are sets drawn with several seeds")],
     reference: Reference,
-    output: Annotated[Path | None, typer.Option(help="JSON to write; by default SAMPLES.score.json")] = None,
+    output: Annotated[Path | None, typer.Option(dir_okay=False, callback=writable, help="JSON to write; by default SAMPLES.score.json")] = None,
     extractor: FoundExtractor = None,
     extractor_name: ExtractorName = None,
     reference_name: ReferenceName = None,
@@ -141,7 +141,7 @@ def score(
 def conformance(
     samples: Annotated[Path, typer.Option(help="folder of the sample batches that the ADM authors publish")],
     reference: Annotated[Path, typer.Option(help="folder of their reference batches")],
-    output: Annotated[Path, typer.Option(help="JSON to write")] = Path("conformance.json"),
+    output: Annotated[Path, typer.Option(dir_okay=False, callback=writable, help="JSON to write")] = Path("conformance.json"),
     extractor: FoundExtractor = None,
     batch: Batch = 256,
     device: Device = "auto",

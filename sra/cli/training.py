@@ -1,5 +1,6 @@
 """The commands from a run's configuration to its weights."""
 
+import math
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sra.cli.launch import stage
-from sra.cli.options import Config, Device, Output, Preset
+from sra.cli.options import Config, Device, Output, Preset, writable
 from sra.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ Encoder = Annotated[str | None, typer.Option(help="folder, file or timm name of 
 StoredText = Annotated[Path | None, typer.Option(help="store.json of the encoded captions, for text to image")]
 Captions = Annotated[Path | None, typer.Option(help="index.json of the captioned images, with the text encoder in the loop")]
 TextEncoder = Annotated[str | None, typer.Option(help="folder or hub name of that text encoder; with --captions")]
-Processes = Annotated[int, typer.Option(envvar="SRA_PROCESSES", help="processes that share each batch, one a GPU")]
+Processes = Annotated[int, typer.Option(envvar="SRA_PROCESSES", help="processes on a machine that share each batch, one a GPU")]
+Nodes = Annotated[int, typer.Option(envvar="SRA_NODES", help="machines that train together, such as those of a Slurm job")]
 MicroBatch = Annotated[int | None, typer.Option(envvar="SRA_MICRO_BATCH", help="images at a time in one process")]
 Compile = Annotated[bool, typer.Option("--compile/--no-compile", envvar="SRA_COMPILE", help="torch.compile of the blocks")]
 Checkpointing = Annotated[bool, typer.Option("--activation-checkpointing/--no-activation-checkpointing", envvar="SRA_ACTIVATION_CHECKPOINTING")]
@@ -47,9 +49,9 @@ def resolve(run: str, preset: Preset, output: Output, expect: Annotated[str | No
 def train(
     config: Config,
     latents: Latents = None,
-    until: Annotated[int | None, typer.Option(help="step to train to")] = None,
-    state: Annotated[Path | None, typer.Option(help="state to write")] = None,
-    curve: Annotated[Path | None, typer.Option(help="jsonl curve to write")] = None,
+    until: Annotated[int | None, typer.Option(min=1, help="step to train to")] = None,
+    state: Annotated[Path | None, typer.Option(callback=writable, help="state to write")] = None,
+    curve: Annotated[Path | None, typer.Option(callback=writable, help="jsonl curve to write")] = None,
     features: Features = None,
     pixels: Pixels = None,
     encoder: Encoder = None,
@@ -60,6 +62,7 @@ def train(
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
     device: Device = "auto",
     processes: Processes = 1,
+    nodes: Nodes = 1,
     micro_batch: MicroBatch = None,
     compile: Compile = False,
     activation_checkpointing: Checkpointing = False,
@@ -69,7 +72,7 @@ def train(
 
     Example: sra train results/digits/runs/sit_b2_sra/config.json --dry-run
     """
-    machine = _machine("sra train", device, processes, micro_batch, compile, activation_checkpointing)
+    machine = _machine("sra train", device, processes, nodes, micro_batch, compile, activation_checkpointing)
     if dry_run:
         stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder, text_encoder)
         return
@@ -77,6 +80,8 @@ def train(
         if value is None:
             raise InputError(f"sra train: --{name} is missing; only --dry-run needs nothing but the config")
     inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
+    if not 0 <= rolling_minutes < math.inf:
+        raise InputError(f"sra train: --rolling-minutes {rolling_minutes:g}: expected minutes from 0 on, such as 10")
     stage("train", "train")(config, inputs, until, state, curve, previous, rolling_minutes, machine)
     # All is written: a stop in the last moments would only make Snakemake delete it.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,6 +104,7 @@ def measure(
     blocks: Annotated[int | None, typer.Option(min=1, help="timed blocks of ten steps")] = None,
     device: Device = "auto",
     processes: Processes = 1,
+    nodes: Nodes = 1,
     micro_batch: MicroBatch = None,
     compile: Compile = False,
     activation_checkpointing: Checkpointing = False,
@@ -109,17 +115,19 @@ def measure(
 
     Example: sra measure results/digits/runs/sit_b2_sra/config.json --latents results/shared/digits/latents/digits_vae/store.json --output cost.json
     """
-    machine = _machine("sra measure", device, processes, micro_batch, compile, activation_checkpointing)
+    machine = _machine("sra measure", device, processes, nodes, micro_batch, compile, activation_checkpointing)
     inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
     asked = {"warm_up": warm_up, "blocks": blocks}
     stage("measure", "measure")(config, inputs, output, machine, threads, **{name: count for name, count in asked.items() if count is not None})
 
 
-def _machine(where: str, device: str, processes: int, micro_batch: int | None, compile: bool, activation_checkpointing: bool) -> "Machine":
+def _machine(
+    where: str, device: str, processes: int, nodes: int, micro_batch: int | None, compile: bool, activation_checkpointing: bool
+) -> "Machine":
     from sra.spec.load import checked
     from sra.spec.machine import Machine
 
-    given = {"device": device, "processes": processes, "micro_batch": micro_batch, "compile": compile}
+    given = {"device": device, "processes": processes, "nodes": nodes, "micro_batch": micro_batch, "compile": compile}
     return checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, where)
 
 
@@ -133,7 +141,7 @@ def export(config: Config, state: Annotated[Path, typer.Option(help="training st
 def convert(
     file: Released,
     family: ReleasedBy,
-    output: Annotated[Path, typer.Option("--out", help="weights file to write, .safetensors")],
+    output: Annotated[Path, typer.Option("--out", callback=writable, help="weights file to write, .safetensors")],
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
 ) -> None:

@@ -1,12 +1,11 @@
 """The command that shows how far the runs are."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sra.cli.launch import stage
-from sra.cli.options import Preset
+from sra.cli.options import Preset, SamplingSeedList, SeedList, Weights, shown_registry
 
 commands = typer.Typer()
 
@@ -14,6 +13,9 @@ commands = typer.Typer()
 @commands.command()
 def status(
     preset: Preset = "digits",
+    weights: Weights = "trained",
+    seeds: SeedList = None,
+    sampling_seeds: SamplingSeedList = None,
     json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     watch: Annotated[float | None, typer.Option(min=0.1, help="draw again every so many seconds, until Ctrl-C")] = None,
 ) -> None:
@@ -21,4 +23,4 @@ def status(
 
     Example: sra status --preset paper --watch 10
     """
-    stage("status", "show_status")(Path.cwd(), preset, json, watch)
+    stage("status", "show_status")(shown_registry(preset, weights, seeds, sampling_seeds), json, watch)

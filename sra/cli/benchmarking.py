@@ -1,0 +1,44 @@
+"""The command `bench`: the benchmarks of this checkout, each a script with its peers beside the tests."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sra.core.errors import InputError, unknown
+
+commands = typer.Typer()
+FOLDER = Path("tests/benchmarks")
+NAMES = {
+    "train": "training steps: the straight loop of the paper's equations, diffusers' DiT and SD3 transformers",
+    "sample": "sampling with and without guidance: diffusers' DiT",
+    "latents": "images through an autoencoder: one image at a time",
+    "features": "images through the FID Inception network: torch-fidelity",
+    "score": "Fréchet distance, precision and recall: torch-fidelity, torchmetrics, clean-fid, scipy",
+    "store": "random rows of latents and images: one file each",
+    "dag": "how long Snakemake plans the presets, and a registry of 2,000 runs",
+}
+
+
+@commands.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def bench(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="one of the benchmarks")] = None,
+) -> None:
+    """Measure a stage beside its peers, on this machine; needs a checkout of the repository. Without a name: what there is.
+
+    Example: sra bench train --quick
+    """
+    if name in (None, "--help"):
+        print("sra bench NAME [OPTIONS]; sra bench NAME --help says which\n")
+        print("\n".join(f"  {each:10s}{what}" for each, what in NAMES.items()))
+        return
+    if name not in NAMES:
+        raise unknown("benchmark", name, tuple(NAMES))
+    script = FOLDER / f"bench_{name}.py"
+    if not script.is_file():
+        raise InputError(f"{script}: not found; benchmarks belong to the repository, so run this in a checkout of it")
+    # In this process's place: Ctrl-C and the exit code are the benchmark's.
+    os.execv(sys.executable, [sys.executable, str(script), *context.args])

@@ -12,11 +12,11 @@ from sra.plan.workflow import open_plan
 configfile: "config/config.yaml"
 
 
-report: "report/captions/workflow.rst"
-
-
 plan = open_plan(Path(workflow.basedir), config)
 plan.prepare_environment()
+
+
+container: plan.user.container
 
 
 wildcard_constraints:

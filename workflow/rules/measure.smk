@@ -24,6 +24,7 @@ rule measure_cost:
         gpu=measure_needs.gpu,
         mem_mb=measure_needs.mem_mb,
         runtime=measure_needs.runtime,
+        nodes=plan.user.nodes,
     params:
         options=plan.training_options,
         threads=plan.threads_of_training,

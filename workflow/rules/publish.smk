@@ -19,12 +19,11 @@ rule:
         runtime=publish_needs.runtime,
     params:
         preset=plan.preset,
-        gpus=plan.user.gpus,
-        options=plan.display_options(),
+        options=plan.planning_options(),
     message:
         "say what preset {params.preset} would still take"
     shell:
-        "sra cost --preset {params.preset} --gpus {params.gpus} {params.options:q} 2>&1 | tee {log}"
+        "sra cost --preset {params.preset} {params.options:q} 2>&1 | tee {log}"
 
 
 rule refresh:

@@ -4,6 +4,9 @@
 report_needs = plan.needs("report")
 
 
+report: "../../report/captions/workflow.rst"
+
+
 rule render_table:
     """One table of the paper, published beside reproduced."""
     input:

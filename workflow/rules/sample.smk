@@ -1,7 +1,7 @@
 # Sampling: shards that any number of jobs may share, packed in index order.
 
 
-sample_needs = plan.needs("sample")
+sample_needs = plan.sampling_needs()
 
 
 rule sample_shard:
@@ -24,6 +24,7 @@ rule sample_shard:
         gpu=sample_needs.gpu,
         mem_mb=sample_needs.mem_mb,
         runtime=sample_needs.runtime,
+        disk_mb=sample_needs.disk_mb,
     params:
         sampler=plan.sampler,
         images=plan.sample_count,

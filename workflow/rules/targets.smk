@@ -1,10 +1,20 @@
 # Names for what people ask for: tables, figures, and each table and figure by its name in the paper.
 
 
+# Seconds of reading and writing each: on a cluster they stay where Snakemake runs.
 localrules:
     tables,
     figures,
     claims,
+    resolve_run,
+    render_table,
+    render_figure,
+    judge_claims,
+    render_report,
+    plan,
+    refresh,
+    write_registry,
+    write_appendix,
 
 
 rule tables:

@@ -1,7 +1,7 @@
 # Training: a chain of segments, one job from milestone to milestone.
 
 
-train_needs = plan.needs("train")
+train_needs = plan.training_needs()
 
 
 rule resolve_run:
@@ -48,6 +48,10 @@ rule train_segment:
         gpu=train_needs.gpu,
         mem_mb=train_needs.mem_mb,
         runtime=train_needs.runtime,
+        disk_mb=train_needs.disk_mb,
+        nodes=plan.user.nodes,
+        # Slurm says that time runs out two minutes before it does: the training saves its state and leaves.
+        slurm_extra="--signal=TERM@120",
     params:
         step=plan.step,
         minutes=plan.rolling_minutes,
@@ -56,7 +60,7 @@ rule train_segment:
     message:
         "train {wildcards.run} to {wildcards.point}"
     shell:
-        "sra train {input.config} --latents {input.latents} {params.options:q} {params.previous} --until {params.step} "
+        "exec sra train {input.config} --latents {input.latents} {params.options:q} {params.previous} --until {params.step} "
         "--rolling-minutes {params.minutes} --state {output.state} --curve {output.curve} 2> {log}"
 
 
@@ -82,7 +86,7 @@ rule export_ema:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=train_needs.mem_mb,
+        mem_mb=plan.needs("train").mem_mb,
         runtime=10,
     message:
         "export the averaged weights of {wildcards.run} at {wildcards.milestone}"

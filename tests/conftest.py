@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import Checkout
 
 from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
@@ -19,41 +20,25 @@ if shutil.which("nvidia-smi") is None:
     sys.modules["triton"] = None
 
 
-class Checkout:
-    """A copy of what a user edits (configuration, rules, report) in a folder of its own, with no results yet."""
+def pytest_terminal_summary(terminalreporter):
+    """Among thousands of dots nobody sees whether the tests on a real Slurm cluster were skipped."""
+    outcomes = ("passed", "failed", "error", "skipped")
+    counts = {outcome: sum("test_slurm.py" in report.nodeid for report in terminalreporter.stats.get(outcome, [])) for outcome in outcomes}
+    if any(counts.values()):
+        terminalreporter.write_line("on a real Slurm cluster: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        for name in ("config", "workflow", "report"):
-            shutil.copytree(ROOT / name, folder / name)
-        for name in ("Snakefile", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml"):
-            shutil.copy(ROOT / name, folder)
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run Snakemake here with two cores; stdout and stderr are kept together."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-
-    def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs that a dry run would start, by rule."""
-        done = self.snakemake("--dry-run", *arguments)
-        assert done.returncode == 0, done.stdout
-        if "Job stats:" not in done.stdout:
-            return {}
-        rows = done.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-        return {rule: int(count) for rule, count in (row.split() for row in rows if row.strip())}
-
-    def without_claims(self) -> None:
-        """For who takes tables away that claims stand on."""
-        claims = self.folder / "report/claims.yaml"
-        text = claims.read_text(encoding="utf-8")
-        claims.write_text(text[: text.index("\nmargins:")] + "\nmargins: {}\nclaims: []\n", encoding="utf-8")
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        text = (self.folder / path).read_text(encoding="utf-8")
-        assert old in text
-        (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
+@pytest.fixture(autouse=True)
+def what_later_processes_inherit():
+    """A command that a test ran in this process may have left signals ignored and variables set: what a later test starts must not inherit them."""
+    for number, default in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, default)
+    variables = dict(os.environ)
+    yield
+    if os.environ != variables:
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 @pytest.fixture(scope="session")

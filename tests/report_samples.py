@@ -10,19 +10,21 @@ from sra.reporting.scores import load_scores
 from sra.reporting.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
 from sra.spec.scale import Preset
 
+REPORT = Path(__file__).parents[1] / "report"
+TEMPLATES = REPORT / "templates"
 COUNTS = {"supported": 5, "contradicted": 6, "inconclusive": 7, "not run": 8}
 
 
-def report_in(folder: Path, preset: Preset, scores=(), commit=None, changed=False, date=None, **given) -> ReportDocument:
+def report_in(folder: Path, preset: Preset, scores=(), commit=None, changed=False, date=None, written=REPORT, **given) -> ReportDocument:
     """Of `tables`, `figures`, `runs` and `benchmarks` in the folder, whichever of them are there."""
     head = head_of("small", preset, commit, changed, date)
     parts = (folder / name for name in ("tables", "figures", "runs"))
-    return build_report(head, preset, load_scores(scores, "small"), *parts, [folder / "benchmarks"], **given)
+    return build_report(head, preset, load_scores(scores, "small"), *parts, written, [folder / "benchmarks"], **given)
 
 
 def rendered_page(folder: Path, preset: Preset, scores=(), output="report.html", pdf=None, **given) -> str:
     report = report_in(folder, preset, scores, **given)
-    render_page(report, folder / "tables", folder / "figures", folder / output, given.get("claims_file"), pdf)
+    render_page(report, folder / "tables", folder / "figures", folder / output, TEMPLATES, given.get("claims_file"), pdf)
     return (folder / output).read_text()
 
 

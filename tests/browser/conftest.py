@@ -109,7 +109,7 @@ def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
     registry = Registry(checkout.folder, PRESET)
     _write_results(registry)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pdf, "render_pdf", lambda document, figures, output: None)  # it has tests of its own
+        patch.setattr(pdf, "render_pdf", lambda *_: None)  # it has tests of its own
         refresh(registry)
     return checkout.folder / Results(PRESET).report
 

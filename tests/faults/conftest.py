@@ -25,9 +25,14 @@ from sra.spec.registry import Registry
 from sra.spec.run import RunSpec, write_run
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the campaigns' modules import each other by name, as they do when one of them is run as a script
 ROOT = HERE.parents[1]
 PATIENCE = 60  # seconds until a wait is given up; nothing here takes a tenth of it
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(name): one trial of a fault, counted by damage_campaign.py")
 
 
 @dataclass(frozen=True)
@@ -321,3 +326,33 @@ def undisturbed(new_run) -> Callable[..., dict[str, str]]:
         return known[key]
 
     return result
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory, new_stores, new_spec) -> Path:
+    """A folder with one good file of each kind that a command reads, and latents that are not finite as `poisoned`."""
+    from faults.input_house import build_house  # torch and more
+
+    folder = tmp_path_factory.mktemp("house")
+    (folder / "poisoned").symlink_to(new_stores(poisoned=0) / "latents")
+    runs = {"sit_b2": "sit_b2", "repa": "sit_xl2_repa_dinov2b", "mmdit": "mmdit"}
+    return build_house(folder, new_stores(), {name: new_spec(run) for name, run in runs.items()})
+
+
+@pytest.fixture(scope="session")
+def chain_folder(tmp_path_factory, new_spec) -> Path:
+    """The folder of a small chain from images to a table; see damage.py."""
+    from faults.damage import build_chain  # torch and more
+
+    folder = tmp_path_factory.mktemp("chain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        build_chain(folder, new_spec)
+    return folder
+
+
+@pytest.fixture
+def chain(chain_folder, monkeypatch) -> Path:
+    """The same, as the working folder."""
+    monkeypatch.chdir(chain_folder)
+    return chain_folder

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from sra.training.distributed import run_in_processes
+from sra.training.launching import run_in_processes
 
 # A process's share of the batch of 32: in one process two such parts add up to the very gradients that two processes exchange.
 HALVES = ("--micro-batch", "16")

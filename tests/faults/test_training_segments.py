@@ -31,10 +31,11 @@ def test_a_state_holds_all_that_training_carries(new_run):
     assert {name.split(".")[1] for name in names["student"] if name.startswith("alignment.")} == {"repa", "sra"}
 
 
-def test_a_finished_run_leaves_its_outputs_alone(new_run):
+def test_a_finished_run_leaves_its_outputs_and_what_goes_with_its_export(new_run):
+    """Rolling states stay until the weights are there: a training that is killed once more goes on from them."""
     run = new_run()
     run.train(12, minutes=0)
-    assert run.files() == {
+    assert {file for file in run.files() if not file.startswith("scratch/")} == {
         "config.json",
         "state/end.safetensors",
         "state/end.safetensors.receipt.json",

@@ -60,6 +60,7 @@ def refusals(run, done) -> list[int]:
     return [int(step) for step in re.findall(line, done.complaint, re.MULTILINE)]
 
 
+@pytest.mark.fault("rolling state damaged")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_newest_state_falls_back_to_the_older(damage, run, undisturbed):
     older, newer = run.saved()
@@ -71,6 +72,7 @@ def test_a_damaged_newest_state_falls_back_to_the_older(damage, run, undisturbed
     assert run.result() == undisturbed(UNTIL)
 
 
+@pytest.mark.fault("rolling state damaged")
 def test_with_both_damaged_it_begins_anew(run, undisturbed):
     saved = run.saved()
     DAMAGES["truncated"](run.rolling(saved[0]))
@@ -81,11 +83,13 @@ def test_with_both_damaged_it_begins_anew(run, undisturbed):
     assert run.result() == undisturbed(UNTIL)
 
 
+@pytest.mark.fault("rolling state damaged")
 def test_with_both_damaged_a_later_segment_begins_at_its_previous_state(run, undisturbed):
     first = run.saved()[0] - 1
     damaged = run.folder.with_name("damaged")
     shutil.move(run.scratch, damaged)
     assert run.train(first, point="first").code == 0
+    run.result("first")  # its export takes the scratch folder away
     shutil.move(damaged, run.scratch)
     for step in run.saved():
         DAMAGES["a bit of the last tensor"](run.rolling(step))

@@ -52,13 +52,13 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     scored = wanted_by_all(registry)
     packs = {*scored, *(item for figure in registry.figures.values() for item in packs_of_figure(figure, registry))}
     assert (jobs["score_samples"], jobs["pack_samples"]) == (len(scored), len(packs))
-    assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 5000) for item in packs)
+    assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 10_000) for item in packs)
 
 
 @pytest.mark.parametrize(("table", "checkpoints"), [("table_3", 4), ("table_4", 2)])
 def test_released_weights_need_no_training(checkout, table, checkpoints):
     jobs = checkout.planned(table, "--config", "preset=paper", "weights=released")
-    scores = {"reference_features": 1, "sample_shard": 10 * checkpoints, "pack_samples": checkpoints, "score_samples": checkpoints}
+    scores = {"reference_features": 1, "sample_shard": 5 * checkpoints, "pack_samples": checkpoints, "score_samples": checkpoints}
     assert jobs == scores | {"resolve_run": checkpoints, "import_weights": checkpoints, "render_table": 1, table: 1}
 
 

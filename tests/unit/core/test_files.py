@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from sra.core.errors import InputError, unknown
-from sra.core.files import path_inside, read_json, sha256_of_json, write_json, written_whole
+from sra.core.files import check_room, path_inside, read_json, sha256_of_json, write_checked_json, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -47,6 +47,40 @@ def test_unreadable_json_is_named(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(InputError, match=f"value.json: {message}"):
         read_json(path)
+
+
+@pytest.mark.parametrize("value", [{}, {"b": [1.5, None], "a": {"ä": True}}, {"1": {"2": 3}}])
+def test_json_with_its_own_checksum_is_read_as_it_was(tmp_path, value):
+    write_checked_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert json.loads((tmp_path / "a.json").read_text()) == value | {"sha256_of_the_rest": sha256_of_json(value)}
+
+
+def test_a_number_as_key_is_text_in_the_file_and_in_its_checksum(tmp_path):
+    write_checked_json(tmp_path / "a.json", {1: {2: 3}})
+    assert read_json(tmp_path / "a.json") == {"1": {"2": 3}}
+
+
+@pytest.mark.parametrize(("old", "new"), [("2.5", "2.6"), ('"fid"', '"fie"'), ('"of"', '"og"'), ('of_the_rest": "', 'of_the_rest": "0')])
+def test_a_changed_byte_of_checked_json_is_found(tmp_path, old, new):
+    path = tmp_path / "score.json"
+    write_checked_json(path, {"fid": 2.5, "of": "a"})
+    whole = path.read_text()
+    assert whole.count(old) == 1
+    path.write_text(whole.replace(old, new))
+    with pytest.raises(InputError, match=r"score\.json: is damaged or was edited, its sha256_of_the_rest differs; delete it and"):
+        read_json(path)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nothing"])
+def test_a_folder_that_is_none_is_named(tmp_path, kind):
+    """Such as a link to a scratch disk that is not there today."""
+    place = tmp_path / "results"
+    place.write_text("") if kind == "a file" else place.symlink_to(tmp_path / "gone")
+    for write in (lambda: write_json(place / "a" / "b.json", 1), lambda: check_room(place / "a" / "b.json", 0)):
+        with pytest.raises(InputError, match=rf"b\.json: \S+/results is {kind}, expected a folder; give another place"):
+            write()
+    assert os.listdir(tmp_path) == ["results"]
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../secret"])

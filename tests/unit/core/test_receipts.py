@@ -3,8 +3,8 @@
 import pytest
 
 from sra.core.errors import InputError
-from sra.core.files import sha256_of_file
-from sra.core.receipts import read_receipt, receipt_path, verify_contents, write_receipt
+from sra.core.files import read_json, sha256_of_file, write_json
+from sra.core.receipts import checked_sha256, read_receipt, receipt_of, receipt_path, verify_contents, write_receipt
 
 
 @pytest.fixture
@@ -50,3 +50,71 @@ def test_another_kind_and_missing_files_are_refused(artefact, tmp_path):
     receipt_path(artefact).unlink()
     with pytest.raises(InputError, match=r"weights.bin.receipt.json is missing"):
         read_receipt(artefact, "weights")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": 3}, "kind: Input should be"),
+        ({"bytes": -1}, "bytes: Input should be"),
+        ({"facts": {"step": "last"}}, r"facts\.step: Input should be"),
+        ({"facts": {"row_shape": [8, 0]}}, r"facts\.row_shape\.1: Input should be"),
+        ({"made_from": {"weights": 3}}, r"made_from\.weights: Input should be"),
+    ],
+)
+def test_a_receipt_with_a_wrong_entry_is_named(artefact, change, message):
+    write_json(receipt_path(artefact), read_json(receipt_path(artefact)) | change)
+    with pytest.raises(
+        InputError, match=rf"weights\.bin\.receipt\.json: is not a receipt \({message}.*\); delete it and the file that it is of"
+    ) as caught:
+        receipt_of(artefact)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["kind", "bytes", "sha256", "made_from", "facts"])
+def test_a_receipt_without_an_entry_is_named(artefact, key):
+    receipt = read_json(receipt_path(artefact))
+    del receipt[key]
+    write_json(receipt_path(artefact), receipt)
+    with pytest.raises(InputError, match=rf"is not a receipt \({key}: Field required\)"):
+        receipt_of(artefact)
+
+
+@pytest.mark.parametrize("content", [[], 3, None, {}])
+def test_other_json_is_no_receipt(artefact, content):
+    write_json(receipt_path(artefact), content)
+    with pytest.raises(InputError, match=r"weights\.bin\.receipt\.json: is not a receipt \("):
+        receipt_of(artefact)
+
+
+def test_a_fact_that_is_not_there_is_named_when_it_is_asked_for(artefact):
+    facts = receipt_of(artefact)["facts"]
+    assert (facts["step"], facts.get("run")) == (3, None)
+    with pytest.raises(InputError, match=r"weights\.bin\.receipt\.json: facts: run is missing; delete it and the file"):
+        facts["run"]
+
+
+def test_a_flipped_bit_of_a_receipt_is_found(artefact):
+    """Wherever it is, for a number may stay a number; but for the name of the checksum, without which the rest is what it was."""
+    whole, missed = receipt_path(artefact).read_bytes(), 0
+    for place in range(len(whole) - 1):
+        receipt_path(artefact).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        missed += not refused_by_name(artefact)
+    assert missed == len("sha256_of_the_rest")
+
+
+def refused_by_name(artefact) -> bool:
+    try:
+        receipt_of(artefact)
+    except InputError as error:
+        return str(error).startswith(f"{receipt_path(artefact)}: ")
+    return False
+
+
+def test_the_hash_of_a_file_is_compared_where_it_has_a_receipt(artefact):
+    assert checked_sha256(artefact) == sha256_of_file(artefact)
+    artefact.write_bytes(b"0123456780")
+    with pytest.raises(InputError, match="contents differ from its receipt"):
+        checked_sha256(artefact)
+    receipt_path(artefact).unlink()
+    assert checked_sha256(artefact) == sha256_of_file(artefact)

@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sra.core.errors import InputError
+from sra.core.files import write_json
+from sra.core.receipts import write_receipt
 from sra.data import store as stores
 from sra.data.store import ArrayStore, OpenShard, shard_path, shard_rows, write_manifest, write_shard
 
@@ -41,7 +44,6 @@ def test_random_rows_equal_the_rows_written(tmp_path, of, dtype, read_as):
     assert len(store) == 23
     assert len(store.shards) == of
     assert store.facts["scaling_factor"] == 0.5
-    store.verify()
 
 
 def test_no_rows_are_an_empty_array(tmp_path):
@@ -86,8 +88,8 @@ def test_processes_that_read_at_once_share_read_only_pages(tmp_path):
     assert said[0].startswith(hashlib.sha256(values[indices].tobytes()).hexdigest())
     # `s` is a shared map of the file, where a private one would be `p`; `w` is missing.
     assert all(f"('{shard.name}', 'r--s')" in said[0] for shard in shards)
-    assert said[0].count("r--s") == len(shards) + 1  # and the labels
-    assert said[0].count("'r") == len(shards) + 1
+    assert said[0].count("r--s") == len(shards) + 2  # and the labels and checksums
+    assert said[0].count("'r") == len(shards) + 2
 
 
 @pytest.mark.skipif(not stores.CAN_READ_AHEAD, reason="the kernel cannot be asked")
@@ -157,7 +159,7 @@ def test_a_missing_shard_is_named(tmp_path):
 def test_a_truncated_shard_is_named(tmp_path):
     _, _, shards = build(tmp_path)
     shards[1].write_bytes(shards[1].read_bytes()[:-4])
-    with pytest.raises(InputError, match=r"latents_001_of_004\.npy: has \d+ bytes, the manifest says \d+; delete it and run again"):
+    with pytest.raises(InputError, match=r"latents_001_of_004\.npy: has \d+ bytes, the manifest says \d+; delete it and store\.json beside it"):
         ArrayStore.open(tmp_path / "store.json", "latents")
 
 
@@ -196,8 +198,8 @@ def test_a_damaged_store_of_any_type_names_the_file(tmp_path, dtype):
     _, _, shards = build(tmp_path, dtype=dtype)
     whole = shards[2].read_bytes()
     shards[2].write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"latents_002_of_004\.npy: its contents differ"):
-        ArrayStore.open(tmp_path / "store.json", "latents").verify()
+    with pytest.raises(InputError, match=r"latents_002_of_004\.npy: row 5 is not as it was written"):
+        ArrayStore.open(tmp_path / "store.json", "latents").rows(np.arange(23))
     shards[2].write_bytes(whole[:-1])
     with pytest.raises(InputError, match=r"latents_002_of_004\.npy: has \d+ bytes"):
         ArrayStore.open(tmp_path / "store.json", "latents")
@@ -228,14 +230,63 @@ def test_a_pickle_in_place_of_a_shard_is_never_loaded(tmp_path):
         ArrayStore.open(tmp_path / "store.json", "latents")
 
 
-def test_one_changed_byte_is_found_by_verify(tmp_path):
-    _, _, shards = build(tmp_path)
-    content = bytearray(shards[3].read_bytes())
-    content[-1] ^= 1
-    shards[3].write_bytes(content)
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_changed_bit_is_found_when_its_row_is_read(tmp_path):
+    """By whoever asks for the row, and by nobody else: what is not read is not compared."""
+    values, _, shards = build(tmp_path)
+    flip(shards[3], -1)
     store = ArrayStore.open(tmp_path / "store.json", "latents")
-    with pytest.raises(InputError, match=r"latents_003_of_004\.npy: its contents differ"):
-        store.verify()
+    assert np.array_equal(store.rows(np.array([21, 0, 16])), values[[21, 0, 16]])
+    with pytest.raises(InputError, match=r"latents_003_of_004\.npy: row 5 is not .*; delete it and store\.json beside it"):
+        store.rows(np.array([21, 22, 0]))
+
+
+@pytest.mark.parametrize("of", [1, 4])
+def test_a_checksum_is_that_of_the_bytes_on_disk(tmp_path, of):
+    values, _, _ = build(tmp_path, of=of, dtype="float16")
+    expected = [zlib.crc32(row.tobytes()) for row in values.astype(np.float16)]
+    assert ArrayStore.open(tmp_path / "store.json", "latents").checksums.tolist() == expected
+
+
+@pytest.mark.parametrize("file", ["labels.npy", "checksums.npy"])
+def test_a_changed_bit_of_a_small_file_is_found_at_once(tmp_path, file):
+    build(tmp_path)
+    flip(tmp_path / file, -8)
+    with pytest.raises(InputError, match=rf"{file}: its contents differ from store\.json"):
+        ArrayStore.open(tmp_path / "store.json", "latents")
+
+
+def test_a_changed_number_in_the_manifest_is_found_at_once(tmp_path):
+    build(tmp_path)
+    manifest = tmp_path / "store.json"
+    manifest.write_text(manifest.read_text().replace('"scaling_factor": 0.5', '"scaling_factor": 0.7'))
+    with pytest.raises(InputError, match=r"store\.json: its contents differ from its receipt"):
+        ArrayStore.open(manifest, "latents")
+
+
+def test_a_shard_damaged_before_it_is_joined_is_named(tmp_path):
+    _, labels, shards = build(tmp_path)
+    flip(shards[1], -1)
+    with pytest.raises(InputError, match=r"latents_001_of_004\.npy: its contents differ from its receipt"):
+        write_manifest(tmp_path / "store.json", "latents", shards, labels, {}, scaling_factor=0.5)
+
+
+def test_a_store_made_before_rows_had_checksums_is_read_whole_when_opened(tmp_path):
+    values, _, shards = build(tmp_path)
+    manifest = tmp_path / "store.json"
+    content = json.loads(manifest.read_text())
+    del content["checksums"]
+    write_json(manifest, content)
+    write_receipt(manifest, "latents")
+    assert np.array_equal(ArrayStore.open(manifest, "latents").rows(np.arange(23)), values)
+    flip(shards[0], -1)
+    with pytest.raises(InputError, match=r"latents_000_of_004\.npy: its contents differ from store\.json"):
+        ArrayStore.open(manifest, "latents")
 
 
 def test_a_store_of_another_kind_is_refused(tmp_path):

@@ -1,14 +1,10 @@
 """A model's folder never holds the weights of one model beside the config of another; a hash names weights."""
 
-import importlib
-import json
-import sys
-
 import pytest
 import torch
 
 from sra.core.receipts import receipt_path
-from sra.encoders.folders import hidden, reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.folders import reproducible_training, saved_whole, sha256_of_weights
 
 
 def save(folder, config, weights, fail=False):
@@ -67,10 +63,3 @@ def test_a_hash_tells_weights_and_their_names_apart():
     hashes = {sha256_of_weights(network) for network in (layer, other, torch.nn.Sequential(layer))}
     assert len(hashes) == 3
     assert all(len(sha256) == 64 for sha256 in hashes)
-
-
-def test_hidden_packages_are_back_afterwards():
-    with hidden("json", "never_installed"), pytest.raises(ImportError):
-        importlib.import_module("json")
-    assert sys.modules["json"] is json
-    assert "never_installed" not in sys.modules

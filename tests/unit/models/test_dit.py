@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sra.core.errors import InputError
+from sra.models.blocks import unpatchify
 from sra.models.build import build_model
 from sra.models.dit import DiffusionTransformer
 from sra.spec.run import ModelSpec
@@ -95,9 +96,8 @@ def test_every_input_matters_and_samples_do_not_mix():
 
 
 def test_output_patches_go_back_where_they_came_from():
-    model = build_model(spec(width=16, heads=2), seed=0)
     identity = torch.arange(3 * 16 * 16, dtype=torch.float32).reshape(3, 16, 16)  # token, then pixel (row, column, channel)
-    output = model._unpatchify(identity)
+    output = unpatchify(identity, patch=2)
     row, column, channel = 5, 2, 3
     token, pixel = (row // 2) * 4 + column // 2, (row % 2) * 8 + (column % 2) * 4 + channel
     assert output[1, channel, row, column] == identity[1, token, pixel]

@@ -9,7 +9,7 @@ import pytest
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.npz import write_npz
-from sra.core.receipts import receipt_path
+from sra.core.receipts import write_receipt
 from sra.plan import cost, disk
 from sra.plan.estimate import Remaining, estimate, shared_tasks
 from sra.plan.layout import Results, Shared
@@ -118,7 +118,7 @@ def present(root):
             write_json(file, facts)
         else:
             file.write_bytes(b"contents")
-            write_json(receipt_path(file), {"facts": facts})
+            write_receipt(file, "whatever", **facts)
 
     return make
 
@@ -363,7 +363,7 @@ def test_every_table_and_figure_of_both_presets_is_counted_in_full():
         left = Remaining(Plan(ROOT, {"preset": preset}))
         prices = Prices(read_rates(ROOT, "a100" if preset == "paper" else "cpu"))
         estimate("all", "", [chain for item in left.items() for chain in left.chains_of(item)], prices, 8)
-        assert prices.unknown | left.unknown == set()
+        assert prices.unknown | left.works.unknown == set()
 
 
 # Sizes of files

@@ -138,8 +138,17 @@ def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):
     Plan(ROOT, {"device": "cpu", "processes": 2, "compile": True}).prepare_environment()
     assert os.environ["PATH"].endswith(":/bin")
     assert {name: value for name, value in os.environ.items() if name != "PATH"} == {
-        **{"SRA_DEVICE": "cpu", "SRA_PROCESSES": "2", "SRA_COMPILE": "True", "SRA_ACTIVATION_CHECKPOINTING": "False"},
+        **{"SRA_DEVICE": "cpu", "SRA_PROCESSES": "2", "SRA_NODES": "1", "SRA_COMPILE": "True", "SRA_ACTIVATION_CHECKPOINTING": "False"},
     }
+
+
+@pytest.mark.parametrize(
+    ("choice", "leased"), [({}, False), ({"preset": "paper"}, True), ({"lease_gpus": True}, True), ({"preset": "paper", "lease_gpus": False}, False)]
+)
+def test_jobs_keep_out_of_each_others_gpus_where_rules_ask_for_gpus(choice, leased, monkeypatch):
+    monkeypatch.setattr("os.environ", {"PATH": "/bin", "SRA_LEASE_GPUS": "1"})
+    Plan(ROOT, choice).prepare_environment()
+    assert ("SRA_LEASE_GPUS" in os.environ) == leased
 
 
 def test_a_training_job_takes_one_gpu_a_process():

@@ -112,6 +112,6 @@ def test_disk_and_work_are_those_of_the_larger_images(preset, size, latents, mon
     packs = [task for name, task in tasks.items() if name.startswith("samples of")]
     assert [task.kept for task in packs] == [pack_bytes(count, size)] * 3
     assert all(any(work.what == "decode" for work in task.work) for task in packs)
-    assert not remaining.unknown
+    assert not remaining.works.unknown
     usual = {"index of digits"} if preset == "digits" else set()  # which small models are trained on
     assert {name for name in tasks if name.startswith("index of")} == {f"index of {spec.dataset}"} | usual

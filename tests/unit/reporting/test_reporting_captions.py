@@ -178,7 +178,7 @@ def test_the_shortest_pack_decides_how_many(render, packs, write_pack, short):
         ({"labels": np.zeros(2, int)}, "arr_0 and captions"),
         ({"captions": np.array([b"a"])}, "2 images but 1 captions"),
         ({"captions": np.array(["a", "b"])}, "captions are <U1, expected bytes"),
-        ({"captions": np.array([{}, {}], dtype=object)}, "not a sample pack"),
+        ({"captions": np.array([{}, {}], dtype=object)}, "holds Python objects"),
     ],
     ids=["labels", "counts differ", "not bytes", "pickled"],
 )

@@ -6,6 +6,7 @@ import io
 import pytest
 from cost_files import CPU, write_cost_file
 from pydantic import ValidationError
+from report_samples import TEMPLATES
 
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
@@ -51,7 +52,7 @@ def both(write_cost):
 @pytest.fixture
 def render(tmp_path, published, preset):
     def call(files=(), preset=preset, spec=None):
-        return render_table(spec or table(), [], published, "small", preset, tmp_path / "out", cost_files=files)
+        return render_table(spec or table(), [], published, "small", preset, tmp_path / "out", TEMPLATES, cost_files=files)
 
     return call
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_samples import claims_of, rendered_page
+from report_samples import TEMPLATES, claims_of, rendered_page
 
 from sra.core.errors import InputError
 from sra.core.files import write_json
@@ -80,7 +80,7 @@ def build(tmp_path, write_score, write_published, preset, pack):
             write_score("ours", "m4m", "cfg", 1000, scale=4.0, label_agreement=0.9312, step=900),
         ]
         tables, figures = tmp_path / "tables", tmp_path / "figures"
-        render_table(spec, scores, published, "small", preset, tables)
+        render_table(spec, scores, published, "small", preset, tables, TEMPLATES)
         render_figure(curves, scores, {}, published, "small", preset, figures)
         render_figure(grid, scores, {"ours": pack}, published, "small", preset, figures)
         text = rendered_page(tmp_path, preset, scores, output, **given)

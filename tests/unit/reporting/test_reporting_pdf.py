@@ -6,7 +6,7 @@ import re
 import pytest
 from PIL import Image
 from pypdf import PdfReader
-from report_samples import claims_of, report_in
+from report_samples import TEMPLATES, claims_of, report_in
 
 from sra.core.errors import StageError
 from sra.reporting.figures import render_figure
@@ -60,7 +60,7 @@ def made(tmp_path, preset, write_score, write_published):
             caption=label, panels=[Panel(title="SiT", sampler="sde250", series=series)],
         )  # fmt: skip
         scores = [write_score("base", fid=10.0), write_score("ours", fid=9.0)]
-        render_table(spec, scores, published, "small", preset, tmp_path / "tables")
+        render_table(spec, scores, published, "small", preset, tmp_path / "tables", TEMPLATES)
         render_figure(curves, scores, {}, published, "small", preset, tmp_path / "figures")
         report = report_in(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, label), commit=commit, date=date)
         for score in scores:
@@ -75,8 +75,8 @@ def read(tmp_path):
     """read(report) -> a reader of its PDF."""
 
     def call(report, name="report.pdf"):
-        render_pdf(report, tmp_path / "figures", tmp_path / name)
-        return PdfReader(tmp_path / name)
+        render_pdf(report, tmp_path / "figures", tmp_path / name, TEMPLATES)
+        return PdfReader(tmp_path / name, TEMPLATES)
 
     return call
 
@@ -142,7 +142,7 @@ def test_hostile_text_and_characters_without_a_glyph_stay_text(made, read, hosti
 def test_equal_reports_are_equal_bytes(made, tmp_path):
     report = made()
     for name in ("one.pdf", "other.pdf"):
-        render_pdf(report, tmp_path / "figures", tmp_path / name)
+        render_pdf(report, tmp_path / "figures", tmp_path / name, TEMPLATES)
     assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "other.pdf").read_bytes()
     assert str(tmp_path).encode() not in (tmp_path / "one.pdf").read_bytes()
 
@@ -195,7 +195,7 @@ def test_wide_tables_shrink_then_turn(made, read):
 def test_what_fits_no_page_fails_the_render(made, tmp_path):
     report = made(columns=EVERY_METRIC, settings=30)
     with pytest.raises(StageError, match=r"report\.pdf: .*Table 9: a table is wider than a page turned sideways") as failure:
-        render_pdf(report, tmp_path / "figures", tmp_path / "report.pdf")
+        render_pdf(report, tmp_path / "figures", tmp_path / "report.pdf", TEMPLATES)
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "report.pdf").exists()
 
@@ -203,7 +203,7 @@ def test_what_fits_no_page_fails_the_render(made, tmp_path):
 @pytest.mark.parametrize("shape", [{"columns": EVERY_METRIC, "settings": 6}, {"columns": EVERY_METRIC[:5], "settings": 3}, {"label": "long " * 60}])
 def test_nothing_is_printed_in_the_margins(made, tmp_path, shape):
     """Beyond the text's width a page is white, so nothing runs off it."""
-    for data in page_images(made(**shape), tmp_path / "figures", ppi=72):
+    for data in page_images(made(**shape), tmp_path / "figures", TEMPLATES, ppi=72):
         page = Image.open(io.BytesIO(data)).convert("L")
         for strip in ((0, 0, 50, page.height), (page.width - 50, 0, page.width, page.height)):
             assert page.crop(strip).getextrema() == (255, 255)

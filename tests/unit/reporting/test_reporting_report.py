@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from report_samples import COUNTS, claims_of, report_in
+from report_samples import COUNTS, TEMPLATES, claims_of, report_in
 
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
@@ -32,7 +32,7 @@ def table(tmp_path, preset, write_score, write_published):
         rows=[Row(label="A", run="base", published="table_9/a"), Row(label="B", run="ours", published="table_9/a")],
     )  # fmt: skip
     scores = [write_score("base", fid=10.0)]
-    render_table(spec, scores, write_published("table_9", "a,fid,29.10"), "small", preset, tmp_path / "tables")
+    render_table(spec, scores, write_published("table_9", "a,fid,29.10"), "small", preset, tmp_path / "tables", TEMPLATES)
     return scores
 
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from report_samples import TEMPLATES
 
 from sra.core.files import sha256_of_file
 from sra.reporting.claims import _errors, _Number  # the smallest place that decides whether seeds have measured the noise
@@ -91,7 +92,7 @@ def render(write_published, comparable, tmp_path):
     def call(files, seeds=THREE, preset=comparable):
         rows = [Row(label="A", run="ra", published="table_9/a"), Row(label="B", run="rb", published="table_9/b")]
         spec = TableSpec(id="table_9", title="T", paper="p", columns=[Column(metric="fid", better="lower")], score=SCORE, rows=rows)
-        return render_table(spec, files, folder, "small", preset, tmp_path / "out", seeds=seeds)
+        return render_table(spec, files, folder, "small", preset, tmp_path / "out", TEMPLATES, seeds=seeds)
 
     return call
 

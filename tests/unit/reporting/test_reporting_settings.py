@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
+from report_samples import TEMPLATES
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
@@ -125,7 +126,7 @@ def make(tmp_path, comparable, preset):
         compared = {"models": list(models), "lines": lines}
         table = {"kind": "settings", "id": "table_9", "title": "Settings", "paper": "a paper", "compared": compared} | of_table
         registry = Registry(tmp_path, preset_id)
-        return render_table(checked(table, TableSpec, "table_9"), [], folder, preset_id, registry.preset, tmp_path / "out" / preset_id)
+        return render_table(checked(table, TableSpec, "table_9"), [], folder, preset_id, registry.preset, tmp_path / "out" / preset_id, TEMPLATES)
 
     return call
 
@@ -360,7 +361,7 @@ def table_5(root, tmp_path):
         registry = Registry(root, preset_id)
         table = registry.tables["table_5"]
         assert wanted_by_table(table, registry) == []
-        return render_table(table, [], root / "report/published", preset_id, registry.preset, tmp_path / preset_id)
+        return render_table(table, [], root / "report/published", preset_id, registry.preset, tmp_path / preset_id, TEMPLATES)
 
     return call
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.spec.registry import Registry
 from sra.stages.render import render_claims, render_figure, render_report, render_table
@@ -34,6 +35,18 @@ def test_text_to_image_is_rendered_before_anything_ran(registry):
     page = (registry.root / "results/digits/report.html").read_text()
     assert "Figure T2I" in page
     assert "draws both digits" not in page
+
+
+def test_templates_and_texts_are_those_beside_the_snakefile(registry):
+    """Not of the installed package, which may lie in an image."""
+    templates = registry.root / "report/templates"
+    for name in ("table.html.j2", "report.html.j2"):
+        (templates / name).write_text(f"mine: {name}")
+    (registry.root / "report/references.yaml").unlink()
+    render_table(registry, "table_6")
+    assert (registry.root / "results/digits/tables/table_6.html").read_text() == "mine: table.html.j2\n"
+    with pytest.raises(InputError, match=r"report/references\.yaml: no such file"):
+        render_report(registry)
 
 
 def test_claims_are_judged_and_shown_before_anything_ran(registry):

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from report_samples import TEMPLATES
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
@@ -32,7 +33,7 @@ def published(write_published):
 @pytest.fixture
 def render(tmp_path, published, preset):
     def call(spec, scores, preset=preset, folder="out"):
-        return render_table(spec, scores, published, "small", preset, tmp_path / folder, tolerances=TOLERANCES)
+        return render_table(spec, scores, published, "small", preset, tmp_path / folder, TEMPLATES, tolerances=TOLERANCES)
 
     return call
 

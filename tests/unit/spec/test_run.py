@@ -7,7 +7,7 @@ import pytest
 from sra.core.errors import InputError
 from sra.spec.method import Experiment, RunRow
 from sra.spec.registry import Registry
-from sra.spec.run import model_named, resolve_run
+from sra.spec.run import check_place, model_named, resolve_run
 from sra.spec.scale import Latent
 
 ROOT = Path(__file__).parents[3]
@@ -149,3 +149,31 @@ def test_the_preset_scales_the_sampler_and_nothing_else_of_it():
     assert paper.evaluations == 250
     assert digits.evaluations < 250
     assert paper.model_dump(exclude={"evaluations"}) == digits.model_dump(exclude={"evaluations"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/results/digits/runs/other/config.json",
+        "/data/results/digits/scores/other/m400k/sde250/n50000.json",
+        "/data/results/digits/costs/other.json",
+        "/results/digits/runs/mine/results/digits/runs/other/config.json",
+    ],
+)
+def test_a_file_in_the_place_of_another_run_is_refused(path):
+    with pytest.raises(InputError, match=r"is of run mine, not of other; delete it and run snakemake again"):
+        check_place(Path(path), "mine")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/results/digits/runs/mine/config.json",
+        "/data/results/digits/costs/mine.json",
+        "/home/results/digits/runs/checkout/results/digits/scores/mine/m400k/sde250/n50000.json",
+        "/data/results/of/last/week/other/config.json",
+        "elsewhere/other.json",
+    ],
+)
+def test_a_file_in_its_place_or_in_no_place_is_taken(path):
+    check_place(Path(path), "mine")

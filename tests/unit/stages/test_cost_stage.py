@@ -35,7 +35,7 @@ RATE_KEYS = ["what", "device", "precision", "network", "method", "value", "unit"
 
 
 def test_json_keeps_its_schema_and_adds_up(checkout, capsys):
-    show_cost(checkout.folder, "paper", "trained", ["table_1", "table_6"], 8, 8, as_json=True)
+    show_cost(cost_of(Registry(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8), as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert list(found) == KEYS
     assert (found["schema"], found["device"], found["devices"], found["watts"]) == (1, "a100", 8, 400)
@@ -54,7 +54,7 @@ def test_json_keeps_its_schema_and_adds_up(checkout, capsys):
 
 
 def test_one_item_is_shared_with_others_that_were_not_asked_for(checkout):
-    alone, beside = (cost_of(checkout.folder, "digits", "trained", items) for items in (["table_6"], ["table_6", "table_1"]))
+    alone, beside = (cost_of(Registry(checkout.folder, "digits"), items) for items in (["table_6"], ["table_6", "table_1"]))
     assert alone.items[0] == beside.items[0]
     assert alone.items[0].shared_seconds > 0
     assert alone.total.total_seconds == alone.items[0].total_seconds
@@ -62,8 +62,8 @@ def test_one_item_is_shared_with_others_that_were_not_asked_for(checkout):
 
 
 def test_the_same_item_twice_is_one(checkout):
-    assert json_of(cost_of(checkout.folder, "digits", "trained", ["table_6", "table_6"])) == json_of(
-        cost_of(checkout.folder, "digits", "trained", ["table_6"])
+    assert json_of(cost_of(Registry(checkout.folder, "digits"), ["table_6", "table_6"])) == json_of(
+        cost_of(Registry(checkout.folder, "digits"), ["table_6"])
     )
 
 
@@ -71,7 +71,7 @@ def test_the_same_item_twice_is_one(checkout):
 
 
 def test_text_is_aligned_and_says_where_it_is_from(checkout):
-    found = cost_of(checkout.folder, "paper", "trained", ["table_1", "table_6"], 8, 8)
+    found = cost_of(Registry(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8)
     text = text_of(found)
     rows = [line for line in text.split("left to do")[1].split("\n\n")[0].splitlines()[1:] if line]
     assert len({len(row) for row in rows}) == 1
@@ -87,7 +87,7 @@ def test_text_is_aligned_and_says_where_it_is_from(checkout):
 
 
 def test_small_work_is_told_in_minutes_of_a_core(checkout):
-    text = text_of(cost_of(checkout.folder, "digits", "trained", ["table_6"], 2))
+    text = text_of(cost_of(Registry(checkout.folder, "digits"), ["table_6"], 2))
     assert "core-minutes" in text
     assert "GPU" not in text.replace("no GPU", "")
     assert "\nmachine     2 cores, cpu; 1 for one training run\n" in text
@@ -95,7 +95,7 @@ def test_small_work_is_told_in_minutes_of_a_core(checkout):
 
 def test_nothing_left_is_nothing(checkout):
     """Released weights alone, and none that fit the digits."""
-    found = cost_of(checkout.folder, "digits", "released", ["table_3"])
+    found = cost_of(Registry(checkout.folder, "digits", released=True), ["table_3"])
     text = text_of(found)
     assert (found.total.total_seconds, found.total.kept) == (0, 0)
     assert "rests" not in text
@@ -112,16 +112,16 @@ def test_nothing_left_is_nothing(checkout):
 )
 def test_mistakes_are_one_line(checkout, preset, items, device, message):
     with pytest.raises(InputError, match=re.escape(message)) as refused:
-        cost_of(checkout.folder, preset, "trained", items, device=device)
+        cost_of(Registry(checkout.folder, preset), items, device=device)
     assert "\n" not in str(refused.value)
 
 
 def test_the_command_prints_what_the_stage_says(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     done = CliRunner().invoke(planning.commands, ["table_6", "--preset", "paper", "--gpus", "8", "--processes", "4", "--device", "h100", "--json"])
-    assert json.loads(done.stdout) == json_of(cost_of(checkout.folder, "paper", "trained", ["table_6"], 8, 4, "h100"))
+    assert json.loads(done.stdout) == json_of(cost_of(Registry(checkout.folder, "paper"), ["table_6"], 8, 4, "h100"))
     text = CliRunner().invoke(planning.commands, ["--weights", "released", "--preset", "paper"]).stdout
-    assert text == text_of(cost_of(checkout.folder, "paper", "released", [])) + "\n"
+    assert text == text_of(cost_of(Registry(checkout.folder, "paper", released=True), [])) + "\n"
     refused = CliRunner().invoke(planning.commands, ["--weights", "all"]).exception
     assert str(refused) == "unknown weights 'all'; known: released, trained"
 
@@ -131,8 +131,9 @@ def test_the_whole_paper_is_counted_without_torch(checkout):
     program = """
 import sys
 from pathlib import Path
-from sra.stages.cost import show_cost
-show_cost(Path.cwd(), "paper", "trained", [], 8, 8)
+from sra.spec.registry import Registry
+from sra.stages.cost import cost_of, show_cost
+show_cost(cost_of(Registry(Path.cwd(), "paper"), [], 8, 8))
 heavy = {"torch", "timm", "diffusers", "transformers", "sklearn", "scipy", "pandas"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """

@@ -10,8 +10,8 @@ from random_clip import save_random_clip
 from torch import nn
 
 from sra.core.errors import InputError
-from sra.core.files import write_json
-from sra.core.receipts import receipt_path
+from sra.core.files import write_json, write_text
+from sra.core.receipts import write_receipt
 from sra.plan.cost import block_flops, head_parameters, parameters, training_flops
 from sra.plan.layout import Results, Shared
 from sra.spec.machine import Machine
@@ -217,15 +217,16 @@ def test_a_config_from_elsewhere_has_no_segments_but_a_speed(described, changes)
 
 
 class Finished:
-    """A run whose first segments are done in a checkout: benchmark files and receipts, without the states themselves."""
+    """A run whose first segments are done in a checkout: benchmark files, and states that say of themselves what is wanted."""
 
     def __init__(self, folder, run):
         self.folder, self.run = folder, run
 
     def segment(self, point, step, seconds, fingerprint=None, **machine):
-        receipt = receipt_path(self.folder / Results("digits").state(self.run.run, point))
+        state = self.folder / Results("digits").state(self.run.run, point)
         facts = {"fingerprint": fingerprint or self.run.fingerprint, "step": step, "machine": CPU.model_copy(update=machine).model_dump(mode="json")}
-        write_json(receipt, {"facts": facts})
+        write_text(state, "a state")
+        write_receipt(state, "training state", **facts)
         benchmark = self.folder / f"results/digits/benchmarks/train/{self.run.run}/{point}.tsv"
         benchmark.parent.mkdir(parents=True, exist_ok=True)
         benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")

@@ -119,7 +119,7 @@ def test_the_command_line_does_the_same(given):
 def test_what_cannot_be_probed_is_refused(given, tiny_run):
     with pytest.raises(InputError, match="200 images held out of 200 leave none"):
         probed(given, held_out=200)
-    with pytest.raises(ValueError, match="block 9 does not exist"):
+    with pytest.raises(InputError, match="--block 9: SiT-B/2 of run sit_b2 has blocks 1 to 8; give one of them"):
         probed(given, blocks=[9])
     with pytest.raises(InputError, match="expected a share of the time range"):
         CliRunner().invoke(app, ["probe", str(given.config), "--time", "1", *_needed(given)], catch_exceptions=False)

@@ -11,7 +11,7 @@ from sra.stages.planned import planned_cost
 
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_it_is_the_cost_of_an_empty_folder(checkout, preset):
-    planned, cost = planned_cost(Registry(checkout.folder, preset)), cost_of(checkout.folder, preset, "trained", [])
+    planned, cost = planned_cost(Registry(checkout.folder, preset)), cost_of(Registry(checkout.folder, preset), [])
     assert planned.seconds == pytest.approx(cost.total.seconds)
     assert planned.alone == pytest.approx({item.name: item.total_seconds for item in cost.items})
     assert (planned.runs, planned.steps, planned.images) == (len(cost.total.runs), cost.total.steps, cost.total.images)
@@ -21,12 +21,12 @@ def test_it_is_the_cost_of_an_empty_folder(checkout, preset):
 
 
 def test_results_change_what_is_left_and_not_what_was_planned(checkout):
-    before, left = planned_cost(Registry(checkout.folder, "digits")), cost_of(checkout.folder, "digits", "trained", [])
+    before, left = planned_cost(Registry(checkout.folder, "digits")), cost_of(Registry(checkout.folder, "digits"), [])
     for name in ("latents", "features"):
         for network in ("digits_vae", "digits_encoder"):
             write_json(checkout.folder / getattr(Shared("digits"), name)(network), {})
     write_json(checkout.folder / Shared("digits").index, {})
-    assert cost_of(checkout.folder, "digits", "trained", []).total.total_seconds < left.total.total_seconds
+    assert cost_of(Registry(checkout.folder, "digits"), []).total.total_seconds < left.total.total_seconds
     assert planned_cost(Registry(checkout.folder, "digits")) == before
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from timm.models import save_for_hf
 
 from sra.core.errors import InputError
-from sra.core.files import sha256_of_file, write_json
+from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import receipt_path, write_receipt
 from sra.encoders.global_features import GlobalFeatures
@@ -286,6 +286,6 @@ def test_a_score_made_elsewhere_is_no_score_of_a_run(scored, tmp_path):
     scored()
     with pytest.raises(InputError, match=r"score\.json: preset is missing"):
         read_score(tmp_path / "score.json")
-    write_json(tmp_path / "score.json", json.loads((tmp_path / "score.json").read_text()) | {"preset": "digits"})
+    write_json(tmp_path / "score.json", read_json(tmp_path / "score.json") | {"preset": "digits"})
     with pytest.raises(InputError, match="is missing"):
         read_score(tmp_path / "score.json")

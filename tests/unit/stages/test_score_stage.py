@@ -1,13 +1,12 @@
 """The three scoring stages end to end on a tiny data set: receipts that chain, equal bytes for equal inputs, and what is refused."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sra.core.errors import InputError
-from sra.core.files import sha256_of_file, write_json
+from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
 from sra.metrics import extractor_training
@@ -113,7 +112,7 @@ def test_the_reference_covers_the_split_and_chains_to_the_extractor(house):
 def test_the_score_says_what_it_depends_on(house, tmp_path):
     record = scored(house, tmp_path / "score.json")
     assert read_score(tmp_path / "score.json") == record
-    written = json.loads((tmp_path / "score.json").read_text())
+    written = read_json(tmp_path / "score.json")
     assert written["schema"] == 1
     assert written["extractor"]["sha256"] == sha256_of_file(house.folder / "extractor" / WEIGHTS_FILE)
     assert written["reference"] == {
@@ -181,7 +180,7 @@ REFUSED = {
     "another count": ({"count": COUNT + 1}, {}, f"{COUNT} images, {COUNT + 1} were declared"),
     "labels not balanced": ({"label_policy": "balanced"}, {"labels": np.zeros(COUNT, np.int64) + (np.arange(COUNT) > 5)}, "declared balanced"),
     "statistics in the pack": ({}, {"mu": np.zeros(64)}, "carries mu or sigma"),
-    "a fact of the wrong kind": ({"step": "last"}, {}, "its receipt: step"),
+    "a fact of the wrong kind": ({"step": "last"}, {}, r"samples\.npz\.receipt\.json: is not a receipt \(facts\.step: "),
 }
 
 
@@ -218,7 +217,7 @@ def test_a_pack_changed_after_its_receipt_is_refused(house, tmp_path):
 def test_a_reference_of_another_extractor_is_refused(house, tmp_path):
     whole = house.folder / "reference.npz"
     (tmp_path / "reference.npz").write_bytes(whole.read_bytes())
-    receipt = json.loads(receipt_path(whole).read_text())
+    receipt = read_json(receipt_path(whole))
     receipt["made_from"]["extractor"] = "0" * 64
     write_json(receipt_path(tmp_path / "reference.npz"), receipt)
     with pytest.raises(InputError, match="was made with another extractor"):
@@ -227,8 +226,17 @@ def test_a_reference_of_another_extractor_is_refused(house, tmp_path):
 
 def test_a_score_file_that_was_edited_by_hand_is_refused_by_key(house, tmp_path):
     scored(house, tmp_path / "score.json")
-    written = json.loads((tmp_path / "score.json").read_text())
+    written = read_json(tmp_path / "score.json")
     for change, message in (({"metrics": {"fidd": 1.0}}, "metrics.fidd"), ({"verdict": "good"}, "unknown key 'verdict'"), ({"schema": 2}, "schema")):
         write_json(tmp_path / "edited.json", written | change)
         with pytest.raises(InputError, match=message):
             read_score(tmp_path / "edited.json")
+
+
+def test_a_damaged_score_file_is_refused(house, tmp_path):
+    fid = scored(house, tmp_path / "score.json").metrics["fid"]
+    whole = (tmp_path / "score.json").read_text()
+    assert whole.count(repr(fid)) == 1
+    (tmp_path / "score.json").write_text(whole.replace(repr(fid), repr(fid / 2)))
+    with pytest.raises(InputError, match="is damaged or was edited"):
+        read_score(tmp_path / "score.json")

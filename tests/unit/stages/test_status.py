@@ -9,11 +9,14 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.core.files import write_json
+from sra.core.locks import only_one
 from sra.core.receipts import write_receipt
 from sra.plan.layout import Results
-from sra.reporting.status import text_of
+from sra.reporting.status import cut, text_of
 from sra.spec.registry import Registry
-from sra.stages.status import last_entry, show_status, status_of
+from sra.spec.seeds import Seeds
+from sra.stages.status import show_status, status_of
+from sra.training.scratch import LOCK, last_entry
 
 NOW, RUN, LOG = 1_000_000.0, "sit_b2", "results/digits/logs/train/sit_b2/m200k.log"
 
@@ -24,8 +27,12 @@ def put(path, text, age=0.0):
     os.utime(path, (NOW - age, NOW - age))
 
 
+def status(folder, preset="digits", **choices):
+    return status_of(Registry(folder, preset, **choices), NOW)
+
+
 def of_run(folder, run=RUN):
-    return next(one for one in status_of(folder, "digits", NOW).runs if one.run == run)
+    return next(one for one in status(folder).runs if one.run == run)
 
 
 def scratch(folder):
@@ -58,10 +65,32 @@ def test_a_running_run_has_rate_and_time_left(checkout):
     assert of_run(checkout.folder).left == pytest.approx(130)
 
 
-@pytest.mark.parametrize(("minutes", "state"), [(29, "running"), (31, "stopped"), (-60, "running")])
-def test_a_run_without_a_sign_for_three_intervals_is_stopped(checkout, minutes, state):
+@pytest.mark.parametrize(("seconds", "state"), [(59, "running"), (61, "stopped"), (-60, "running")])
+def test_a_run_that_nobody_trains_is_stopped(checkout, seconds, state):
+    put(scratch(checkout.folder) / "curve.jsonl", '{"loss": 0.9, "step": 50}\n', age=seconds)
+    assert of_run(checkout.folder).state == state
+
+
+def test_a_run_is_running_while_its_lock_is_held(checkout):
+    """However long ago its last sign: steps of large models, or a clock that differs."""
+    put(scratch(checkout.folder) / "curve.jsonl", '{"loss": 0.9, "step": 50}\n', age=10_000)
+    lock = scratch(checkout.folder).parents[1] / LOCK
+    with only_one(lock, "busy"):
+        assert of_run(checkout.folder).state == "running"
+    lock.touch()  # as a killed process leaves it
+    assert of_run(checkout.folder).state == "stopped"
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(29, "running"), (31, "stopped")])
+def test_on_a_disk_without_locks_three_intervals_decide(checkout, monkeypatch, minutes, state):
+    monkeypatch.setattr("sra.stages.status.is_held", lambda lock: None)
     put(scratch(checkout.folder) / "curve.jsonl", '{"loss": 0.9, "step": 50}\n', age=60 * minutes)
     assert of_run(checkout.folder).state == state
+
+
+def test_every_seed_is_a_run_of_its_own(checkout):
+    runs = [run.run for run in status(checkout.folder, seeds=Seeds(training=[0, 1])).runs]
+    assert {"sit_b2", "sit_b2__s1"} <= set(runs)
 
 
 def test_weights_of_another_configuration_are_not_reached(checkout):
@@ -75,14 +104,14 @@ def test_weights_of_another_configuration_are_not_reached(checkout):
 
 def test_a_failed_job_is_named_until_it_ends_well(checkout):
     failed_log(checkout.folder)
-    document = status_of(checkout.folder, "digits", NOW)
+    document = status(checkout.folder)
     (failure,) = document.failures
     assert (failure.rule, failure.log, failure.message) == ("train_segment", LOG, "error: the loss  [31mis not finite")
     assert of_run(checkout.folder).state == "failed"
     assert text_of(document).index("not finite") < text_of(document).index("sit_b2_sra")
     failed_log(checkout.folder, "Finished jobid: 3 (Rule: train_segment)\n")
-    assert not status_of(checkout.folder, "digits", NOW).failures
-    assert not status_of(checkout.folder, "paper", NOW).failures
+    assert not status(checkout.folder).failures
+    assert not status(checkout.folder, "paper").failures
 
 
 def test_a_report_knows_scores_that_are_newer(checkout):
@@ -91,17 +120,22 @@ def test_a_report_knows_scores_that_are_newer(checkout):
         path = checkout.folder / f"results/digits/scores/{name}.json"
         write_json(path, {})
         os.utime(path, (NOW - age, NOW - age))
-    assert status_of(checkout.folder, "digits", NOW).newer_scores == 1
+    assert status(checkout.folder).newer_scores == 1
 
 
 def test_text_fits_eighty_columns(checkout):
-    assert max(map(len, text_of(status_of(checkout.folder, "digits", NOW)).splitlines())) <= 80
+    assert max(map(len, text_of(status(checkout.folder)).splitlines())) <= 80
 
 
 def test_watching_needs_a_terminal(checkout):
     with pytest.raises(InputError, match="terminal"):
-        show_status(checkout.folder, "digits", watch=1)
+        show_status(Registry(checkout.folder, "digits"), watch=1)
 
 
 def test_a_curve_that_is_not_there_has_no_entry(tmp_path):
     assert last_entry(tmp_path / "curve.jsonl") == {}
+
+
+def test_a_small_terminal_is_told_what_it_does_not_show():
+    assert cut("a\nb\nc", 3) == "a\nb\nc"
+    assert cut("a\nb\nc\nd", 3) == "a\nb\n... 2 more lines: without --watch it shows all"

@@ -2,17 +2,19 @@
 
 import os
 import signal
+import threading
 
 import pytest
 import torch
 
-from sra.core.errors import Interrupted
+from sra.core.errors import Interrupted, StageError
 from sra.spec.method import ConstantEma, RampEma
 from sra.training.adamw import AdamW
 from sra.training.draws import draw_step
 from sra.training.ema import ema_decay, update_average
 from sra.training.loop import Trainer
 from sra.training.rolling import RollingStates
+from sra.training.state import Snapshot
 
 CPU = torch.device("cpu")
 
@@ -93,6 +95,56 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(tiny_run, tiny_stores, t
     whole.train(20)
     assert all(torch.equal(a, b) for a, b in zip(resumed.state.tensors().values(), whole.state.tensors().values(), strict=True))
     assert resumed.state.curve == whole.state.curve
+
+
+def slow_to_write(monkeypatch, release):
+    """States reach the disk only when the event is set; returns the steps of those that were to be written."""
+    write, waiting = Snapshot.write, []
+
+    def held_up(snapshot, path, machine):
+        waiting.append(snapshot.facts["step"])
+        assert release.wait(30)
+        write(snapshot, path, machine)
+
+    monkeypatch.setattr(Snapshot, "write", held_up)
+    return waiting
+
+
+def test_training_goes_on_while_a_state_is_written(tiny_run, tiny_stores, tmp_path, monkeypatch):
+    """What reaches the disk is the state of the step at which it was due, and nothing is left when training leaves."""
+    release, spec = threading.Event(), tiny_run("sit_b2_sra")
+    waiting = slow_to_write(monkeypatch, release)
+    trainer, other = (Trainer(spec, tiny_stores[0], None, CPU) for _ in range(2))
+    with RollingStates(tmp_path, minutes=60) as rolling:
+        rolling.saved_at -= 3600
+        trainer.train(4, rolling)
+        assert (trainer.state.step, list(tmp_path.glob("*.safetensors"))) == (4, [])
+        release.set()
+    assert waiting == [1]
+    assert RollingStates(tmp_path, minutes=60).restore_newest(other.state, 4)
+    assert other.state.step == 1
+    other.train(4)
+    assert all(torch.equal(a, b) for a, b in zip(other.state.tensors().values(), trainer.state.tensors().values(), strict=True))
+
+
+def test_the_time_that_a_state_takes_is_no_time_to_be_lost(tmp_path):
+    rolling = RollingStates(tmp_path, minutes=1)
+    rolling.saved_at -= 50
+    assert not rolling.due()
+    rolling.took = 20.0
+    assert rolling.due()
+
+
+def test_a_state_that_could_not_be_written_is_said_at_the_next(tiny_run, tiny_stores, tmp_path, monkeypatch):
+    def full(snapshot, path, machine):
+        raise StageError(f"{path}: no room")
+
+    monkeypatch.setattr(Snapshot, "write", full)
+    trainer = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    with pytest.raises(StageError, match=r"0000000\.safetensors: no room"), RollingStates(tmp_path, minutes=60) as rolling:
+        rolling.asked = False
+        rolling.save(trainer.state)
+        rolling.save(trainer.state)
 
 
 def test_two_states_are_kept_and_a_damaged_newest_falls_back(tiny_run, tiny_stores, tmp_path, capsys):

@@ -1,17 +1,17 @@
 """A disk that is full, or becomes full, at every stage that writes: one line, nothing half-written, and with room the same command succeeds."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from faults.damage import SHARD, STEPS, STORE, Step, errors_of
+from faults.damage import SHARD, STEPS, STORE, Step, answer_without_looking, errors_of
 from faults.input_house import Answer, call
 
 from sra.core.errors import StageError
@@ -158,23 +158,27 @@ def test_no_room_for_a_trained_network_or_an_archive(name, disk):
     assert left(disk) == []
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """Makes forks of a process that has imported everything and computed nothing: autograd refuses the fork of one whose threads it has started."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["faults.damage"])
+    return processes
+
+
 @pytest.mark.fault("disk that others fill meanwhile")
 @pytest.mark.parametrize("name", LARGE)
-def test_a_disk_that_others_fill_after_it_was_looked_at(name, chain, disk):
+def test_a_disk_that_others_fill_after_it_was_looked_at(name, chain, disk, fresh):
     """In a process of its own: one that writes to a memory map which the disk has no room for is killed without a word."""
     step = STEPS[name]
     resize(disk, half_of(step))
-    pid = os.fork()
-    if not pid:
-        code = 0
-        torch.set_num_threads(1)  # the threads that this process has had are not there in its fork
-        try:
-            with mock.patch("sra.core.files.check_room"), mock.patch("sra.core.npz.check_room"), mock.patch("sra.data.store.check_room"):
-                no_room_line(step.run(disk / "new" / Path(step.output).name))
-            code = 3
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    here, there = fresh.Pipe(duplex=False)
+    process = fresh.Process(target=answer_without_looking, args=(step.name, chain, disk / "new" / Path(step.output).name, there))
+    process.start()
+    there.close()
+    no_room_line(here.recv())
+    process.join()
+    assert process.exitcode == 0
     assert left(disk) == []
 
 

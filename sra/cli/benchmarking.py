@@ -13,12 +13,13 @@ commands = typer.Typer()
 FOLDER = Path("tests/benchmarks")
 NAMES = {
     "train": "training steps: the straight loop of the paper's equations, diffusers' DiT and SD3 transformers",
-    "sample": "sampling with and without guidance: diffusers' DiT",
+    "sample": "sampling with and without guidance: diffusers' DiT and SD3 transformers",
     "latents": "images through an autoencoder: one image at a time",
     "features": "images through the FID Inception network: torch-fidelity",
     "score": "Fréchet distance, precision and recall: torch-fidelity, torchmetrics, clean-fid, scipy",
+    "memory": "what scoring 50,000 images takes of it at its peak",
     "store": "random rows of latents and images: one file each",
-    "dag": "how long Snakemake plans the presets, and a registry of 2,000 runs",
+    "dag": "planning the presets and 2,000 runs, starting a command: Snakemake on bare rules, importing torch",
 }
 
 

@@ -1,20 +1,23 @@
-"""How long Snakemake takes to plan, and how much memory: `snakemake -n` of a preset, with several seeds, and of a registry of 2,000 runs.
+"""How long Snakemake plans, beside what Snakemake takes for as many jobs of one bare rule; and how soon a command without torch is at work.
 
-Each plan is a process of its own in a fresh folder without results, so everything is still to do. The jobs are counted from what it prints.
-Options: --turns (default 3), --runs of the large registry (default 2,000).
+    sra bench dag --quick     the presets; a minute
+    sra bench dag             and with three seeds, and a registry of 2,000 runs more
+
+Each plan is `snakemake -n` in a fresh folder without results, so everything is still to do. The jobs are counted from what it prints.
 """
 
-import argparse
-import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from harness import Row, Timing, options_of, publish
+
+from sra.core.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from checkout import Checkout
@@ -30,17 +33,64 @@ rows:
 {rows}
 """
 EXPERIMENT = "recipe: sit\nmodel: SiT-B/2\nmilestones: [m400k]\nruns:\n{runs}\n"
+BARE = """\
+rule all:
+    input:
+        [f"{{number}}.txt" for number in range({count})],
 
 
-@dataclass(frozen=True)
-class Planned:
-    """Medians over the turns. jobs: that a run would start.  cpu_seconds: of Snakemake's own process."""
+rule one:
+    output:
+        "{{number}}.txt",
+    shell:
+        "touch {{output}}"
+"""
+PEER = "Snakemake on as many jobs of one bare rule"
+TORCH = [sys.executable, "-c", "import torch"]
+
+
+@dataclass
+class Command:
+    """What is typed in a folder. jobs, megabytes: what a plan said, and its peak."""
 
     what: str
-    jobs: int
-    seconds: float
-    cpu_seconds: float
-    peak_megabytes: float
+    words: list[str]
+    folder: Path
+    environment: dict[str, str]
+    jobs: int = 0
+    megabytes: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    def run(self, counts: bool) -> None:
+        """Ends the benchmark when it fails."""
+        with tempfile.TemporaryFile("w+") as printed:
+            began = time.perf_counter()
+            process = subprocess.Popen(self.words, cwd=self.folder, env=self.environment, stdout=printed, stderr=subprocess.STDOUT)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+            printed.seek(0)
+            said = printed.read()
+        if process.returncode:
+            sys.exit(f"{' '.join(self.words)} ended with {process.returncode}:\n{said[-2000:]}")
+        if found := re.search(r"^total +(\d+)$", said, re.MULTILINE):
+            self.jobs = int(found[1])
+        self.megabytes = max(self.megabytes, usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1) / 1024)
+        if counts:
+            self.seconds.append(seconds)
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(tuple(self.seconds))
+
+
+def snakemake(what: str, checkout: Checkout, *arguments: str) -> Command:
+    words = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments]
+    return Command(what, words, checkout.folder, checkout.environment)
+
+
+def sra(what: str, checkout: Checkout, *arguments: str) -> Command:
+    return Command(what, [sys.executable, "-m", "sra", *arguments], checkout.folder, checkout.environment)
 
 
 def with_runs(checkout: Checkout, count: int) -> None:
@@ -52,49 +102,52 @@ def with_runs(checkout: Checkout, count: int) -> None:
     (checkout.folder / "report/tables/table_9.yaml").write_text(TABLE.format(rows=rows))
 
 
-def plan(what: str, checkout: Checkout, turns: int, *arguments: str) -> Planned:
-    measured = [_once(checkout, *arguments) for _ in range(turns)]
-    jobs = measured[0][0]
-    return Planned(what, jobs, *(statistics.median(column) for column in list(zip(*measured, strict=True))[1:]))
+def bare(folder: Path, count: int) -> Command:
+    folder.mkdir()
+    (folder / "Snakefile").write_text(BARE.format(count=count - 1), encoding="utf-8")
+    return Command(PEER, [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"], folder, dict(os.environ))
 
 
-def _once(checkout: Checkout, *arguments: str) -> tuple[int, float, float, float]:
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments]
-    with tempfile.TemporaryFile("w+") as printed:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=checkout.folder, env=checkout.environment, stdout=printed, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        printed.seek(0)
-        said = printed.read()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said[-2000:]}")
-    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return int(re.search(r"^total +(\d+)$", said, re.MULTILINE)[1]), seconds, usage.ru_utime + usage.ru_stime, kilobytes / 1024
+def take_turns(commands: list[Command], turns: int) -> None:
+    """One after the other in each turn, after one that does not count and that fills the disk's cache."""
+    warm_up = 1 if turns > 1 else 0
+    with Progress("benchmark", (warm_up + turns) * len(commands), "commands") as progress:
+        for turn in range(warm_up + turns):
+            for command in commands:
+                command.run(counts=turn >= warm_up)
+                progress.advance()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=2000, help="of the large registry")
-    parser.add_argument("--json", type=Path, help="file for everything that was measured")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        usual, large = Checkout(Path(folder, "usual")), Checkout(Path(folder, "large"))
-        with_runs(large, given.runs)
-        plans = [
-            plan("preset digits", usual, given.turns),
-            plan("preset paper", usual, given.turns, "--config", "preset=paper"),
-            plan("preset paper, three seeds", usual, given.turns, "--config", "preset=paper", "seeds=[0, 1, 2]"),
-            plan(f"a registry of {given.runs} more runs, all of them", large, 1, "table_9"),
-            plan("one table of that registry", large, 1, "table_6"),
+    parser = options_of(__doc__, turns=3, runs=2000)
+    parser.add_argument("--quick", action="store_true", help="the presets alone, with one seed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        usual, large = Checkout(folder / "usual"), Checkout(folder / "large")
+        with_runs(large, options.runs)
+        plans = [snakemake("preset digits", usual), snakemake("preset paper", usual, "--config", "preset=paper")]
+        once = []
+        if not options.quick:
+            plans.append(snakemake("preset paper, three seeds", usual, "--config", "preset=paper", "seeds=[0, 1, 2]"))
+            once.append(snakemake(f"{options.runs:,} runs more", large, "table_9"))
+        starts = [
+            sra("sra --help", usual, "--help"),
+            sra("sra resolve", usual, "resolve", "sit_b2_sra", "--preset", "paper", "--output", "run.json"),
+            sra("sra table table_1", usual, "table", "table_1", "--preset", "digits"),
         ]
-    for one in plans:
-        rate = f"{1000 * one.seconds / one.jobs:.1f} ms a job"
-        print(f"{one.what:45s} {one.jobs:6d} jobs {one.seconds:7.1f} s ({one.cpu_seconds:.1f} s of CPU, {rate}) {one.peak_megabytes:5.0f} MB")
-    if given.json:
-        given.json.write_text(json.dumps([asdict(one) for one in plans], indent=2) + "\n", encoding="utf-8")
+        imported = Command("importing torch", TORCH, folder, dict(os.environ))
+        for command in (*plans, *once):
+            command.run(counts=False)  # to count its jobs
+        floors = {command.what: bare(folder / f"bare_{command.jobs}", command.jobs) for command in (*plans, *once)}
+        take_turns([*plans, *(floors[plan.what] for plan in plans), *starts, imported], options.turns)
+        take_turns([*once, *(floors[plan.what] for plan in once)], turns=1)
+    rows = [
+        Row(f"snakemake -n, {plan.what}", plan.timing, PEER, floors[plan.what].timing, None, f"{plan.jobs:,} jobs, {plan.megabytes:.0f} MB")
+        for plan in (*plans, *once)
+    ]
+    rows += [Row(start.what, start.timing, imported.what, imported.timing) for start in starts]
+    publish("planning and starting", rows, options, runs=options.runs)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Images through an autoencoder of Stable Diffusion's configuration: batches, against one image at a time as the released preprocessing does it.
+"""Images through an autoencoder of Stable Diffusion's configuration: batches, beside one image at a time as the released preprocessing does it.
 
-Random weights; images are read from a zip of JPEGs by both, decoded and cropped. Options: --images, --size, --batch, --workers, --turns, --device.
+    sra bench latents --quick     4 images of 128 pixels; a minute on two cores
+    sra bench latents             12
+
+Random weights. Both read images from a zip of JPEGs, decode and crop them, and must come to the same moments.
 """
 
-import argparse
 import io
 import sys
 import tempfile
@@ -12,30 +14,30 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import report, take_turns
+from harness import Row, options_of, publish, take_turns
 from PIL import Image
 from torch import Tensor
 
 from sra.data.crops import adm_center_crop
 from sra.data.images import ImageSplit
 from sra.encoders.vae import Vae
+from sra.plan.cost import ENCODER_FLOPS
 from sra.stages.index_images import index_images
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from random_networks import save_random_sd_vae  # of the tests
 
+OURS, THEIRS = "ours", "one image at a time"
 NEAR = 1e-4  # moments are about 1; sums in another order differ in the sixth digit
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
-    parser.add_argument("--images", type=int, default=12)
-    parser.add_argument("--size", type=int, default=128, help="pixels; 256 for the paper's")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--device", default="cpu")
-    options, sys.argv[1:] = parser.parse_known_args()  # the harness reads the rest
+    parser = options_of(__doc__, turns=3, images=12, size=128, batch=4, workers=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--quick", action="store_true", help="4 images, two turns")
+    options = parser.parse_args()
+    if options.quick:
+        options.images, options.turns = 4, 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         vae = Vae.load(save_random_sd_vae(folder / "vae"), options.device)
@@ -62,9 +64,11 @@ def main() -> None:
         difference = (ours() - one_at_a_time()).abs().max().item()
         if not difference < NEAR:
             sys.exit(f"the two differ by {difference:.2g}, expected less than {NEAR:g}")
-        timings = take_turns({"store's batches": ours, "one image at a time": one_at_a_time}, options.turns, warm_up=0)
-    facts = {key: value for key, value in vars(options).items() if key != "turns"}
-    report("moments of images", timings, ours="store's batches", **facts, largest_difference=f"{difference:.1e}")
+        times = take_turns({OURS: ours, THEIRS: one_at_a_time}, options.turns, warm_up=0)
+    flops = options.images * ENCODER_FLOPS["sd_vae_ft_ema"][256] * (options.size / 256) ** 2
+    remark = f"{flops / times[OURS].median / 1e9:.0f} GFLOP/s"
+    row = Row(f"moments of {options.images} images of {options.size} px", times[OURS], THEIRS, times[THEIRS], None, remark)
+    publish("moments of images", [row], options, batch=options.batch, workers=options.workers, largest_difference=f"{difference:.1e}")
 
 
 def write_jpegs(path: Path, count: int) -> None:

@@ -1,10 +1,11 @@
-"""256 random latents from the store against one .npy file a sample, as the released code keeps them, on the same disk; and the same of pixels.
+"""256 random latents from the store, beside one .npy file a sample, as the released code keeps them, on the same disk; and the same of pixels.
 
-Once with all of it in the kernel's cache, once cold: what is cached of these files is dropped, and every row is then read once. Options: --rows,
---shards, --dtype, --images, --turns and --folder, which is on the disk to measure.
+    sra bench store --quick           4,000 latents; under a minute
+    sra bench store --folder DISK     20,000, on the disk to measure
+
+Once with all of it in the kernel's cache, once cold: what is cached of these files is dropped, and every row is then read once.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import report, take_turns
+from harness import Row, ceiling_candidates, ceilings_of, options_of, publish, take_turns
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import default_collate
@@ -22,7 +23,9 @@ from torch.utils.data import default_collate
 from sra.data.store import ArrayStore, shard_path, shard_rows, write_manifest, write_shard
 
 BATCH = 256
-BATCHES = {"latents": 20, "cold latents": 2, "pixels": 2}  # in a turn
+WARM, COLD, PIXELS = "store", "cold store", "store of pixels"
+WARM_FILES, COLD_FILES, PNG_FILES = ".npy files", "cold .npy files", ".png files"
+BATCHES = {WARM: 20, COLD: 2, PIXELS: 2}  # in a turn
 IN_A_FOLDER = 1000  # of the released preprocessing
 
 
@@ -95,27 +98,32 @@ def _some(batches: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
-    parser.add_argument("--rows", type=int, default=20_000, help="latents on the disk, twice")
-    parser.add_argument("--shards", type=int, default=4)
+    parser = options_of(__doc__, turns=7, rows=20_000, images=500, shards=4)
     parser.add_argument("--dtype", choices=["float16", "float32"], default="float32")
-    parser.add_argument("--images", type=int, default=500, help="images of 256 x 256 on the disk, twice")
-    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--folder", type=Path, help="by default that of temporary files")
-    options, sys.argv[1:] = parser.parse_known_args()  # the harness reads the rest
+    parser.add_argument("--quick", action="store_true", help="4,000 latents, 256 images, three turns")
+    options = parser.parse_args()
+    if options.quick:
+        options.rows, options.images, options.turns = 4000, 256, 3
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         moments = random.standard_normal((options.rows, 8, 32, 32), dtype=np.float32).astype(options.dtype)
         latents = Layouts.write(Path(name) / "latents", moments, "latents", options.shards, np.load, np.save, ".npy")
         images = random.integers(0, 256, (options.images, 256, 256, 3), dtype=np.uint8)
         pixels = Layouts.write(Path(name) / "pixels", images, "pixels", options.shards, _read_png, _write_png, ".png")
-        timings = take_turns(latents.cold("cold store", "cold .npy files", BATCHES["cold latents"]), options.turns)
-        timings |= take_turns(pixels.warm("pixels store", ".png files", BATCHES["pixels"]), options.turns)
-        timings |= take_turns(latents.warm("store", ".npy files", BATCHES["latents"]), options.turns)
-    for ours, theirs in (("cold store", "cold .npy files"), ("pixels store", ".png files")):
-        print(f"{ours}: {timings[theirs].median / timings[ours].median:.1f} x as fast as {theirs}")
-    facts = {"rows": options.rows, "shards": options.shards, "dtype": options.dtype, "batches in a turn": BATCHES}
-    report(f"{BATCH} random rows", timings, ours="store", **facts)
+        times = take_turns(latents.cold(COLD, COLD_FILES, BATCHES[COLD]), options.turns)
+        times |= take_turns(pixels.warm(PIXELS, PNG_FILES, BATCHES[PIXELS]), options.turns)
+        times |= take_turns(latents.warm(WARM, WARM_FILES, BATCHES[WARM]) | ceiling_candidates()[0], options.turns)
+    ceilings = ceilings_of(times)
+    # Read from the cache and written where the batch lies.
+    moved = 2 * BATCHES[WARM] * BATCH * moments[0].nbytes
+    share = moved / times[WARM].median / ceilings["copy"]
+    rows = [
+        Row(f"{BATCHES[WARM]} batches of {BATCH} latents, in the page cache", times[WARM], "a .npy file each", times[WARM_FILES], share),
+        Row(f"{BATCHES[COLD]} batches of {BATCH} latents, not in it", times[COLD], "a .npy file each", times[COLD_FILES]),
+        Row(f"{BATCHES[PIXELS]} batches of {BATCH} images of 256 px, in the page cache", times[PIXELS], "a .png file each", times[PNG_FILES]),
+    ]
+    publish(f"{BATCH} random rows", rows, options, ceilings, rows=options.rows, shards=options.shards, dtype=options.dtype)
 
 
 def _write_png(file: Path, pixels: np.ndarray) -> None:

@@ -108,8 +108,10 @@ def benchmark() -> str:
     return Path(sys.argv[0]).stem.removeprefix("bench_")
 
 
-def publish(title: str, rows: Iterable[Row], options: argparse.Namespace, ceilings: dict[str, float] | None = None, **facts: Any) -> None:
-    """Print what was found; with --output write it as FOLDER/NAME.json, or FOLDER/NAME_cuda.json where it was a GPU's."""
+def publish(
+    title: str, rows: Iterable[Row], options: argparse.Namespace, ceilings: dict[str, float] | None = None, variant: str = "", **facts: Any
+) -> None:
+    """Print what was found; with --output write it as FOLDER/NAME.json, the name followed by a variant and, of a GPU, by `cuda`."""
     rows, device = list(rows), getattr(options, "device", "cpu")
     print(f"{title}: {', '.join(f'{name} {value}' for name, value in facts.items())}")
     for name, value in (ceilings or {}).items():
@@ -130,7 +132,8 @@ def publish(title: str, rows: Iterable[Row], options: argparse.Namespace, ceilin
             "facts": facts,
             "rows": [row.facts() for row in rows],
         }
-        write_json(options.output / f"{benchmark()}{'_cuda' if device == 'cuda' else ''}.json", receipt)
+        name = "_".join(filter(None, (benchmark(), variant, "cuda" if device == "cuda" else "")))
+        write_json(options.output / f"{name}.json", receipt)
 
 
 def ceiling_candidates(device: str = "cpu", precision: str = "fp32") -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
@@ -142,6 +145,11 @@ def ceiling_candidates(device: str = "cpu", precision: str = "fp32") -> tuple[di
     repeats = 5
     candidates = {"matrix product": lambda: [torch.mm(a, b) for _ in range(repeats)], "copy": lambda: [target.copy_(source) for _ in range(repeats)]}
     return candidates, {"matrix product": repeats * 2.0 * side**3, "copy": repeats * 2.0 * COPIED}
+
+
+def ceilings_of(times: dict[str, Timing], device: str = "cpu", precision: str = "fp32") -> dict[str, float]:
+    """FLOPs and bytes a second, from the times of those candidates."""
+    return {name: amount / times[name].median for name, amount in ceiling_candidates(device, precision)[1].items()}
 
 
 def device_name(device: str) -> str:

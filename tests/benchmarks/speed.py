@@ -30,7 +30,9 @@ def _duration(seconds: float) -> str:
 
 def _origin(receipt: dict[str, Any]) -> str:
     ceilings = ", ".join(f"{name} {value / 1e9:.3g} G{'FLOP' if 'product' in name else 'B'}/s" for name, value in receipt["ceilings"].items())
-    return f"- `{receipt['command']}`, {receipt['date']}, commit {receipt['commit']}, {receipt['device']}{'; ' + ceilings if ceilings else ''}"
+    alone = "" if receipt["rows"] else f"; {receipt['title']}: {', '.join(f'{name} {value}' for name, value in receipt['facts'].items())}"
+    where = f"{receipt['date']}, commit {receipt['commit']}, {receipt['device']}"
+    return f"- `{receipt['command']}`, {where}{'; ' + ceilings if ceilings else ''}{alone}"
 
 
 def read_receipts(folder: Path = RECEIPTS) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
-"""Peak memory of scoring an uncompressed npz of 256² images. 50,000 samples are a file of 9.8 GB; the reference has a fifth as many images.
+"""Peak memory of scoring an uncompressed npz of 256² images; the reference has a fifth as many.
+
+    sra bench memory                                   4,000 images; a minute on two cores
+    sra bench memory --count 50000 --folder FOLDER     the paper's, a file of 9.8 GB; the folder needs room for 12
 
 Files are written in a stream, and the scoring runs in a process of its own, which reports its peak. The extractor is a cheap stand-in
 whose features are as wide as Inception's (2,048 pooled, 2,023 spatial, 1,008 logits): the network's own memory is not part of this.
-Options: --count (default 4,000; 50,000 are the paper's), --folder with room for 1.2 times the file, --secondary (KID; FID at infinity
-from 10,000 samples on), --mode of precision and recall.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import report, take_turns
+from harness import options_of, publish, take_turns
 
 from sra.core.npz import Blocks, write_npz
 from sra.metrics.extractors import Features
@@ -76,18 +77,17 @@ def score_and_print_peak(samples: Path, reference: Path, settings: Settings) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False)
-    parser.add_argument("--count", type=int, default=4000)
+    parser = options_of(__doc__, turns=1, count=4000)
     parser.add_argument("--folder", type=Path, help="by default that of temporary files")
-    parser.add_argument("--secondary", action="store_true")
-    parser.add_argument("--mode", choices=["fp32", "adm_fp16"], default="fp32")
-    parser.add_argument("--measure", type=Path, nargs=2, help="used by the benchmark itself")
-    options, rest = parser.parse_known_args()
+    parser.add_argument("--secondary", action="store_true", help="KID too, and from 10,000 samples on FID at infinity")
+    parser.add_argument("--mode", choices=["fp32", "adm_fp16"], default="fp32", help="of precision and recall")
+    parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
     if options.measure:
         secondary = (("kid",) + (("fid_infinity",) if options.count >= 2 * SMALLEST else ())) if options.secondary else ()
         score_and_print_peak(*options.measure, Settings(options.count, few=True, precision_recall=options.mode, secondary=secondary))
         return
-    peaks = []
+    peaks: list[int] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         files = write_files(Path(name), options.count)
         size = sum(file.stat().st_size for file in files) >> 20
@@ -96,9 +96,9 @@ def main() -> None:
         def run() -> None:
             peaks.append(int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
-        timings = take_turns({"score": run}, turns=1, warm_up=0)
-    sys.argv[1:] = rest  # the harness reads the rest
-    report("scoring from npz files", timings, "score", count=options.count, mode=options.mode, MiB_of_files=size, peak_MiB=peaks[0])
+        times = take_turns({"score": run}, options.turns, warm_up=0)
+    facts = {"images": options.count, "mode": options.mode, "MiB_of_files": size, "peak_MiB": max(peaks), "seconds": round(times["score"].median, 1)}
+    publish("memory that scoring takes, libraries included; features by a stand-in", [], options, **facts)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The paper preset's own rules on a miniature MS-COCO, from captions to Table 2: networks of the real classes with random weights in the files that
-a user fetches. Only counts and the transformer's size are reduced, and the precision is a CPU's.
+a user fetches. Only counts and the sizes of transformer and autoencoder are reduced (test_imagenet.py has the real autoencoder's), and the
+precision is a CPU's.
 """
 
 import json
@@ -28,7 +29,7 @@ def suite(tmp_path_factory, new_checkout):
     downloads = checkout.folder / "downloads"
     downloads.mkdir()
     write_random_coco(checkout.folder / "coco", IMAGES, size=(400, 300))
-    save_random_sd_vae(downloads / "sd-vae-ft-ema")
+    save_random_sd_vae(downloads / "sd-vae-ft-ema", small=True)
     save_random_dinov2(downloads / "vit_base_patch14_dinov2.lvd142m")
     for seed, name in enumerate(("clip-vit-large-patch14", "clip-vit-large-patch14-336", "PickScore_v1")):
         save_random_clip(downloads / name, seed, image_size=56)

@@ -79,9 +79,9 @@ def norms(model: nn.Module) -> list[float]:
     return [parameter.detach().double().norm().item() for _, parameter in sorted(model.named_parameters())]
 
 
-def trainer_of(folder: str, run: str, batch: int, device: str, precision: str, eager: bool) -> Trainer:
+def trainer_of(folder: str, run: str, batch: int, device: str, precision: str, compiled: bool) -> Trainer:
     set_float32_products(precision)
-    spec, machine = spec_of(run, batch, precision), Machine(device=device, compile=not eager)
+    spec, machine = spec_of(run, batch, precision), Machine(device=device, compile=compiled)
     return Trainer(spec, opened(folder, "latents"), None, torch.device(device), machine, captions=captions_of(spec, folder))
 
 

@@ -24,6 +24,11 @@ class Group:
     build: Callable[..., tuple[Turns, Callable[[], list[float]] | None]]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Of the one candidate that was given one; else empty."""
+        return self.options.get("name", "")
+
 
 @dataclass(frozen=True)
 class Found:

@@ -117,7 +117,7 @@ def build_parts(**options):
         update_average(average, weights, trainer.spec.training.ema.decay)
 
     copies = {COPY: partial(state.snapshot, copied=True), WRITE: partial(state.save, Path(options["folder"], "state.safetensors"))}
-    return {BATCH: lambda: trainer.batch(next(count)), UPDATE: update} | copies, None
+    return {ALIGNED: trainer.step, BATCH: lambda: trainer.batch(next(count)), UPDATE: update} | copies, None
 
 
 def build_straight(name: str, folder: str, run: str, batch: int, device: str):

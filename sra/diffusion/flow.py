@@ -44,7 +44,7 @@ class Flow:
     def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         """Latents (B, C, H, W) float32 at time 0 from noise at time 1. The state is float64, the network sees float32.
 
-        `sampler.evaluations` counts network evaluations (a guided one, of the doubled batch, is one evaluation):
+        `sampler.evaluations` counts network evaluations (a guided one, with and without the condition, is one evaluation):
         sde        one for each point of linspace(1, last_step, evaluations); the released --num-steps.
         ode_euler  one for each of `evaluations` equal steps from 1 to 0; the released --num-steps.
         ode_heun   two a step, one in the last, so (evaluations + 1) // 2 steps; the released --num-steps counts steps.

@@ -46,6 +46,7 @@ rule one:
         "touch {{output}}"
 """
 PEER = "Snakemake on as many jobs of one bare rule"
+LOOKS = 0.01  # seconds between two
 TORCH = [sys.executable, "-c", "import torch"]
 
 
@@ -66,22 +67,32 @@ class Command:
         with tempfile.TemporaryFile("w+") as printed:
             began = time.perf_counter()
             process = subprocess.Popen(self.words, cwd=self.folder, env=self.environment, stdout=printed, stderr=subprocess.STDOUT)
-            _, status, usage = os.wait4(process.pid, 0)
+            while process.poll() is None:  # the kernel's own account of its peak begins with the memory of this process
+                self.megabytes = max(self.megabytes, _peak_of(process.pid))
+                time.sleep(LOOKS)
             seconds = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
             printed.seek(0)
             said = printed.read()
         if process.returncode:
             sys.exit(f"{' '.join(self.words)} ended with {process.returncode}:\n{said[-2000:]}")
         if found := re.search(r"^total +(\d+)$", said, re.MULTILINE):
             self.jobs = int(found[1])
-        self.megabytes = max(self.megabytes, usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1) / 1024)
         if counts:
             self.seconds.append(seconds)
 
     @property
     def timing(self) -> Timing:
         return Timing(tuple(self.seconds))
+
+
+def _peak_of(pid: int) -> float:
+    """Megabytes of memory that a process has held at its peak; 0 where it has just ended."""
+    try:
+        said = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", said, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def snakemake(what: str, checkout: Checkout, *arguments: str) -> Command:

@@ -9,11 +9,11 @@ in a process each, which says how much memory they took beyond the features.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
@@ -132,15 +132,16 @@ def _measure(options: argparse.Namespace) -> None:
     generated, real = (scattered(seed, options.count, options.dimensions) for seed in (1, 0))
     few, by = slice(0, 64), NEIGHBOURS[options.measure]
     by(generated[few], real[few])  # libraries load and threads start outside of the measurement
-    before = _resident()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far, of imports, is forgotten
+    before = _mebibytes("VmRSS")
     by(generated, real)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 - before)
+    print(_mebibytes("VmHWM") - before)
 
 
-def _resident() -> int:
-    """MiB of memory that this process holds now. (Its peak so far may be higher, and would hide what comes.)"""
+def _mebibytes(entry: str) -> int:
+    """Of memory that this process holds now (VmRSS) or held at its peak (VmHWM)."""
     with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) // 1024
+        return next(int(line.split()[1]) for line in status if line.startswith(f"{entry}:")) // 1024
 
 
 def main() -> None:

@@ -123,7 +123,7 @@ def main() -> None:
         Row(f"{BATCHES[COLD]} batches of {BATCH} latents, not in it", times[COLD], "a .npy file each", times[COLD_FILES]),
         Row(f"{BATCHES[PIXELS]} batches of {BATCH} images of 256 px, in the page cache", times[PIXELS], "a .png file each", times[PNG_FILES]),
     ]
-    publish(f"{BATCH} random rows", rows, options, ceilings, rows=options.rows, shards=options.shards, dtype=options.dtype)
+    publish(f"{BATCH} random rows", rows, options, ceilings, latents=options.rows, shards=options.shards, dtype=options.dtype)
 
 
 def _write_png(file: Path, pixels: np.ndarray) -> None:

@@ -56,17 +56,18 @@ def main() -> None:
         parser.error("--quick is of --model B: two larger trainers at once need more memory than most machines have")
     options.compile |= options.device == "cuda"
     turns = 3 if options.quick else options.turns
-    rows, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile}
+    rounds, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile}
     with tempfile.TemporaryDirectory() as folder:
         write_stores(Path(folder))
         for groups in rounds_of(options, folder):
             found = take_turns_apart(groups, turns, warm_up=2, cuda=options.device == "cuda")
             check_nearness(found.compared)
+            rounds.append(found)
             measured = ceilings_of(found.times, options.device, options.precision)
             ceilings = {name: max(value, ceilings.get(name, 0.0)) for name, value in measured.items()}
-            rows += rows_of(found, options, measured["matrix product"])
             facts |= {f"GB of {group.name}": round(peak / 1e9, 1) for group, peak in zip(groups, found.peak_bytes, strict=True) if group.name}
     variant = "" if options.model == "B" else options.model.lower()
+    rows = [row for found in rounds for row in rows_of(found, options, ceilings["matrix product"])]
     publish(f"training steps of {size_of(options)}", rows, options, ceilings, variant, **facts)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from faults.damage import SHARD, STEPS, STORE, Step, answer_without_looking, errors_of
+from faults.disks import mounted, remount
 from faults.input_house import Answer, call
 
 from sra.core.errors import StageError
@@ -29,17 +30,12 @@ FILLER = "filler"
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
     """A file system of one page; `resize` gives it more."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={PAGE}", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system needs more rights: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", f"size={PAGE}") as folder:
+        yield folder
 
 
 def resize(disk: Path, size: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+    remount(disk, f"size={size}")
 
 
 def fill(disk: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from faults.damage import CONFIG, STEPS, Step, errors_of
+from faults.disks import mounted, remount
 from faults.input_house import call
 
 from sra.core.files import read_json
@@ -32,13 +33,8 @@ CONFIGS = [f"results/digits/runs/{run}/config.json" for run in ("sit_b2", "sit_b
 @pytest.fixture
 def read_only(tmp_path) -> Iterator[Path]:
     """A read-only file system: root may write wherever the disk lets it."""
-    folder = tmp_path / "read_only"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system needs more rights: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "read_only", "ro,size=4k") as folder:
+        yield folder
 
 
 @pytest.mark.fault("read-only output folder")
@@ -55,9 +51,9 @@ def test_a_read_only_folder_is_refused_before_the_work(name, chain, read_only):
 @pytest.mark.fault("read-only output folder")
 def test_the_folder_of_a_run_that_is_read_only(chain, read_only):
     """Where its rolling states would be: here without a folder of its own."""
-    subprocess.run(["mount", "-o", "remount,rw", str(read_only)], check=True)
+    remount(read_only, "rw")
     (read_only / "config.json").write_bytes(Path(CONFIG).read_bytes())
-    subprocess.run(["mount", "-o", "remount,ro", str(read_only)], check=True)
+    remount(read_only, "ro")
     answer = call(STEPS["train"].arguments.replace(CONFIG, str(read_only / "config.json")).format(out="elsewhere/a.safetensors", folder="elsewhere"))
     assert (answer.code, answer.crash) == (2, "")
     [line] = errors_of(answer)

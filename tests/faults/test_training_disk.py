@@ -1,9 +1,9 @@
 """A disk that fills up: one line, exit code 1, and with room again the same command goes on from the last state."""
 
 import signal
-import subprocess
 
 import pytest
+from faults.disks import mounted, remount
 
 UNTIL = 40
 
@@ -54,13 +54,8 @@ def test_no_room_for_the_curve(run, undisturbed):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of two states and a half. Two states stay and a third is written beside them, so it is full at the third."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1900k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system needs more rights: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "size=1900k") as folder:
+        yield folder
 
 
 @pytest.mark.fault("disk full while a run trains")
@@ -70,7 +65,7 @@ def test_a_full_disk(small_disk, new_run, undisturbed):
     assert one_error(done).startswith(f"error: {run.rolling(3)}: no room to write it (0.")
     assert run.saved() == [1, 2]
     assert not run.left_half_written()
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    remount(small_disk, "size=20m")
     done = run.train(UNTIL)
     assert (done.code, done.continued) == (0, 2)
     assert run.result() == undisturbed(UNTIL)

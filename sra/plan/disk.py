@@ -14,7 +14,6 @@ from sra.spec.scale import Latent, StoredDtype, Text
 LABEL = 8  # int64, one a row
 VALUE: dict[StoredDtype, int] = {"fp32": FP32, "fp16": HALF}
 KEPT = ("runs", "samples", "scores", "probes", "pca", "costs")  # of a preset's folder
-ROLLING_STATES = 2  # kept inside a segment
 INDEX_LINE = 300  # of an image in index.json: path, hash, class, split; 0.4 GB for ImageNet
 
 

@@ -22,7 +22,7 @@ from sra.plan.workflow import Plan
 from sra.spec.display import FigureSpec
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec
-from sra.spec.scale import Preset
+from sra.spec.scale import ROLLING_STATES, Preset
 from sra.spec.throughput import SOURCES, Prices, Source, Work
 
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
@@ -138,7 +138,7 @@ class Remaining:
             (self.works.training(spec, point.step - first_step),),
             at_once=self.processes,
             kept=state if is_kept else 0,
-            temporary=(disk.ROLLING_STATES + (not is_kept)) * state,
+            temporary=(ROLLING_STATES + (not is_kept)) * state,
             run=spec.run,
             first_step=first_step,
             last_step=point.step,

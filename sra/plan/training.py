@@ -4,10 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from sra.plan.base import PlanBase
-from sra.plan.disk import ROLLING_STATES
 from sra.plan.layout import Results, Shared
 from sra.plan.resources import StageNeeds
 from sra.plan.targets import point_before, point_named
+from sra.spec.scale import ROLLING_STATES
 
 
 class TrainingPlan(PlanBase):

@@ -30,6 +30,9 @@ PRECISIONS = get_args(Precision)
 # Of what extraction leaves on disk; training reads both as fp32.
 StoredDtype = Literal["fp32", "fp16"]
 
+# Kept inside a segment of training: the newest, and one to fall back to.
+ROLLING_STATES = 2
+
 # fid_pytorch: FID with pytorch-fid's resize. The last four are measured on captioned data alone.
 SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
 

@@ -13,6 +13,7 @@ from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import packs_of_figure, training_points, wanted_by_figure, wanted_by_table
+from sra.plan.work import planned_device
 from sra.plan.workflow import plan_of
 from sra.reporting.appendix import Facts, Target, render_appendix
 from sra.reporting.documents import number_of
@@ -28,7 +29,7 @@ from sra.spec.registry import Registry
 from sra.spec.scale import Needs
 from sra.spec.score import read_score
 from sra.spec.throughput import Prices, read_rates
-from sra.stages.cost import job_seconds, planned_device
+from sra.stages.cost import job_seconds
 from sra.stages.planned import planned_cost
 from sra.stages.write_registry import registry_lines
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from sra.core.errors import InputError, Interrupted
 from sra.core.files import room_for, write_text
 from sra.spec.machine import Machine
+from sra.spec.scale import ROLLING_STATES
 from sra.training.distributed import World
 from sra.training.scratch import CURVE, remove_state, states_newest_first
 from sra.training.state import Snapshot, TrainingState
-
-KEPT = 2
 
 
 class RollingStates:
@@ -85,7 +84,7 @@ class RollingStates:
     def _write(self, snapshot: Snapshot, path: Path, since: float) -> None:
         snapshot.write(path, self.machine)
         older = [old for old in states_newest_first(self.folder) if int(old.stem) <= int(path.stem) and old not in self.refused]
-        for old in [*older[KEPT:], *(self.refused - {path})]:
+        for old in [*older[ROLLING_STATES:], *(self.refused - {path})]:
             remove_state(old)
         self.refused.clear()
         self.took = time.monotonic() - since

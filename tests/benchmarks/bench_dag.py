@@ -63,13 +63,14 @@ class Command:
     seconds: list[float] = field(default_factory=list)
 
     def run(self, counts: bool) -> None:
-        """Ends the benchmark when it fails."""
+        """A run that does not count says how much memory it takes. Ends the benchmark when it fails."""
         with tempfile.TemporaryFile("w+") as printed:
             began = time.perf_counter()
             process = subprocess.Popen(self.words, cwd=self.folder, env=self.environment, stdout=printed, stderr=subprocess.STDOUT)
-            while process.poll() is None:  # the kernel's own account of its peak begins with the memory of this process
+            while not counts and process.poll() is None:  # looking would take time of its own, and the kernel's account begins with this process's
                 self.megabytes = max(self.megabytes, _peak_of(process.pid))
                 time.sleep(LOOKS)
+            process.wait()
             seconds = time.perf_counter() - began
             printed.seek(0)
             said = printed.read()

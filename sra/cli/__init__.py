@@ -6,7 +6,7 @@ import sys
 import typer
 
 from sra.cli import analysis, benchmarking, data, planning, publishing, rendering, sampling, scoring, training, watching
-from sra.core.errors import InputError, Interrupted, StageError, one_line
+from sra.core.errors import InputError, Interrupted, StageError, spelled_out
 
 app = typer.Typer(
     help="Stages of the SRA reproduction. Snakemake calls them in order; each can be run alone.",
@@ -27,12 +27,12 @@ def main() -> None:
     try:
         app()
     except (InputError, StageError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {spelled_out(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
     except OSError as error:
         if error.errno not in UNUSABLE_PATH or error.filename is None:
             raise
-        print(f"error: {one_line(error.filename)}: {error.strerror}; give another path, or change its rights", file=sys.stderr)
+        print(f"error: {spelled_out(error.filename)}: {error.strerror}; give another path, or change its rights", file=sys.stderr)
         sys.exit(2)
     except Interrupted as stop:
         if str(stop):  # of several processes one speaks

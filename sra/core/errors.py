@@ -20,7 +20,7 @@ class Interrupted(Exception):
         self.exit_code = 128 + signal_number
 
 
-def one_line(message: object) -> str:
+def spelled_out(message: object) -> str:
     """The message as a person may see it: signs that move the cursor, turn the text round or end the line are spelled out (`\\n`, `\\u202e`).
 
     Messages quote names of files and words of captions, which others chose.

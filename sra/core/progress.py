@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from sra.core.errors import one_line
+from sra.core.errors import spelled_out
 
 Item = TypeVar("Item")
 
@@ -22,7 +22,7 @@ class Progress:
     """
 
     def __init__(self, what: str, total: int, unit: str = "it", done: int = 0, shown: bool = True):
-        what = one_line(what)  # it may hold the name of a folder
+        what = spelled_out(what)  # it may hold the name of a folder
         self.what, self.total, self.unit, self.done, self.first, self.shown = what, total, unit, done, done, shown
         self.live = shown and sys.stderr.isatty()
         self.started = self.printed = time.monotonic()

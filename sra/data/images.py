@@ -32,7 +32,7 @@ from PIL import Image
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, with_config
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
-from sra.core.errors import InputError, one_line, unknown
+from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.core.progress import tracked
 from sra.core.receipts import checked_sha256, read_receipt, receipt_path, recorded_sha256, verify_contents
@@ -159,7 +159,7 @@ def _checked_images(source: Images, facts: dict[str, dict], hashed: bool, worker
         found = chain.from_iterable(pool.map(entry, names[first : first + AHEAD]) for first in range(0, len(names), AHEAD))
         for name, image in tracked(zip(names, found, strict=True), f"index {source.path.name}", len(names), "images"):
             if isinstance(image, InputError):
-                print(f"unreadable: {one_line(image)}", file=sys.stderr, flush=True)
+                print(f"unreadable: {spelled_out(image)}", file=sys.stderr, flush=True)
                 unreadable.append(name)
                 errors.append(image)
             else:

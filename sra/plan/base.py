@@ -19,11 +19,16 @@ from sra.spec.throughput import Prices, Work, is_core, read_rates
 class PlanBase:
     """Every rule of a preset asks the same registry, loaded once."""
 
-    def __init__(self, root: Path, config: dict):
+    def __init__(self, root: Path, config: dict, loaded: Registry | None = None):
+        """loaded: the registry of one preset under this configuration, where there is one already."""
         self.root = root
         self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
         self.preset = self.user.preset
-        self.registry = lru_cache(lambda preset: Registry(root, preset, self.user.weights == "released", self.user.shown_seeds))
+        self.registry = lru_cache(
+            lambda preset: (
+                loaded if loaded and loaded.preset_id == preset else Registry(root, preset, self.user.weights == "released", self.user.shown_seeds)
+            )
+        )
         self.works = lru_cache(lambda preset: Works(self.registry(preset)))
         self.prices = lru_cache(lambda preset: Prices(read_rates(root, self.user.hardware or planned_device(self.registry(preset)))))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sra.core.errors import InputError, one_line, unknown
+from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
 from sra.plan.analysis import AnalysisPlan
 from sra.plan.data import DataPlan
@@ -38,15 +38,15 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {spelled_out(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
 class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     """One per Snakemake process."""
 
-    def __init__(self, root: Path, config: dict):
-        super().__init__(root, config)
+    def __init__(self, root: Path, config: dict, loaded: Registry | None = None):
+        super().__init__(root, config, loaded)
         # Refuses a wrong table, run, sampler or milestone, and what could not be scored, before anything starts.
         self.refuse_impossible(wanted_by_all(self.registry(self.preset)))
         load_claims(self.registry(self.preset))
@@ -178,7 +178,7 @@ def plan_of(registry: Registry) -> Plan:
     """The plan that asks this registry's questions."""
     seeds = registry.seeds
     choices = {"seeds": seeds.training and list(seeds.training), "sampling_seeds": seeds.sampling and list(seeds.sampling)}
-    return Plan(registry.root, {"preset": registry.preset_id, "weights": "released" if registry.released else "trained", **choices})
+    return Plan(registry.root, {"preset": registry.preset_id, "weights": "released" if registry.released else "trained", **choices}, registry)
 
 
 def _labels(shown: TableSpec | FigureSpec) -> dict[str, str]:

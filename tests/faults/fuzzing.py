@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from sra.cli import UNUSABLE_PATH
-from sra.core.errors import InputError, one_line
+from sra.core.errors import InputError, spelled_out
 
 # SRA_FUZZ_EXAMPLES: files of each kind. Without it few, and always the same.
 EXAMPLES = int(os.environ.get("SRA_FUZZ_EXAMPLES", "0"))
@@ -39,7 +39,7 @@ def survives(kind: str, read: Callable[[], object]) -> None:
         try:
             read()
         except InputError as error:
-            said = one_line(error)
+            said = spelled_out(error)
         except OSError as error:
             if error.errno not in UNUSABLE_PATH:  # of which the command line makes one line
                 raise

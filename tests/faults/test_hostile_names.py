@@ -11,7 +11,7 @@ from checkout import Checkout
 from faults.input_house import call, png
 from random_coco import write_random_coco
 
-from sra.core.errors import InputError, one_line
+from sra.core.errors import InputError, spelled_out
 from sra.core.files import path_inside
 from sra.data.store import ArrayStore
 from sra.reporting.delimited import delimited
@@ -77,7 +77,7 @@ def test_a_folder_of_any_name_is_read_and_its_errors_stay_one_line(tmp_path, mon
     refused = call(["index", f"--images={name}", "--image-size", "32", "--output", "o.json"])
     assert refused.code == 2
     assert not refused.crash
-    assert refused.errors.splitlines()[-1].startswith(f"error: {one_line(name)}: member '0/bad.png' is not a whole image")
+    assert refused.errors.splitlines()[-1].startswith(f"error: {spelled_out(name)}: member '0/bad.png' is not a whole image")
     assert not set(MARKS) & set(read.errors + refused.errors)
     assert owned(tmp_path) == []
 
@@ -147,8 +147,8 @@ def test_captions_are_kept_as_they_are_and_never_reach_a_shell_or_the_terminal(t
 
 
 def test_a_message_is_one_line_whatever_it_quotes():
-    assert one_line("a\nb\x1b[31m\u202e\u2028\tc é \\n") == "a\\nb\\x1b[31m\\u202e\\u2028\\tc é \\n"
-    assert all(sign.isprintable() for sign in one_line("".join(map(chr, range(0x2100)))))
+    assert spelled_out("a\nb\x1b[31m\u202e\u2028\tc é \\n") == "a\\nb\\x1b[31m\\u202e\\u2028\\tc é \\n"
+    assert all(sign.isprintable() for sign in spelled_out("".join(map(chr, range(0x2100)))))
 
 
 @pytest.mark.parametrize("cell", ["=cmd|' /C calc'!A0", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "\t=1", "\r=1", "+HYPERLINK(0)"])

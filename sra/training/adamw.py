@@ -1,12 +1,11 @@
 """AdamW over named tensors.
 
-torch's own functional update, without its `Optimizer` class: the state is then a plain dictionary that a safetensors file holds
-as it is, and the class's first call would import the whole compiler (3 s a process).
+torch's own fused kernel, without its `Optimizer` class: the state is then a plain dictionary that a safetensors file holds as it is, the
+kernel clips gradients as it reads them, and the class's first call would import the whole compiler (3 s a process).
 """
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 from sra.spec.run import TrainingSpec
 
@@ -24,19 +23,22 @@ class AdamW:
         self.updates = torch.zeros((), device=next(iter(parameters.values())).device)
 
     @torch.no_grad()
-    def update(self, overflowed: Tensor | None = None) -> None:
-        """One update from the gradients in place, none where `overflowed` is 1. Fused: on a CPU 4 to 5 times faster than the loop."""
+    def update(self, divisor: Tensor | None = None, overflowed: Tensor | None = None) -> None:
+        """One update from the gradients in place, divided by `divisor` () on the way; none where `overflowed` is 1.
+
+        The kernel is what torch's fused AdamW calls: on a CPU 4 to 5 times faster than the loop.
+        """
+        self.updates += 1 if overflowed is None else 1 - overflowed
         tensors = list(self.parameters.values())
-        # The update counts for each tensor by itself.
-        counts = self.updates.repeat(len(tensors))
-        adamw(
+        torch._fused_adamw_(
             tensors,
             [tensor.grad for tensor in tensors],
             list(self.first.values()),
             list(self.second.values()),
             [],
-            list(counts.unbind()),
-            fused=True,
+            # One count for all: torch's wrapper would keep and raise one for each tensor.
+            [self.updates] * len(tensors),
+            grad_scale=divisor,
             found_inf=overflowed,
             amsgrad=False,
             beta1=self.spec.betas[0],
@@ -46,4 +48,3 @@ class AdamW:
             eps=self.spec.epsilon,
             maximize=False,
         )
-        self.updates.copy_(counts[0])

@@ -20,7 +20,7 @@ from sra.training.conditions import ClassLabels, Conditions
 from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
 from sra.training.objective import Objective
-from sra.training.precision import autocast, clip_gradients
+from sra.training.precision import autocast, gradient_norm
 from sra.training.rolling import RollingStates
 from sra.training.state import TrainingState
 from sra.training.targets import OnlineTargets
@@ -94,15 +94,15 @@ class Trainer:
         batch = self.batch(state.step)
         weights = {name: alignment.weight(state.step) for name, alignment in state.alignments.items()}
 
-        # Gradients of the whole batch, added up over its parts; clipped by their global norm.
+        # Gradients of the whole batch, added up over its parts; the update clips them by their global norm.
         for tensor in state.trained.values():
             tensor.grad = None
         losses = self._gradients(batch, weights)
-        norm = clip_gradients([tensor.grad for tensor in state.trained.values()], spec.gradient_clip, state.loss_scale)
+        norm, divisor = gradient_norm([tensor.grad for tensor in state.trained.values()], spec.gradient_clip, state.loss_scale)
 
         # Weights, then their average. In fp16 a step that overflowed changes no weight.
         overflowed = None if state.loss_scale is None else (~norm.isfinite()).float()
-        state.optimizer.update(overflowed)
+        state.optimizer.update(divisor, overflowed)
         if state.loss_scale:
             state.loss_scale.after_step(overflowed)
         decay = ema_decay(spec.ema, state.step, spec.ema_steps, spec.paper_steps_per_step)

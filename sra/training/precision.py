@@ -48,12 +48,11 @@ class LossScale:
             raise StageError(f"run {run}: fp16 gradients overflow at any loss scale by step {step}; set precision bf16 or fp32 in the preset")
 
 
-def clip_gradients(gradients: list[Tensor], limit: float, scale: LossScale | None) -> Tensor:
-    """Undo the loss scale and limit the global norm, in place; returns the norm before the limit, () float32.
+def gradient_norm(gradients: list[Tensor], limit: float, scale: LossScale | None) -> tuple[Tensor, Tensor]:
+    """Global norm of the gradients without the loss scale, and what divides them to undo the scale and to limit the norm, both () float32.
 
-    The 1e-6 is torch's clip_grad_norm_, which the released code calls.
+    The 1e-6 is that of torch's clip_grad_norm_, which the released code calls.
     """
     divisor = scale.scale if scale else 1.0
     norm = torch.nn.utils.get_total_norm(gradients) / divisor
-    torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0) / divisor)
-    return norm
+    return norm, ((norm + 1e-6) / limit).clamp(min=1.0) * divisor

@@ -22,7 +22,7 @@ from sra.training.conditions import ClassLabels, StoredCaptions
 from sra.training.distributed import World
 from sra.training.ema import update_average
 from sra.training.loop import Trainer
-from sra.training.precision import clip_gradients, set_float32_products
+from sra.training.precision import gradient_norm, set_float32_products
 
 RUNS = {"B": ("sit_b2", "sit_b2_sra"), "L": ("sit_l2", "sit_l2_sra"), "XL": ("sit_xl2", "sit_xl2_sra"), "mmdit": ("mmdit", "mmdit_sra")}
 OURS, ALIGNED, STRAIGHT, STRAIGHT_ALIGNED, DIFFUSERS = "ours", "ours + SRA", "straight", "straight + SRA", "diffusers"
@@ -112,8 +112,8 @@ def build_parts(**options):
     average, weights = list(state.teacher.parameters()), [parameter.detach() for parameter in state.model.parameters()]
 
     def update() -> None:
-        clip_gradients(gradients, trainer.spec.training.gradient_clip, None)
-        state.optimizer.update()
+        _, divisor = gradient_norm(gradients, trainer.spec.training.gradient_clip, None)
+        state.optimizer.update(divisor)
         update_average(average, weights, trainer.spec.training.ema.decay)
 
     copies = {COPY: partial(state.snapshot, copied=True), WRITE: partial(state.save, Path(options["folder"], "state.safetensors"))}

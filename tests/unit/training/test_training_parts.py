@@ -13,6 +13,7 @@ from sra.training.adamw import AdamW
 from sra.training.draws import draw_step
 from sra.training.ema import ema_decay, update_average
 from sra.training.loop import Trainer
+from sra.training.precision import gradient_norm
 from sra.training.rolling import RollingStates
 from sra.training.state import Snapshot
 
@@ -38,7 +39,7 @@ def test_the_average_of_constant_weights_is_geometric():
     assert torch.allclose(average[0], torch.full((3,), 1 - 0.9**5))
 
 
-def test_adamw_equals_torchs_class(tiny_run):
+def test_adamw_and_clipping_equal_torchs(tiny_run):
     spec = tiny_run("sit_b2", training={"weight_decay": 0.01}).training
     ours, theirs = ({name: torch.linspace(-1, 1, 6).view(2, 3).requires_grad_() for name in ("a", "b")} for _ in range(2))
     optimizer = AdamW(ours, spec)
@@ -47,8 +48,12 @@ def test_adamw_equals_torchs_class(tiny_run):
         for name in ours:
             gradient = torch.sin(torch.arange(6.0) + step).view(2, 3)
             ours[name].grad, theirs[name].grad = gradient.clone(), gradient.clone()
-        optimizer.update()
+        limit = (0.5, 100.0)[step % 2]  # of a norm of about 2.5: clipped in half the steps
+        norm, divisor = gradient_norm([tensor.grad for tensor in ours.values()], limit, None)
+        optimizer.update(divisor)
+        assert torch.nn.utils.clip_grad_norm_(theirs.values(), limit) == norm
         reference.step()
+    assert optimizer.updates == 4
     assert torch.allclose(ours["a"], theirs["a"], rtol=1e-6, atol=1e-7)
     assert not torch.equal(ours["a"], torch.linspace(-1, 1, 6).view(2, 3))
 

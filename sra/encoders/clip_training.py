@@ -122,7 +122,7 @@ def _fit(
     ids = ids[:, : int((ids == tokenizer.eos_token_id).int().argmax(1).max()) + 1]  # what follows the longest caption's end is never read
     counts = torch.tensor([len(of_image) for of_image in captions])
     first = counts.cumsum(0) - counts
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1)
     target = torch.arange(training.batch)
     with Progress("train CLIP", training.steps, "steps") as progress:

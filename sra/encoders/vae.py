@@ -108,10 +108,11 @@ def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = D
     autoencoder without its perceptual and adversarial parts, which serve texture that digits do not have.
     """
     with reproducible_training(derive_seed(seed, "vae")) as generator:
-        network = small_network()
-        _fit(network.train(), from_uint8(images), training, generator)
+        # Channels last: the layout in which a CPU's convolutions are fastest.
+        network, pixels = small_network().to(memory_format=torch.channels_last), from_uint8(images).contiguous(memory_format=torch.channels_last)
+        _fit(network.train(), pixels, training, generator)
         with torch.no_grad():
-            posterior = network.eval().encode(from_uint8(images)).latent_dist
+            posterior = network.eval().encode(pixels).latent_dist
             latents = posterior.sample(generator)
         # Stable Diffusion's convention: scaled latents have unit standard deviation over the data set.
         network.register_to_config(scaling_factor=float(1 / latents.std()))
@@ -135,7 +136,7 @@ def small_network() -> "AutoencoderKL":
 
 
 def _fit(network: "AutoencoderKL", pixels: Tensor, training: VaeTraining, generator: torch.Generator) -> None:
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1)
     with Progress("train autoencoder", training.steps, "steps") as progress:
         for _ in range(training.steps):

@@ -78,7 +78,7 @@ def _fit(network: nn.Module, images: Tensor, labels: Tensor, training: EncoderTr
     pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # timm's vit_tiny has mean and std 0.5
     steps_per_epoch = len(pixels) // training.batch
     steps = training.epochs * steps_per_epoch
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.1)
     classes = classes_of(labels)
     with Progress("train encoder", steps, "steps") as progress:

@@ -26,7 +26,7 @@ def train_digits_extractor(images: np.ndarray, labels: np.ndarray, seed: int) ->
         # Layers draw their first weights from the global generator; the fork gives it back as it was.
         torch.manual_seed(derive_seed(seed, "extractor weights"))
         network = DigitsNetwork(classes=int(labels.max()) + 1).train()
-        optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
         generator = torch.Generator().manual_seed(derive_seed(seed, "extractor batches"))
         with Progress("train extractor", STEPS, "steps") as progress:
             for step in range(STEPS):

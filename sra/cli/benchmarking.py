@@ -19,6 +19,7 @@ NAMES = {
     "score": "Fréchet distance, precision and recall: torch-fidelity, torchmetrics, clean-fid, scipy",
     "memory": "what scoring 50,000 images takes of it at its peak",
     "store": "random rows of latents and images: one file each",
+    "chain": "where the time of a whole build went, after make run",
     "dag": "planning the presets and 2,000 runs, starting a command: Snakemake on bare rules, importing torch",
 }
 

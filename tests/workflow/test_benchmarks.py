@@ -1,6 +1,7 @@
 """`sra bench`: that every benchmark is there, what it writes, and that README shows what was written. None of it asserts a time."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,35 @@ def test_a_receipt_has_what_the_table_shows(tmp_path):
     assert all(f"| {row['what']}" in shown and row["peer"] in shown for row in receipt["rows"])
     assert receipt["command"] in shown
     assert str(tmp_path) not in json.dumps(receipt)
+
+
+def record(results: Path, name: str, seconds: float, end: float) -> None:
+    path = results / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n", encoding="utf-8")
+    os.utime(path, (end, end))
+
+
+def test_the_chain_accounts_for_every_core_second_of_one_build(tmp_path):
+    results = tmp_path / "results"
+    record(results, "shared/digits/benchmarks/train_vae/digits_vae.tsv", 20, 1020)
+    record(results, "digits/benchmarks/train/sit_b2/m400k.tsv", 30, 1050)
+    record(results, "digits/benchmarks/sample/sit_b2/m400k.tsv", 20, 1040)
+    record(results, "digits/benchmarks/claims.tsv", 4, 1050)
+    command = ["chain", "--results", str(results), "--cores", "2", "--turns", "1"]
+    done = bench(*command, "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads((tmp_path / "chain.json").read_text(encoding="utf-8"))
+    *rows, starting = receipt["rows"]
+    shares = [row["seconds"][0] for row in rows]
+    assert shares == [30, 20, 20, 4, 26]  # of 2 cores from 1000 to 1050
+    assert (receipt["facts"]["jobs"], receipt["facts"]["seconds"]) == (4, 50)
+    assert 0 < starting["ratio"] < 1
+
+    record(results, "digits/benchmarks/score/sit_b2/m400k.tsv", 3, 9000)
+    refused = bench(*command)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("so they are those of several builds; give the results of one\n")
 
 
 def test_readme_shows_what_the_receipts_say():

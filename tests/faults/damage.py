@@ -240,9 +240,24 @@ def _bring_twin(file: Path, receipt: bool = False) -> None:
 
 
 def _flip(file: Path, share: float) -> None:
-    content = bytearray(file.read_bytes())
-    content[int(share * len(content))] ^= 1
-    file.write_bytes(content)
+    whole = file.read_bytes()
+    at = int(share * len(whole))
+    # The last digit of a number is often more than a double holds: flipped, it says the same. The byte after it is then taken.
+    flipped = next(content for content in (_flipped(whole, at), _flipped(whole, at + 1)) if not _says_the_same(file, content, whole))
+    file.write_bytes(flipped)
+
+
+def _flipped(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def _says_the_same(file: Path, content: bytes, whole: bytes) -> bool:
+    if file.suffix != ".json":
+        return False
+    try:
+        return json.loads(content) == json.loads(whole)
+    except ValueError:
+        return False
 
 
 def _cut(file: Path) -> None:

@@ -102,7 +102,8 @@ def test_same_block_same_time_same_weights_no_head_is_perfect(make_run):
     run = make_run(SraOptions(student_block=2, teacher_block=2, interval="fixed", max_interval=0.0, head="none"))
     alignment, batch, model = build_alignment(run, None, seed=0), batch_of(run), awake(build_model(run.model, seed=0))
     features = model(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
-    assert alignment.loss(batch, features, model, torch.rand(4), None) == 0
+    # The teacher's kernels sum in another order.
+    assert float(alignment.loss(batch, features, model, torch.rand(4), None)) == pytest.approx(0, abs=1e-12)
     assert list(alignment.parameters()) == []
 
 

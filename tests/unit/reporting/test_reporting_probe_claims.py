@@ -1,5 +1,6 @@
 """Claims that rest on probes: points of figures, published and ours, by the same rules as scores."""
 
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -56,7 +57,7 @@ def judged(registry: Registry, files: list):
 @pytest.mark.parametrize(("ours", "verdict"), [(0.75, "supported"), (0.55, "inconclusive"), (0.35, "contradicted")])
 def test_points_of_a_figure_are_compared(registry_of, write_probe, ours, verdict):
     registry = registry_of(file_of())
-    files = [write_probe(run, {9: value}, preset="digits") for run, value in (("sit_xl2_sra", ours), ("sit_xl2", 0.5))]
+    files = [write_probe(run, {7: value}, preset="digits") for run, value in (("sit_xl2_sra", ours), ("sit_xl2", 0.5))]
     claim = judged(registry, files).claims[0]
     part = claim.parts[0]
     assert (claim.verdict, part.margin, part.difference) == (verdict, 0.1, pytest.approx(ours - 0.5))
@@ -70,13 +71,17 @@ def test_points_of_a_figure_are_compared(registry_of, write_probe, ours, verdict
 
 def test_what_is_not_probed_is_not_run(registry_of, write_probe):
     registry = registry_of(file_of())
-    claim = judged(registry, [write_probe("sit_xl2_sra", {9: 0.5}, preset="digits")]).claims[0]
+    claim = judged(registry, [write_probe("sit_xl2_sra", {7: 0.5}, preset="digits")]).claims[0]
     assert (claim.verdict, claim.command) == ("not run", "snakemake --cores 2 figure_7a")
     assert [item.numbers for item in claim.missing] == [["SiT-XL/2, block 20"]]
 
 
-def test_a_block_that_stands_for_two_is_compared_once(registry_of, write_probe):
-    """At this preset blocks 20 and 22 are one block, so neither is better."""
+def test_a_block_that_stands_for_two_is_compared_once(registry_of, write_probe, tmp_path):
+    """In a model of twelve blocks the paper's 20 and 22 are one block, so neither is better."""
+    preset = tmp_path / "config/presets/digits.yaml"
+    deeper, found = re.subn("XL: {depth: 10,", "XL: {depth: 12,", preset.read_text())
+    assert found == 1
+    preset.write_text(deeper)
     comparison = CLAIM["comparisons"][0] | {"than": [{"line": "with SRA", "at": 22}]}
     registry = registry_of(file_of(comparisons=[comparison]))
     claim = judged(registry, [write_probe("sit_xl2_sra", {9: 0.5}, preset="digits")]).claims[0]

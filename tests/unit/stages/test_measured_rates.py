@@ -64,7 +64,7 @@ def test_finished_segments_give_the_rate_of_their_model_and_a_median_for_others(
     finished("sit_l2", "m200k", 3.0, fingerprint="of another run")
     found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
     step = DIGITS.spec("sit_b2").training.batch * training_flops(DIGITS.spec("sit_b2")).total
-    expected = (150 * step / (12 - START) + 150 * step / (7 - START)) / 2  # median of two; each is 150 steps
+    expected = (125 * step / (12 - START) + 125 * step / (7 - START)) / 2  # median of two; each is 125 steps
     mine, others = rate_used(found, "train", "SiT-B/2"), rate_used(found, "train", "SiT-L/2")
     assert (mine.value, mine.source, mine.network) == (pytest.approx(expected), "measured", "SiT-B/2")
     assert "median of 2 finished segments (results/digits/benchmarks/train)" in mine.evidence

@@ -79,7 +79,7 @@ def made(tmp_path_factory, new_checkout):
     checkout = new_checkout(tmp_path_factory.mktemp("publishing") / "checkout")
     checkout.show_only(table_s9=TABLE, figure_s8=CURVES, figure_s9=GRID)
     score = checkout.folder / RESULTS.score("sit_b2", SCORE)
-    write_score_file(score, "sit_b2", preset="digits", step=300, fid=7.25)
+    write_score_file(score, "sit_b2", preset="digits", step=250, fid=7.25)
     os.utime(score, (DAY, DAY))
     pack = checkout.folder / RESULTS.samples("sit_b2", SCORE)
     pack.parent.mkdir(parents=True)
@@ -122,7 +122,7 @@ def line_of(registry: Registry, **where) -> dict:
 def test_every_number_has_one_line_with_its_evidence(house):
     found = line_of(house, run="sit_b2", metric="fid", milestone="m400k")
     assert (found["value"], found["state"], found["shown_in"]) == (7.25, "done", "table_s9 figure_s8")
-    assert (found["training_seed"], found["sampling_seed"], found["step"], found["paper_samples"], found["samples"]) == (0, 0, 300, 50_000, 500)
+    assert (found["training_seed"], found["sampling_seed"], found["step"], found["paper_samples"], found["samples"]) == (0, 0, 250, 50_000, 500)
     score = RESULTS.score("sit_b2", SCORE)
     assert (found["file"], found["file_sha256"]) == (score, sha256_of_file(house.root / score))
     assert (found["samples_sha256"], found["weights_sha256"]) == (digest("sit_b2m400k"), digest("wsit_b2m400k"))
@@ -305,7 +305,7 @@ def test_a_table_says_what_it_was_made_of_and_a_figure_of_samples_does_not(house
 
 
 def test_a_mean_over_seeds_names_every_score(house):
-    write_score_file(house.root / RESULTS.score("sit_b2__s1", SCORE), "sit_b2__s1", preset="digits", step=300, fid=9.0)
+    write_score_file(house.root / RESULTS.score("sit_b2__s1", SCORE), "sit_b2__s1", preset="digits", step=250, fid=9.0)
     seeded = Registry(house.root, "digits", seeds=Seeds(training=(0, 1)))
     refresh(seeded)
     graph = {entity["@id"]: entity for entity in json.loads(opened(archive(seeded))["ro-crate-metadata.json"])["@graph"]}
@@ -339,7 +339,7 @@ def test_an_unpacked_archive_renders_its_tables_to_the_same_bytes(house, tmp_pat
 
 
 def test_a_table_older_than_its_scores_is_refused(house):
-    write_score_file(house.root / RESULTS.score("sit_b2", SCORE), "sit_b2", preset="digits", step=300, fid=8.0)
+    write_score_file(house.root / RESULTS.score("sit_b2", SCORE), "sit_b2", preset="digits", step=250, fid=8.0)
     with pytest.raises(InputError, match=r"table_s9.json: shows a file of SHA-256 .* which is not there now; sra refresh --preset digits"):
         archive(house)
     render_table(house, "table_s9")

@@ -59,8 +59,8 @@ def test_a_running_run_has_rate_and_time_left(checkout):
     put(scratch(checkout.folder) / "0000050.safetensors", "", age=20)
     put(checkout.folder / LOG, "train sit_b2: 0/150 steps, starting\n", age=15)
     run = of_run(checkout.folder)
-    assert (run.state, run.step, run.loss, run.saved_age, run.last_step) == ("running", 60, 0.8, 20, 450)
-    assert (run.rate, run.left) == (pytest.approx(6), pytest.approx(65))
+    assert (run.state, run.step, run.loss, run.saved_age, run.last_step) == ("running", 60, 0.8, 20, 375)
+    assert (run.rate, run.left) == (pytest.approx(6), pytest.approx(52.5))
     put(checkout.folder / LOG, "train sit_b2: 0/150 steps, starting\ntrain sit_b2: 55/150 steps  3.0/s  loss 1\n", age=15)
     assert of_run(checkout.folder).left == pytest.approx(130)
 
@@ -99,7 +99,7 @@ def test_weights_of_another_configuration_are_not_reached(checkout):
     write_receipt(path, "weights", fingerprint="f" * 64)
     assert (of_run(checkout.folder).state, of_run(checkout.folder).milestone) == ("waiting", None)
     write_receipt(path, "weights", fingerprint=Registry(checkout.folder, "digits").spec(RUN).fingerprint)
-    assert (of_run(checkout.folder).state, of_run(checkout.folder).milestone, of_run(checkout.folder).step) == ("done", "m600k", 450)
+    assert (of_run(checkout.folder).state, of_run(checkout.folder).milestone, of_run(checkout.folder).step) == ("done", "m600k", 375)
 
 
 def test_a_failed_job_is_named_until_it_ends_well(checkout):

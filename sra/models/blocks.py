@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sra.models.gelu import linear_gelu
+
 MLP_RATIO = 4
 NORM_EPSILON = 1e-6
 TIME_FREQUENCIES = 256
@@ -109,18 +111,6 @@ class Attention(nn.Module):
     def merge(self, attended: Tensor) -> Tensor:
         """What each head found (B, H, N, D / H) -> (B, N, D)."""
         return self.proj(attended.transpose(1, 2).flatten(2))
-
-
-def linear_gelu(layer: nn.Linear, x: Tensor) -> Tensor:
-    """The tanh form of GELU of a linear layer, as teachers and samplers run it and as training does.
-
-    In float32 on a CPU, without gradients, by oneDNN's kernel that does both, which torch's compiler calls too: torch's own GELU alone takes
-    two to three times as long as the products of a narrow layer.
-    """
-    plain = torch.is_grad_enabled() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    if plain or x.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
-        return F.gelu(layer(x), approximate="tanh")
-    return torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "gelu", [], "tanh")
 
 
 class Mlp(nn.Module):

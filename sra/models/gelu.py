@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 # GELU(x) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2).
-SLOPE = torch.tensor(2 * math.sqrt(2 / math.pi))
-CUBIC = 0.044715 * 2 * math.sqrt(2 / math.pi)
+SLOPE = 2 * math.sqrt(2 / math.pi)
+CUBIC = 0.044715 * SLOPE
 IN_CACHE = 1 << 17  # values, half a megabyte: what passes over them several times finds them there
 
 
@@ -36,10 +36,10 @@ class LinearGelu(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         hidden = torch.mm(x.flatten(0, -2), weight.T)
         output = torch.empty_like(hidden)
-        rows = max(1, IN_CACHE // hidden.shape[1])
+        rows, slope = max(1, IN_CACHE // hidden.shape[1]), hidden.new_full((), SLOPE)
         for before, after in zip(hidden.split(rows), output.split(rows), strict=True):
             before.add_(bias)
-            torch.addcmul(SLOPE, before, before, value=CUBIC, out=after).mul_(before).sigmoid_().mul_(before)
+            torch.addcmul(slope, before, before, value=CUBIC, out=after).mul_(before).sigmoid_().mul_(before)
         ctx.save_for_backward(x, weight, hidden)
         return output.unflatten(0, x.shape[:-1])
 

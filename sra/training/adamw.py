@@ -1,7 +1,7 @@
 """AdamW over named tensors.
 
 torch's own fused kernel, without its `Optimizer` class: the state is then a plain dictionary that a safetensors file holds as it is, the
-kernel clips gradients as it reads them, and the class's first call would import the whole compiler (3 s a process).
+kernel clips gradients as it reads them, and the class's first call would import the whole compiler (1 s a process).
 """
 
 import torch

@@ -14,6 +14,11 @@ commands = typer.Typer()
 OutputFolder = Annotated[Path, typer.Option(file_okay=False, callback=writable, help="folder to write")]
 Index = Annotated[Path, typer.Option(help="index.json of the images")]
 Encoder = Annotated[str, typer.Option(help="folder, ARCHITECTURE.TAG.safetensors or timm name of the encoder")]
+# How a small network is trained; by default as suits the digits, or scenes of them.
+Width = Annotated[int | None, typer.Option(min=1, help="of the network; what it counts is said where the network is defined")]
+TrainingSteps = Annotated[int | None, typer.Option("--steps", min=1, help="of training")]
+TrainingBatch = Annotated[int | None, typer.Option("--batch", min=1, help="images a step")]
+LearningRate = Annotated[float | None, typer.Option(min=1e-9, max=1, help="the largest; it rises and falls on the way")]
 TextEncoder = Annotated[str, typer.Option(help="folder or hub name of a CLIP or of its text tower")]
 
 
@@ -24,6 +29,20 @@ def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, m
     Example: sra make-digits --image-size 32 --output results/shared/digits/images.zip
     """
     stage("make_digits", "make_digits")(output, image_size)
+
+
+@commands.command()
+def make_fashion(
+    output: Output,
+    images: Annotated[int, typer.Option(min=70, help="of both splits, six of seven to train on")] = 70_000,
+    source: Annotated[Path | None, typer.Option(help="folder with the four files of Fashion-MNIST, .gz or unpacked")] = None,
+    downloads: Annotated[Path, typer.Option(help="where torchvision keeps what it downloads without --source")] = Path("downloads/fashion_mnist"),
+) -> None:
+    """Write Fashion-MNIST at 32 x 32 pixels as an archive of class folders.
+
+    Example: sra make-fashion --source /usr/share/datasets/fashion-mnist --output results/shared/fashion/images.zip
+    """
+    stage("make_fashion", "make_fashion")(output, images, source, downloads)
 
 
 @commands.command()
@@ -73,21 +92,51 @@ def index_captions(
 
 
 @commands.command()
-def train_vae(index: Index, output: OutputFolder, seed: int = 0) -> None:
+def train_vae(
+    index: Index,
+    output: OutputFolder,
+    seed: int = 0,
+    width: Width = None,
+    steps: TrainingSteps = None,
+    batch: TrainingBatch = None,
+    learning_rate: LearningRate = None,
+    device: Device = "auto",
+) -> None:
     """Train the small autoencoder that stands for the SD-VAE."""
-    stage("train_vae", "train_vae")(index, output, seed)
+    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
+    stage("train_vae", "train_vae")(index, output, seed, device_type(device), **settings)
 
 
 @commands.command()
-def train_encoder(index: Index, output: OutputFolder, seed: int = 0) -> None:
+def train_encoder(
+    index: Index,
+    output: OutputFolder,
+    seed: int = 0,
+    width: Width = None,
+    steps: TrainingSteps = None,
+    batch: TrainingBatch = None,
+    learning_rate: LearningRate = None,
+    device: Device = "auto",
+) -> None:
     """Train the small vision transformer that stands for an external encoder."""
-    stage("train_encoder", "train_encoder")(index, output, seed)
+    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
+    stage("train_encoder", "train_encoder")(index, output, seed, device_type(device), **settings)
 
 
 @commands.command()
-def train_extractor(index: Index, output: OutputFolder, seed: int = 0) -> None:
+def train_extractor(
+    index: Index,
+    output: OutputFolder,
+    seed: int = 0,
+    width: Width = None,
+    steps: TrainingSteps = None,
+    batch: TrainingBatch = None,
+    learning_rate: LearningRate = None,
+    device: Device = "auto",
+) -> None:
     """Train the small classifier that stands for the FID Inception network."""
-    stage("train_extractor", "train_extractor")(index, output, seed)
+    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
+    stage("train_extractor", "train_extractor")(index, output, seed, device_type(device), **settings)
 
 
 @commands.command()

@@ -29,6 +29,7 @@ Nodes = Annotated[int, typer.Option(envvar="SRA_NODES", help="machines that trai
 MicroBatch = Annotated[int | None, typer.Option(envvar="SRA_MICRO_BATCH", help="images at a time in one process")]
 Compile = Annotated[bool, typer.Option("--compile/--no-compile", envvar="SRA_COMPILE", help="torch.compile of the blocks")]
 Checkpointing = Annotated[bool, typer.Option("--activation-checkpointing/--no-activation-checkpointing", envvar="SRA_ACTIVATION_CHECKPOINTING")]
+CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs/--no-cuda-graphs", envvar="SRA_CUDA_GRAPHS", help="a whole step as one CUDA graph")]
 
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
@@ -66,13 +67,14 @@ def train(
     micro_batch: MicroBatch = None,
     compile: Compile = False,
     activation_checkpointing: Checkpointing = False,
+    cuda_graphs: CudaGraphs = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would take, and stop")] = False,
 ) -> None:
     """Train one run to a step. Interrupted by Ctrl-C or SIGTERM it keeps its state; the same command continues.
 
     Example: sra train results/digits/runs/sit_b2_sra/config.json --dry-run
     """
-    machine = _machine("sra train", device, processes, nodes, micro_batch, compile, activation_checkpointing)
+    machine = _machine("sra train", device, processes, nodes, micro_batch, compile, activation_checkpointing, cuda_graphs)
     if dry_run:
         stage("describe_training", "describe_training")(config, Path.cwd(), machine, latents, encoder, text_encoder)
         return
@@ -108,6 +110,7 @@ def measure(
     micro_batch: MicroBatch = None,
     compile: Compile = False,
     activation_checkpointing: Checkpointing = False,
+    cuda_graphs: CudaGraphs = False,
 ) -> None:
     """Time a few training steps of one run and write what they cost: seconds, memory, parameters, FLOPs. The training itself is thrown away.
 
@@ -115,20 +118,27 @@ def measure(
 
     Example: sra measure results/digits/runs/sit_b2_sra/config.json --latents results/shared/digits/latents/digits_vae/store.json --output cost.json
     """
-    machine = _machine("sra measure", device, processes, nodes, micro_batch, compile, activation_checkpointing)
+    machine = _machine("sra measure", device, processes, nodes, micro_batch, compile, activation_checkpointing, cuda_graphs)
     inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
     asked = {"warm_up": warm_up, "blocks": blocks}
     stage("measure", "measure")(config, inputs, output, machine, threads, **{name: count for name, count in asked.items() if count is not None})
 
 
 def _machine(
-    where: str, device: str, processes: int, nodes: int, micro_batch: int | None, compile: bool, activation_checkpointing: bool
+    where: str,
+    device: str,
+    processes: int,
+    nodes: int,
+    micro_batch: int | None,
+    compile: bool,
+    activation_checkpointing: bool,
+    cuda_graphs: bool,
 ) -> "Machine":
     from sra.spec.load import checked
     from sra.spec.machine import Machine
 
     given = {"device": device, "processes": processes, "nodes": nodes, "micro_batch": micro_batch, "compile": compile}
-    return checked({**given, "activation_checkpointing": activation_checkpointing}, Machine, where)
+    return checked({**given, "activation_checkpointing": activation_checkpointing, "cuda_graphs": cuda_graphs}, Machine, where)
 
 
 @commands.command()

@@ -49,8 +49,10 @@ def sha256_of_weights(network: nn.Module) -> str:
 
 
 @contextmanager
-def reproducible_training(seed: int) -> Iterator[torch.Generator]:
+def reproducible_training(seed: int, device: str = "cpu") -> Iterator[torch.Generator]:
     """One thread, deterministic kernels and a seeded generator; the process's own settings come back afterwards.
+
+    Kernels are made deterministic on a CPU alone: equal bytes are promised there, and a GPU would need settings made before it starts.
 
     The number of threads decides the order of floating-point sums, so a fixed one gives the same weights on any number of cores.
     Initial weights come from torch's global generator, which is seeded too and put back.
@@ -60,7 +62,7 @@ def reproducible_training(seed: int) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(device == "cpu")
         torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of the time, for memory that every kernel here writes first
         try:
             yield torch.Generator().manual_seed(seed)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+SCALED_BY = 8192  # images whose latents are made to have unit deviation: all of a small set
+SHOWN_EVERY = 10  # steps
 
 
 class Vae:
@@ -86,8 +88,12 @@ def _what_to_fetch(source: Path | str) -> str:
 
 @dataclass(frozen=True)
 class VaeTraining:
-    """How the small autoencoder is trained on 32 x 32 pixels. The defaults take half a minute on one core."""
+    """How the small autoencoder is trained on 32 x 32 pixels. The defaults take half a minute on one core.
 
+    width: channels at full size; two and four times as many at half and a quarter of it.
+    """
+
+    width: int = 8
     steps: int = 300
     batch: int = 32
     learning_rate: float = 4e-3
@@ -101,32 +107,33 @@ DIGITS = VaeTraining()
 SCENES = VaeTraining(steps=800, batch=16, learning_rate=8e-3)
 
 
-def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = DIGITS) -> Vae:
+def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = DIGITS, device: str = "cpu") -> Vae:
     """Train a small AutoencoderKL on images (N, 32, 32, 3) uint8, save it to `folder` and load it back as any other.
 
-    Latents are 4 x 8 x 8. Same images and seed give the same bytes. The loss is L1 / 2 + MSE + KL: the reconstruction terms of SD's
+    Latents are 4 x 8 x 8. Same images and seed give the same bytes on a CPU. The loss is L1 / 2 + MSE + KL: the reconstruction terms of SD's
     autoencoder without its perceptual and adversarial parts, which serve texture that digits do not have.
     """
-    with reproducible_training(derive_seed(seed, "vae")) as generator:
-        # Channels last: the layout in which a CPU's convolutions are fastest.
-        network, pixels = small_network().to(memory_format=torch.channels_last), from_uint8(images).contiguous(memory_format=torch.channels_last)
+    with reproducible_training(derive_seed(seed, "vae"), device) as generator:
+        # Channels last: the layout in which convolutions are fastest.
+        network = small_network(training.width).to(device).to(memory_format=torch.channels_last)
+        pixels = from_uint8(images.to(device)).contiguous(memory_format=torch.channels_last)
         _fit(network.train(), pixels, training, generator)
         with torch.no_grad():
-            posterior = network.eval().encode(pixels).latent_dist
+            posterior = network.eval().encode(pixels[:SCALED_BY]).latent_dist
             latents = posterior.sample(generator)
-        # Stable Diffusion's convention: scaled latents have unit standard deviation over the data set.
+        # Stable Diffusion's convention: scaled latents have unit standard deviation over the data set, or over this much of it.
         network.register_to_config(scaling_factor=float(1 / latents.std()))
     with saved_whole(folder, WEIGHTS) as temporary:
         network.save_pretrained(temporary)
-    return Vae.load(folder)
+    return Vae.load(folder, device)
 
 
-def small_network() -> "AutoencoderKL":
-    """165,135 parameters; 3 x 32 x 32 -> 4 x 8 x 8. Randomly initialised from torch's global generator."""
+def small_network(width: int = VaeTraining.width) -> "AutoencoderKL":
+    """3 x 32 x 32 -> 4 x 8 x 8; 165,135 parameters at width 8. Randomly initialised from torch's global generator."""
     return autoencoder_class()(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 16, 32),
+        block_out_channels=(width, 2 * width, 4 * width),
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=4,
@@ -139,8 +146,8 @@ def _fit(network: "AutoencoderKL", pixels: Tensor, training: VaeTraining, genera
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1)
     with Progress("train autoencoder", training.steps, "steps") as progress:
-        for _ in range(training.steps):
-            batch = pixels[torch.randint(len(pixels), (training.batch,), generator=generator)]
+        for step in range(training.steps):
+            batch = pixels[torch.randint(len(pixels), (training.batch,), generator=generator).to(pixels.device)]
             posterior = network.encode(batch).latent_dist
             reconstruction = network.decode(posterior.sample(generator)).sample
             error = reconstruction - batch
@@ -151,11 +158,13 @@ def _fit(network: "AutoencoderKL", pixels: Tensor, training: VaeTraining, genera
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            progress.advance(loss=loss.item())
+            # Reading a loss waits for a GPU.
+            progress.advance(**({"loss": loss.item()} if step % SHOWN_EVERY == 0 else {}))
 
 
 def reconstruction_error(vae: Vae, images: Tensor) -> float:
     """Mean squared error over pixels in [0, 1] between images (N, H, W, 3) uint8 and the decoded means of their latents."""
+    images = images.to(vae.network.device)
     means = vae.encode_moments(images).chunk(2, dim=1)[0]
     decoded = vae.decode(means * vae.scaling_factor).clamp(-1, 1)
     return float(((decoded - from_uint8(images)) / 2).square().mean())

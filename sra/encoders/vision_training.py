@@ -1,5 +1,6 @@
 """Training of the small vision transformer that stands for DINOv2 on the digits and on scenes of them."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,18 @@ from sra.core.seeds import derive_seed
 from sra.encoders.folders import reproducible_training, saved_whole
 from sra.encoders.vision import WEIGHTS, VisionEncoder
 
+SHOWN_EVERY = 10  # steps
+
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """How the small encoder is trained. The defaults take about 30 s on one core for 1,437 digits."""
+    """How the small encoder is trained. The defaults take about 30 s on one core for 1,437 digits.
 
+    width: of its tokens, a multiple of its four heads.  steps: rounded up to whole epochs; None: those of `epochs`.
+    """
+
+    width: int = 64
+    steps: int | None = None
     epochs: int = 40
     batch: int = 64
     learning_rate: float = 2e-3
@@ -31,20 +39,20 @@ DIGITS = EncoderTraining()
 SCENES = EncoderTraining(epochs=9, learning_rate=3e-3, shift=0, position_scale=15)
 
 
-def train_encoder(images: Tensor, labels: Tensor, folder: Path, seed: int, training: EncoderTraining = DIGITS) -> VisionEncoder:
+def train_encoder(images: Tensor, labels: Tensor, folder: Path, seed: int, training: EncoderTraining = DIGITS, device: str = "cpu") -> VisionEncoder:
     """Train a small vision transformer on images (N, 32, 32, 3) uint8 and labels int64, save it to `folder` and load it back.
 
-    labels: (N,), or (N, A) where each image has A attributes, learnt together. Same images and seed give the same bytes.
+    labels: (N,), or (N, A) where each image has A attributes, learnt together. Same images and seed give the same bytes on a CPU.
     """
     from timm.models import save_for_hf  # timm takes 5 s to import
 
-    with reproducible_training(derive_seed(seed, "encoder")) as generator:
-        network = small_network(classes=sum(classes_of(labels)))
+    with reproducible_training(derive_seed(seed, "encoder"), device) as generator:
+        network = small_network(sum(classes_of(labels)), training.width)
         network.pos_embed.data.mul_(training.position_scale)
-        _fit(network.train(), images, labels, training, generator)
+        _fit(network.to(device).train(), images.to(device), labels.to(device), training, generator)
     with saved_whole(folder, WEIGHTS) as temporary:
         save_for_hf(network, temporary, safe_serialization=True)
-    return VisionEncoder.load(folder)
+    return VisionEncoder.load(folder, device=torch.device(device))
 
 
 def classes_of(labels: Tensor) -> list[int]:
@@ -52,8 +60,8 @@ def classes_of(labels: Tensor) -> list[int]:
     return (_columns(labels).amax(0) + 1).tolist()
 
 
-def small_network(classes: int) -> nn.Module:
-    """A 4-layer transformer of width 64 on 32 x 32 pixels: 4 x 4 tokens, classified from their mean. About 214 thousand parameters.
+def small_network(classes: int, width: int = EncoderTraining.width) -> nn.Module:
+    """A 4-layer transformer on 32 x 32 pixels: 4 x 4 tokens, classified from their mean. About 214 thousand parameters at width 64.
 
     Without a class token every patch token carries the class, as REPA's target tokens do. Initialised from torch's global generator.
     """
@@ -63,7 +71,7 @@ def small_network(classes: int) -> nn.Module:
         "vit_tiny_patch16_224",  # the architecture's name in timm; every size in it is replaced
         img_size=32,
         patch_size=8,
-        embed_dim=64,
+        embed_dim=width,
         depth=4,
         num_heads=4,
         num_classes=classes,
@@ -76,22 +84,24 @@ def small_network(classes: int) -> nn.Module:
 
 def _fit(network: nn.Module, images: Tensor, labels: Tensor, training: EncoderTraining, generator: torch.Generator) -> None:
     pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # timm's vit_tiny has mean and std 0.5
-    steps_per_epoch = len(pixels) // training.batch
-    steps = training.epochs * steps_per_epoch
+    batch_size = min(training.batch, len(pixels))
+    steps_per_epoch = len(pixels) // batch_size
+    epochs = math.ceil(training.steps / steps_per_epoch) if training.steps else training.epochs
+    steps = epochs * steps_per_epoch
     optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.1)
     classes = classes_of(labels)
     with Progress("train encoder", steps, "steps") as progress:
-        for _ in range(training.epochs):
-            order = torch.randperm(len(pixels), generator=generator)[: steps_per_epoch * training.batch]
-            for batch in order.split(training.batch):
+        for _ in range(epochs):
+            order = torch.randperm(len(pixels), generator=generator)[: steps_per_epoch * batch_size].to(pixels.device)
+            for batch in order.split(batch_size):
                 scores = network(_shifted(pixels[batch], training.shift, generator)).split(classes, dim=1)
                 loss = sum(map(F.cross_entropy, scores, _columns(labels[batch]).unbind(1)))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                progress.advance(loss=loss.item())
+                progress.advance(**({"loss": loss.item()} if schedule.last_epoch % SHOWN_EVERY == 0 else {}))  # reading it waits for a GPU
 
 
 def _shifted(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:
@@ -101,7 +111,8 @@ def _shifted(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:
     down, right = torch.randint(2 * shift + 1, (2, batch, 1), generator=generator)
     rows, columns = down + torch.arange(height), right + torch.arange(width)
     image, channel = torch.arange(batch).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
-    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    places = (image, channel, rows[:, None, :, None], columns[:, None, None, :])
+    return padded[tuple(place.to(pixels.device) for place in places)]
 
 
 def _columns(labels: Tensor) -> Tensor:
@@ -117,4 +128,4 @@ def accuracy(encoder: VisionEncoder, images: Tensor, labels: Tensor, classes: li
     """
     scores = encoder.network.forward_head(encoder.tokens(images)).split(classes, dim=1)
     found = torch.stack([score.argmax(1) for score in scores], dim=1)
-    return float((found == _columns(labels)).all(1).double().mean())
+    return float((found == _columns(labels).to(found.device)).all(1).double().mean())

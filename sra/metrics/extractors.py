@@ -26,6 +26,7 @@ Resize = Literal["tensorflow", "pytorch"]
 
 SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+SMALL = "small_cnn"  # in the config of a folder that was trained here
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,23 @@ def spatial_features(activations: Tensor) -> Tensor:
     return activations[:, :SPATIAL_CHANNELS].movedim(1, -1).flatten(1)
 
 
-class DigitsNetwork(nn.Module):
-    """Four strided or plain 3x3 convolutions on 32 x 32 RGB images in [-1, 1]; a linear classifier on the mean of the last map."""
+class SmallNetwork(nn.Module):
+    """Four strided or plain 3x3 convolutions on 32 x 32 RGB images in [-1, 1]; a linear classifier on the mean of the last map.
 
-    def __init__(self, classes: int):
+    width: w, times which there are 24, 32, 48 and 64 channels.
+    """
+
+    def __init__(self, classes: int, width: int = 1):
         super().__init__()
-        self.stem = nn.Sequential(_convolution(3, 24, stride=2), _convolution(24, 32, stride=2))
-        self.inner = _convolution(32, 48, stride=2)  # 48 x 4 x 4, the spatial tap
-        self.last = _convolution(48, 64)
-        self.classifier = nn.Linear(64, classes)
+        self.width = width
+        first, second, inner, last = (width * channels for channels in (24, 32, 48, 64))
+        self.stem = nn.Sequential(_convolution(3, first, stride=2), _convolution(first, second, stride=2))
+        self.inner = _convolution(second, inner, stride=2)  # 4 x 4, the spatial tap
+        self.last = _convolution(inner, last)
+        self.classifier = nn.Linear(last, classes)
 
     def taps(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, 32, 32) -> the inner map (B, 48, 4, 4) and the pooled features (B, 64), both after ReLU."""
+        """images (B, 3, 32, 32) -> the inner map (B, 48 w, 4, 4) and the pooled features (B, 64 w), both after ReLU."""
         inner = self.inner(self.stem(images))
         return inner, self.last(inner).mean((2, 3))
 
@@ -98,13 +104,16 @@ def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Seq
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels_out), nn.ReLU())
 
 
-class DigitsExtractor:
-    """The stand-in for Inception on small labelled sets: a classifier trained on the very classes that are generated."""
+class SmallExtractor:
+    """The stand-in for Inception on small labelled sets: a classifier trained on the very classes that are generated.
 
-    name = "digits_cnn"
+    name: in config/weights.tsv, of the one that was trained on this data set.
+    """
+
     image_size = 32
 
-    def __init__(self, network: DigitsNetwork, device: str = "cpu"):
+    def __init__(self, network: SmallNetwork, device: str = "cpu", name: str = "digits_cnn"):
+        self.name = name
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
 
@@ -122,17 +131,18 @@ class DigitsExtractor:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in self.network.state_dict().items()}
         with written_whole(folder / WEIGHTS_FILE) as temporary:
             save_file(tensors, temporary)
-        write_json(folder / CONFIG_FILE, {"extractor": self.name, "classes": self.network.classifier.out_features})
+        facts = {"classes": self.network.classifier.out_features, "width": self.network.width}
+        write_json(folder / CONFIG_FILE, {"extractor": SMALL, "name": self.name, **facts})
 
     @classmethod
-    def load(cls, folder: Path, config: dict, device: str) -> "DigitsExtractor":
+    def load(cls, folder: Path, config: dict, device: str) -> "SmallExtractor":
         try:
-            network = DigitsNetwork(config["classes"])
+            network, name = SmallNetwork(config["classes"], config["width"]), str(config["name"])
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (KeyError, TypeError, FileNotFoundError, SafetensorError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{folder}: not a whole {cls.name} extractor ({reason}); delete the folder and train it again") from None
-        return cls(network, device)
+            raise InputError(f"{folder}: not a whole {SMALL} extractor ({reason}); delete the folder and train it again") from None
+        return cls(network, device, name)
 
 
 def network_input(images: np.ndarray, device: torch.device) -> Tensor:
@@ -142,7 +152,7 @@ def network_input(images: np.ndarray, device: torch.device) -> Tensor:
 
 
 # An extractor joins by its name here; its class needs `features`, `save` and `load(folder, config, device)`.
-EXTRACTORS: dict[str, type] = {DigitsExtractor.name: DigitsExtractor}
+EXTRACTORS: dict[str, type] = {SMALL: SmallExtractor}
 
 
 def load_extractor(source: Path, device: str = "cpu", sha256: str | None = None) -> Extractor:

@@ -38,6 +38,7 @@ class Tower:
 _B, _L, _H = Tower(12, 768), Tower(24, 1024), Tower(32, 1280)
 ENCODERS = {"dinov2b": _B, "dinov2l": _L, "dinov2g": Tower(40, 1536), "dinob": _B, "mael": _L, "clipl": _L, "mocov3b": _B}
 ENCODERS |= {"ijepah": replace(_H, beside=0), "digits_vit": Tower(4, 64, beside=0), "scenes_vit": Tower(4, 64, beside=0)}
+ENCODERS |= {"fashion_vit": Tower(4, 128, beside=0), "fashion_toy_vit": Tower(4, 32, beside=0)}
 _SMALL = Tower(2, 64, mlp=2)
 TEXT_ENCODERS = {"clip_l14": replace(_B, beside=0), "scenes_clip": replace(_SMALL, beside=0)}
 # What compares an image with its caption: the image's tower, and how many patches it cuts; the caption's costs little beside it.
@@ -48,13 +49,18 @@ DECODER_FLOPS = {
     "sd_vae_ft_ema": {256: 622_187_282_432, 512: 2_514_518_933_504},
     "digits_vae": {32: 31_787_008, 64: 127_148_032},
     "scenes_vae": {32: 31_787_008},
+    "fashion_vae": {32: 125_962_240},
+    "fashion_toy_vae": {32: 31_787_008},
 }
 ENCODER_FLOPS = {
     "sd_vae_ft_ema": {256: 272_722_165_760, 512: 1_116_658_466_816},
     "digits_vae": {32: 12_083_200, 64: 48_332_800},
     "scenes_vae": {32: 12_083_200},
+    "fashion_vae": {32: 46_833_664},
+    "fashion_toy_vae": {32: 12_083_200},
 }
-EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896}  # Inception sees 299 x 299 pixels whatever the image has
+# Inception sees 299 x 299 pixels whatever the image has.
+EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896, "fashion_cnn": 9_513_472, "fashion_toy_cnn": 2_544_896}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from sra.plan.base import PlanBase
 from sra.plan.layout import Shared
+from sra.spec.scale import StandIn
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
 SCENES = (*ANNOTATIONS, "train2014.zip", "val2014.zip")  # what `sra make-scenes` writes
@@ -18,10 +19,19 @@ class DataPlan(PlanBase):
         """The captioned data sets as the pattern of a wildcard."""
         return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.captioned)
 
-    @property
-    def made_of_digits(self) -> str:
-        """The data sets of handwritten digits, one a size, likewise."""
-        return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.kind == "made" and not dataset.captioned)
+    def made_from(self, library: str) -> str:
+        """The data sets with classes that the workflow makes of what a library has, likewise."""
+        datasets = self.registry(self.preset).datasets.values()
+        return "|".join(dataset.name for dataset in datasets if dataset.source.startswith(f"{library} ") and not dataset.captioned)
+
+    def images_here(self, wildcards) -> int:
+        """How many images config/datasets.tsv says a data set has."""
+        return self._dataset(wildcards.dataset).images
+
+    def fashion_options(self, wildcards) -> list[str]:
+        """Where the files of Fashion-MNIST lie, or go to."""
+        paths = self.user.paths
+        return ["--source", paths.fashion] if paths.fashion else ["--downloads", f"{paths.downloads}/fashion_mnist"]
 
     def source_images(self, wildcards) -> list[str]:
         """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so).
@@ -85,6 +95,16 @@ class DataPlan(PlanBase):
     def encoding_batch(self, wildcards) -> int:
         """Images that the autoencoder sees at a time: 64 of 256 x 256 pixels, fewer of larger ones, so that they need no more memory."""
         return min(64, 64 * 256**2 // self.image_size(wildcards) ** 2)
+
+    def standin_options(self, kind: str) -> Callable[..., list[str]]:
+        """How the small network of that kind is trained, where the preset on the data set says so."""
+
+        def options(wildcards) -> list[str]:
+            settings = self._preset_on(wildcards.dataset).standins.get(kind, StandIn())
+            given = settings.model_dump(exclude_none=True)
+            return [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", f"{value:g}")]
+
+        return options
 
     def image_size(self, wildcards) -> int:
         return self._preset_on(wildcards.dataset).image_size

@@ -21,9 +21,12 @@ class Paths(Strict):
     expected_images: PositiveInt | None = Field(None, description="images of a subset of ImageNet; null: all that config/datasets.tsv says")
     coco: str | None = Field(None, description="folder with train2014, val2014 (or their zips) and annotations of MS-COCO 2014")
     expected_coco: CocoImages | None = Field(None, description="images of a subset of MS-COCO; null: all that config/datasets.tsv says")
+    fashion: str | None = Field(
+        None, description="folder with the four files of Fashion-MNIST, for the fashion preset; null: torchvision downloads them"
+    )
     downloads: str = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
 
-    @field_validator("imagenet", "coco", "downloads")
+    @field_validator("imagenet", "coco", "fashion", "downloads")
     @classmethod
     def _can_be_an_input(cls, path: str | None) -> str | None:
         if path and ({"{", "}"} & set(path) or not path.isprintable()):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from sra.spec.base import Strict
 
@@ -16,6 +16,17 @@ class Machine(Strict):
     micro_batch: PositiveInt | None = Field(None, description="images at a time in one process; gradients add up to the whole batch's")
     compile: bool = Field(False, description="torch.compile of the transformer blocks; the first step then takes a minute")
     activation_checkpointing: bool = Field(False, description="keep no activations inside blocks: less memory, a third more time")
+    cuda_graphs: bool = Field(False, description="a whole step as one CUDA graph: for small models, whose kernels are shorter than their launch")
+
+    @field_validator("cuda_graphs")
+    @classmethod
+    def _one_gpu(cls, chosen: bool, info: ValidationInfo) -> bool:
+        """Refused before anything starts; what only the training itself can see, it refuses."""
+        if chosen and info.data.get("device") == "cpu":
+            raise ValueError("there are none on a CPU; set device to cuda or auto, or cuda_graphs to false")
+        if chosen and (info.data.get("processes"), info.data.get("nodes")) != (1, 1):
+            raise ValueError("a graph holds the work of one process; set processes and nodes to 1, or cuda_graphs to false")
+        return chosen
 
     @property
     def world(self) -> int:

@@ -127,6 +127,18 @@ class AtResolution(Strict):
     sampling_batch: PositiveInt | None = None
 
 
+class StandIn(Strict):
+    """How a small network is trained that stands for a downloaded one. None: as suits the digits.
+
+    width: what it counts is said where the network is defined (`sra/encoders/vae.py`, `vision_training.py`, `sra/metrics/extractors.py`).
+    """
+
+    width: PositiveInt | None = None
+    steps: PositiveInt | None = None
+    batch: PositiveInt | None = None
+    learning_rate: PositiveFloat | None = None
+
+
 class Needs(Strict):
     """What a job of one stage asks of the machine."""
 
@@ -141,6 +153,10 @@ class Preset(Strict):
 
     title: str
     comparable: bool = Field(description="whether its numbers may be compared with the paper's; true for the paper preset alone")
+    shows: list[str] | None = Field(
+        None, description="tables and figures of the report, and what is built without a target; null: all that are not made on request alone"
+    )
+    seeds: list[NonNegativeInt] | None = Field(None, description="training seeds where the user names none; null: each run's own")
     dataset: str
     image_size: PositiveInt
     classes: PositiveInt
@@ -171,6 +187,9 @@ class Preset(Strict):
     encoder_features: Literal["cached", "online"] = Field(
         "cached", description="cached: every image's tokens on disk (0.2 MB an image and token grid of 16); online: computed in each step"
     )
+    standins: dict[Literal["vae", "encoder", "extractor"], StandIn] = Field(
+        {}, description="training of the small networks on the preset's own data set, not on those of its parts"
+    )
     probe: ProbeTraining = ProbeTraining()
     text_to_image: TextToImage | None = Field(None, description="the part on captioned images; None leaves it out")
     resolutions: dict[Literal[512], AtResolution] = Field({}, description="runs at resolutions of the paper other than 256; left out without a part")
@@ -188,7 +207,8 @@ class Preset(Strict):
             raise InputError(f"preset {self.title!r} has no text_to_image; add it, or choose a preset that has")
         inherits = ("learning_rate_factor", "duplicates")
         own = {name: value for name, value in self.text_to_image if name in type(self).model_fields}
-        return self.model_copy(update={name: value for name, value in own.items() if value is not None or name not in inherits})
+        update = {name: value for name, value in own.items() if value is not None or name not in inherits}
+        return self.model_copy(update=update | {"standins": {}})
 
     def at_resolution(self, resolution: Resolution) -> "Preset":
         """The same preset as runs at that resolution of the paper see it. Raises InputError when it has no such part."""
@@ -197,7 +217,8 @@ class Preset(Strict):
         if resolution not in self.resolutions:
             raise InputError(f"preset {self.title!r} has no resolution {resolution}; add it to resolutions, or choose a preset that has")
         part = self.resolutions[resolution]
-        return self.model_copy(update={name: value for name, value in part if value is not None or name == "reference"})
+        update = {name: value for name, value in part if value is not None or name == "reference"}
+        return self.model_copy(update=update | {"standins": {}})
 
     @model_validator(mode="after")
     def _is_cut_into_jobs_that_can_be_listed(self):
@@ -207,6 +228,12 @@ class Preset(Strict):
         for key, length, whole in cuts:
             if length and whole > MOST_JOBS * length:
                 raise ValueError(f"{key} {length} cuts {whole} into more than {MOST_JOBS} jobs; raise it")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_once(self):
+        if self.seeds is not None and (not self.seeds or len(set(self.seeds)) < len(self.seeds)):
+            raise ValueError(f"seeds {self.seeds}: name at least one, and each once")
         return self
 
     @model_validator(mode="after")

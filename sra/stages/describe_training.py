@@ -95,7 +95,8 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Reg
     model, at_once = run.model, images_at_once(run, machine)
     share = run.training.batch // machine.world
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
-    extras = [name for name, chosen in (("compiled", machine.compile), ("activation checkpointing", machine.activation_checkpointing)) if chosen]
+    chosen = {"compiled": machine.compile, "CUDA graphs": machine.cuda_graphs, "activation checkpointing": machine.activation_checkpointing}
+    extras = [name for name, is_chosen in chosen.items() if is_chosen]
     batch = f"{run.training.batch} images = {several(machine.world, 'process', 'processes')} x {at_once} images"
     parts = -(-share // at_once)
     if parts > 1:

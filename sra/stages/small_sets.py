@@ -1,7 +1,8 @@
 """The data sets that stand-ins are trained on: small enough for memory, with a train split and another that is held out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from sra.core.errors import InputError
 from sra.core.files import read_json
@@ -31,3 +32,11 @@ def small_set(index: Path) -> SmallSet:
         raise InputError(f"{index}: its splits are {', '.join(content['splits'])}, expected train and one to measure on; index a set that has both")
     kind = CaptionedSplit if "captions" in content["images"][0] else ImageSplit
     return SmallSet(kind(index, "train"), kind(index, others[0]))
+
+
+Training = TypeVar("Training")
+
+
+def changed(training: Training, settings: dict[str, float | None]) -> Training:
+    """The same with what was given in place of its own; None is not given."""
+    return replace(training, **{name: value for name, value in settings.items() if value is not None})

@@ -4,13 +4,18 @@ from pathlib import Path
 
 from sra.core.receipts import write_receipt
 from sra.data.images import load_split
-from sra.metrics.extractor_training import accuracy, train_digits_extractor
+from sra.metrics.extractor_training import ExtractorTraining, accuracy, train_small_extractor
 from sra.metrics.extractors import WEIGHTS_FILE
+from sra.stages.small_sets import changed
 
 
-def train_extractor(index: Path, output: Path, seed: int = 0) -> None:
-    """Train on the train split of `index` and write the folder `output`; the receipt of its weights tells the held-out accuracy."""
-    extractor = train_digits_extractor(*load_split(index, "train"), seed)
+def train_extractor(index: Path, output: Path, seed: int = 0, device: str = "cpu", **settings: float | None) -> None:
+    """Train on the train split of `index` and write the folder `output`, whose name is the extractor's; the receipt of its weights tells the
+    held-out accuracy. settings: of the training, in place of its defaults.
+    """
+    training = changed(ExtractorTraining(), settings)
+    extractor = train_small_extractor(*load_split(index, "train"), seed, training, device, Path(output).name)
     held_out_accuracy = accuracy(extractor, *load_split(index, "held_out"))
     extractor.save(output)
-    write_receipt(output / WEIGHTS_FILE, "extractor", {"index": index}, name=extractor.name, seed=seed, held_out_accuracy=held_out_accuracy)
+    facts = {"name": extractor.name, "seed": seed, "training": vars(training), "device": device}
+    write_receipt(output / WEIGHTS_FILE, "extractor", {"index": index}, **facts, held_out_accuracy=held_out_accuracy)

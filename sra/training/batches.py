@@ -1,7 +1,7 @@
 """From the stores to the noisy batch of a step: a function of (seed, step), of which each process makes its own share."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +32,13 @@ class TrainingBatch:
 
     def __len__(self) -> int:
         return len(self.draw)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Those that there are, always in the same order."""
+        noisy = self.noisy
+        every = (noisy.latents, noisy.noise, noisy.timestep, noisy.condition, self.draw, self.targets, self.images)
+        return [tensor for tensor in every if tensor is not None]
 
     def part(self, rows: slice) -> "TrainingBatch":
         targets, images = (None if tensor is None else tensor[rows] for tensor in (self.targets, self.images))
@@ -147,6 +154,11 @@ class Prefetched:
         future = self.ahead[1] if self.ahead and self.ahead[0] == step else self.pool.submit(self._make, step)
         self.ahead = (step + 1, self.pool.submit(self._make, step + 1))
         return future.result()
+
+    def settle(self) -> None:
+        """Wait until the thread has nothing to do: pinning memory calls CUDA."""
+        if self.ahead:
+            wait([self.ahead[1]])
 
     def _make(self, step: int) -> TrainingBatch:
         batch = self.batches.at(step)

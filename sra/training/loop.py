@@ -16,10 +16,11 @@ from sra.models.build import Transformer, build_model
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, Prefetched, TrainingBatch, check_inputs
-from sra.training.conditions import ClassLabels, Conditions
+from sra.training.conditions import ClassLabels, Conditions, OnlineCaptions
 from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
-from sra.training.objective import Objective
+from sra.training.graphs import CudaRecorder, GraphedUpdate, Update, Updated, check_can_graph
+from sra.training.objective import Objective, Weights
 from sra.training.precision import autocast, gradient_norm
 from sra.training.rolling import RollingStates
 from sra.training.state import TrainingState
@@ -46,6 +47,8 @@ class Trainer:
         online: OnlineTargets | None = None,
         captions: Conditions | None = None,
     ):
+        if machine.cuda_graphs:
+            check_can_graph(spec.run, device, world, online is not None or isinstance(captions, OnlineCaptions))
         check_inputs(spec, latents, features, online.pixels if online else None, getattr(captions, "text", None))
         if (captions is None) != (spec.model.text is None):
             raise InputError(f"run {spec.run}: a text-to-image model needs captions, and no other takes them; give --text STORE.json or leave it out")
@@ -68,6 +71,9 @@ class Trainer:
         self.objective = Objective(process, model, alignments)
         if world.size > 1:
             self.objective = DistributedDataParallel(self.objective, gradient_as_bucket_view=True)
+        self.update: Update = self._update
+        if machine.cuda_graphs:
+            self.update = GraphedUpdate(self._update, device, CudaRecorder(), self._before_recording)
         self._first_bad = torch.full((), NEVER, device=device)
         self._watched = "the curve"
 
@@ -94,17 +100,8 @@ class Trainer:
         batch = self.batch(state.step)
         weights = {name: alignment.weight(state.step) for name, alignment in state.alignments.items()}
 
-        # Gradients of the whole batch, added up over its parts; the update clips them by their global norm.
-        for tensor in state.trained.values():
-            tensor.grad = None
-        losses = self._gradients(batch, weights)
-        norm, divisor = gradient_norm([tensor.grad for tensor in state.trained.values()], spec.gradient_clip, state.loss_scale)
-
-        # Weights, then their average. In fp16 a step that overflowed changes no weight.
-        overflowed = None if state.loss_scale is None else (~norm.isfinite()).float()
-        state.optimizer.update(divisor, overflowed)
-        if state.loss_scale:
-            state.loss_scale.after_step(overflowed)
+        # Weights, then their average.
+        losses, norm = self.update(batch, {name: weight for name, weight in weights.items() if weight})
         decay = ema_decay(spec.ema, state.step, spec.ema_steps, spec.paper_steps_per_step)
         update_average(self._average, self._weights, decay)
         state.step += 1
@@ -115,8 +112,9 @@ class Trainer:
         return None if state.step % STEPS_BETWEEN_ENTRIES else self._log(losses, weights, norm, decay)
 
     def batch(self, step: int) -> TrainingBatch:
-        """This process's share of the batch of a step, on the device."""
-        return self.batches.at(step).moved(lambda tensor: tensor.to(self.device, non_blocking=True))
+        """This process's share of the batch of a step, on the device; in pinned memory where a graph has places on the device for it."""
+        batch = self.batches.at(step)
+        return batch if self.machine.cuda_graphs else batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
 
     def check_finite(self) -> None:
         """Raises StageError when some step since the start was not finite: what came after it must not be saved."""
@@ -130,7 +128,30 @@ class Trainer:
         if self.state.loss_scale:
             self.state.loss_scale.check(self.spec.run, self.state.step)
 
-    def _gradients(self, batch: TrainingBatch, weights: dict[str, float]) -> dict[str, Tensor]:
+    def _update(self, batch: TrainingBatch, weights: Weights) -> Updated:
+        """One update of the trained weights. A CUDA graph may repeat it, so it asks the device for nothing and keeps nothing in Python."""
+        state = self.state
+        # Gradients of the whole batch, added up over its parts; the update clips them by their global norm.
+        self._drop_gradients()
+        losses = self._gradients(batch, weights)
+        norm, divisor = gradient_norm([tensor.grad for tensor in state.trained.values()], self.spec.training.gradient_clip, state.loss_scale)
+
+        # In fp16 a step that overflowed changes no weight.
+        overflowed = None if state.loss_scale is None else (~norm.isfinite()).float()
+        state.optimizer.update(divisor, overflowed)
+        if state.loss_scale:
+            state.loss_scale.after_step(overflowed)
+        return losses, norm
+
+    def _drop_gradients(self) -> None:
+        for tensor in self.state.trained.values():
+            tensor.grad = None
+
+    def _before_recording(self) -> None:
+        self._drop_gradients()
+        self.batches.settle()
+
+    def _gradients(self, batch: TrainingBatch, weights: Weights) -> dict[str, Tensor]:
         """Backward through each part of the batch. Returns the whole batch's mean losses by name, `total` among them, detached."""
         size = self.machine.micro_batch or len(batch)
         starts = range(0, len(batch), size)

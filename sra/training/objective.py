@@ -6,6 +6,8 @@ from sra.diffusion.batch import Process
 from sra.models.build import Transformer
 from sra.training.batches import TrainingBatch
 
+Weights = dict[str, float] | dict[str, Tensor]  # of the alignments that act, by name; tensors are () float32 on the device
+
 
 class Objective(nn.Module):
     """The student and the alignments' heads, under one forward."""
@@ -14,10 +16,10 @@ class Objective(nn.Module):
         super().__init__()
         self.process, self.model, self.alignments = process, model, alignments
 
-    def forward(self, batch: TrainingBatch, weights: dict[str, float], teacher: Transformer) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, () float32, and each unweighted part by name, detached. A method of weight 0 runs neither head nor teacher."""
+    def forward(self, batch: TrainingBatch, weights: Weights, teacher: Transformer) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total, () float32, and each unweighted part by name, detached. A method without a weight runs neither head nor teacher."""
         noisy = batch.noisy
-        acting = {name: alignment for name, alignment in self.alignments.items() if weights[name]}
+        acting = {name: alignment for name, alignment in self.alignments.items() if name in weights}
         taps = tuple(sorted({tap for alignment in acting.values() for tap in alignment.taps}))
         output, features = self.model(noisy.noisy, noisy.timestep, noisy.condition, taps=taps)
 

@@ -21,7 +21,7 @@ from faults.input_house import Answer, call, png
 from sra.core.receipts import receipt_path, write_receipt
 from sra.data.store import shard_path, write_manifest, write_shard
 from sra.encoders import vae as vaes
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, write_run
 
@@ -203,7 +203,7 @@ def _write_data(folder: Path, captioned: RunSpec) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vaes.small_network().save_pretrained(folder / "vae")
-        DigitsExtractor(DigitsNetwork(10)).save(folder / "extractor")
+        SmallExtractor(SmallNetwork(10)).save(folder / "extractor")
     write_receipt(folder / VAE, "vae")
     write_receipt(folder / EXTRACTOR, "extractor")
     text, random = captioned.model.text, np.random.default_rng(0)

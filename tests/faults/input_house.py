@@ -22,7 +22,7 @@ from sra import cli
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
 from sra.data.captions import write_caption_index
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.suite import extract
 from sra.models.build import empty_model
@@ -109,7 +109,7 @@ def _write_networks(folder: Path, spec: RunSpec) -> None:
 def _write_for_scores(folder: Path) -> None:
     """An extractor of random weights, a reference and samples."""
     torch.manual_seed(0)
-    extractor = DigitsExtractor(DigitsNetwork(5))
+    extractor = SmallExtractor(SmallNetwork(5))
     extractor.save(folder / "extractor")
     write_receipt(folder / "extractor" / WEIGHTS_FILE, "extractor", name=extractor.name)
     real, drawn = (np.random.default_rng(seed).integers(0, 256, (SAMPLES, 32, 32, 3)).astype(np.uint8) for seed in (0, 1))

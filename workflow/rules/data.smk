@@ -13,7 +13,7 @@ rule make_digits:
     benchmark:
         "results/shared/{dataset}/benchmarks/make_digits.tsv"
     wildcard_constraints:
-        dataset=plan.made_of_digits,
+        dataset=plan.made_from("scikit-learn"),
     conda:
         "../envs/stages.yaml"
     threads: data_needs.threads
@@ -26,6 +26,31 @@ rule make_digits:
         "make the archive of {wildcards.dataset}"
     shell:
         "sra make-digits --image-size {params.size} --output {output.images} 2> {log}"
+
+
+rule make_fashion:
+    """Write Fashion-MNIST, downloaded by torchvision or from the user's folder, as an archive of class folders."""
+    output:
+        images="results/shared/{dataset}/images.zip",
+    log:
+        "results/shared/{dataset}/logs/make_fashion.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/make_fashion.tsv"
+    wildcard_constraints:
+        dataset=plan.made_from("torchvision"),
+    conda:
+        "../envs/stages.yaml"
+    threads: 1
+    resources:
+        mem_mb=data_needs.mem_mb,
+        runtime=data_needs.runtime,
+    params:
+        images=plan.images_here,
+        options=plan.fashion_options,
+    message:
+        "make the archive of {wildcards.dataset}"
+    shell:
+        "sra make-fashion --images {params.images} {params.options:q} --output {output.images} 2> {log}"
 
 
 rule index_images:

@@ -23,10 +23,11 @@ rule train_vae:
         runtime=standin_needs.runtime,
     params:
         folder=subpath(output.weights, parent=True),
+        options=plan.standin_options("vae"),
     message:
         "train the autoencoder {wildcards.vae}"
     shell:
-        "sra train-vae --index {input.index} --output {params.folder} 2> {log}"
+        "sra train-vae --index {input.index} --output {params.folder} {params.options} 2> {log}"
 
 
 rule train_encoder:
@@ -48,10 +49,11 @@ rule train_encoder:
         runtime=standin_needs.runtime,
     params:
         folder=subpath(output.weights, parent=True),
+        options=plan.standin_options("encoder"),
     message:
         "train the encoder {wildcards.encoder}"
     shell:
-        "sra train-encoder --index {input.index} --output {params.folder} 2> {log}"
+        "sra train-encoder --index {input.index} --output {params.folder} {params.options} 2> {log}"
 
 
 rule train_extractor:
@@ -73,10 +75,11 @@ rule train_extractor:
         runtime=standin_needs.runtime,
     params:
         folder=subpath(output.weights, parent=True),
+        options=plan.standin_options("extractor"),
     message:
         "train the feature extractor {wildcards.extractor}"
     shell:
-        "sra train-extractor --index {input.index} --output {params.folder} 2> {log}"
+        "sra train-extractor --index {input.index} --output {params.folder} {params.options} 2> {log}"
 
 
 rule train_clip:

@@ -61,9 +61,9 @@ def shortly(monkeypatch, module, name, short):
     asked, train = [], getattr(module, name)
 
     def trained(*given):
-        *data, training = given
+        *data, training, device = given
         asked.append((*data, training))
-        return train(*data, short)
+        return train(*data, short, device)
 
     monkeypatch.setattr(module, name, trained)
     return asked

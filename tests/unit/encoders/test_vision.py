@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
+from sra.encoders import vision_training
 from sra.encoders.vision import WEIGHTS, VisionEncoder
 from sra.encoders.vision_training import EncoderTraining, accuracy, classes_of, train_encoder
 
@@ -157,6 +158,7 @@ def test_the_loss_is_the_sum_over_attributes(tmp_path, monkeypatch):
         return cross_entropy(scores, answers)
 
     losses, advance = [], Progress.advance
+    monkeypatch.setattr(vision_training, "SHOWN_EVERY", 1)
     monkeypatch.setattr(F, "cross_entropy", spied)
     monkeypatch.setattr(Progress, "advance", lambda self, *args, **shown: (losses.append(shown["loss"]), advance(self, *args, **shown))[1])
     train_encoder(images, labels, tmp_path, seed=0, training=EncoderTraining(epochs=2, batch=96, shift=0))

@@ -13,7 +13,7 @@ from sra.data.captions import annotation_path, read_captions
 from sra.data.digits import upsampled
 from sra.data.scenes import DigitInColour, Scene, scene_of_caption, scenes_path, write_scenes
 from sra.metrics.caption_accuracy import caption_accuracy
-from sra.metrics.extractors import DigitsExtractor, DigitsNetwork, Features
+from sra.metrics.extractors import Features, SmallExtractor, SmallNetwork
 from sra.metrics.frechet import FeatureStatistics
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
@@ -143,8 +143,8 @@ def test_what_reads_no_digits_is_refused(reader, shown, patches):
     with pytest.raises(InputError, match="caption_accuracy: extractor patches takes no digits of 32 x 32 pixels; leave it out"):
         check(patches, images, captions)
     with pytest.raises(InputError, match="caption_accuracy: extractor digits_cnn does not tell 10 digits apart"):
-        check(DigitsExtractor(DigitsNetwork(9)), images, captions)
-    check(DigitsExtractor(DigitsNetwork(10)), images, captions)
+        check(SmallExtractor(SmallNetwork(9)), images, captions)
+    check(SmallExtractor(SmallNetwork(10)), images, captions)
     with pytest.raises(InputError, match=r"caption_accuracy: images are \(16, 32\) pixels, scenes 32 x 32"):
         check(reader, images[:, :16], captions)
     with pytest.raises(InputError, match="caption_accuracy: needs the captions that the samples were drawn from; give --captions"):

@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 
 from sra.core.errors import InputError
-from sra.metrics import extractor_training
 from sra.metrics.exact import full_float32
-from sra.metrics.extractor_training import accuracy, train_digits_extractor
-from sra.metrics.extractors import CONFIG_FILE, WEIGHTS_FILE, DigitsExtractor, DigitsNetwork, load_extractor, spatial_features
+from sra.metrics.extractor_training import ExtractorTraining, accuracy, train_small_extractor
+from sra.metrics.extractors import CONFIG_FILE, WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor, spatial_features
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +21,13 @@ def images():
 @pytest.fixture
 def extractor():
     torch.manual_seed(0)
-    network = DigitsNetwork(classes=10)
+    network = SmallNetwork(classes=10)
     # Running statistics other than 0 and 1, so that a network left in training mode would be seen.
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
-    return DigitsExtractor(network)
+    return SmallExtractor(network)
 
 
 def test_spatial_features_are_seven_channels_in_row_column_channel_order():
@@ -114,6 +113,15 @@ def test_saved_and_loaded_is_the_same_extractor_and_the_same_bytes(extractor, im
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_a_wider_one_comes_back_with_its_name_and_width(images, tmp_path):
+    wide = train_small_extractor(images, np.arange(21) % 3, 0, ExtractorTraining(width=2, steps=2), name="fashion_cnn")
+    assert wide.features(images).pooled.shape == (21, 128)
+    wide.save(tmp_path)
+    loaded = load_extractor(tmp_path)
+    assert loaded.name == "fashion_cnn"
+    assert torch.equal(loaded.features(images).pooled, wide.features(images).pooled)
+
+
 def edit_config(folder, **changes):
     config = json.loads((folder / CONFIG_FILE).read_text())
     (folder / CONFIG_FILE).write_text(json.dumps(config | changes))
@@ -124,11 +132,11 @@ def edit_config(folder, **changes):
     [
         (lambda folder: (folder / CONFIG_FILE).unlink(), "no such file"),
         (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "the key 'extractor' is missing"),
-        (lambda folder: edit_config(folder, extractor="digits_cn"), "unknown extractor 'digits_cn'; did you mean 'digits_cnn'"),
-        (lambda folder: edit_config(folder, classes=7), "not a whole digits_cnn extractor"),
-        (lambda folder: edit_config(folder, classes="ten"), "not a whole digits_cnn extractor"),
-        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "not a whole digits_cnn extractor"),
-        (lambda folder: (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-100]), "not a whole digits_cnn extractor"),
+        (lambda folder: edit_config(folder, extractor="small_cn"), "unknown extractor 'small_cn'; did you mean 'small_cnn'"),
+        (lambda folder: edit_config(folder, classes=7), "not a whole small_cnn extractor"),
+        (lambda folder: edit_config(folder, classes="ten"), "not a whole small_cnn extractor"),
+        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "not a whole small_cnn extractor"),
+        (lambda folder: (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-100]), "not a whole small_cnn extractor"),
     ],
     ids=["no config", "config of another kind", "unknown name", "other classes", "classes no number", "no weights", "truncated weights"],
 )
@@ -140,20 +148,19 @@ def test_a_damaged_folder_is_refused_in_one_line(extractor, tmp_path, damage, me
     assert "\n" not in str(caught.value)
 
 
-def test_training_gives_the_same_weights_whatever_the_cores(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(extractor_training, "STEPS", 4)
-    labels = np.arange(21) % 3
+def test_training_gives_the_same_weights_whatever_the_cores(images, tmp_path):
+    labels, short = np.arange(21) % 3, ExtractorTraining(steps=4)
     threads = torch.get_num_threads()
     try:
         for name, count in (("a", 1), ("b", 2)):
             torch.manual_seed(count)  # nor on what ran before
             torch.set_num_threads(count)
-            train_digits_extractor(images, labels, seed=5).save(tmp_path / name)
+            train_small_extractor(images, labels, 5, short).save(tmp_path / name)
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
     assert (tmp_path / "a" / WEIGHTS_FILE).read_bytes() == (tmp_path / "b" / WEIGHTS_FILE).read_bytes()
-    train_digits_extractor(images, labels, seed=6).save(tmp_path / "c")
+    train_small_extractor(images, labels, 6, short).save(tmp_path / "c")
     assert (tmp_path / "a" / WEIGHTS_FILE).read_bytes() != (tmp_path / "c" / WEIGHTS_FILE).read_bytes()
 
 
@@ -170,7 +177,7 @@ def test_training_gives_the_same_weights_whatever_the_cores(images, tmp_path, mo
 )
 def test_training_refuses_images_and_labels_that_it_cannot_use(images, change, message):
     with pytest.raises(InputError, match=message):
-        train_digits_extractor(*change(images, np.arange(21) % 3), seed=0)
+        train_small_extractor(*change(images, np.arange(21) % 3), seed=0)
 
 
 @pytest.mark.slow
@@ -183,4 +190,4 @@ def test_it_learns_the_digits():
     grey = [Image.fromarray(np.round(image * 255 / 16).astype(np.uint8)).resize((32, 32), Image.Resampling.BICUBIC) for image in digits.images]
     images = np.stack([np.repeat(np.asarray(image)[..., None], 3, axis=2) for image in grey])
     train, held_out, labels, held_out_labels = train_test_split(images, digits.target, test_size=0.2, random_state=0, stratify=digits.target)
-    assert accuracy(train_digits_extractor(train, labels, seed=0), held_out, held_out_labels) >= 0.98
+    assert accuracy(train_small_extractor(train, labels, seed=0), held_out, held_out_labels) >= 0.98

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.metrics import inception
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork, load_extractor, require_sha256, spatial_features, weights_of
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor, require_sha256, spatial_features, weights_of
 from sra.metrics.inception import InceptionExtractor
 
 TOLERANCE = 5e-6  # of the largest value. The same float32 sums in another order: torch-fidelity's own are 1e-6 from those of float64.
@@ -292,7 +292,7 @@ def test_a_source_is_a_folder_or_a_file(weights, tmp_path):
     assert weights_of(path) == path
     loaded = load_extractor(path, sha256=sha256[:8])
     assert (loaded.name, loaded.image_size) == ("inception_2015", None)
-    DigitsExtractor(DigitsNetwork(classes=10)).save(tmp_path)
+    SmallExtractor(SmallNetwork(classes=10)).save(tmp_path)
     assert weights_of(tmp_path) == tmp_path / WEIGHTS_FILE
     assert load_extractor(tmp_path, sha256=sha256_of_file(tmp_path / WEIGHTS_FILE)).name == "digits_cnn"
     with pytest.raises(InputError, match="its SHA-256 is"):

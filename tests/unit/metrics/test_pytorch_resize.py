@@ -9,7 +9,7 @@ from random_networks import save_random_inception
 from torch.nn import functional as F
 
 from sra.core.errors import InputError
-from sra.metrics.extractors import DigitsExtractor, DigitsNetwork, with_resize
+from sra.metrics.extractors import SmallExtractor, SmallNetwork, with_resize
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
 from sra.metrics.inception import InceptionExtractor, network_input
 from sra.metrics.judges import Judges
@@ -103,7 +103,7 @@ def test_the_score_is_the_distance_of_clean_fids_features(networks, images, expe
 
 
 def test_an_extractor_of_one_size_has_no_resize(images):
-    extractor = DigitsExtractor(DigitsNetwork(10))
+    extractor = SmallExtractor(SmallNetwork(10))
     assert with_resize(extractor, "tensorflow") is extractor
     for refused in (lambda: with_resize(extractor, "pytorch"), lambda: check_secondary(("fid_pytorch",), SampleSet(images), None, extractor)):
         with pytest.raises(InputError, match="digits_cnn: takes 32 x 32 pixels as they are, so it has no pytorch resize") as caught:

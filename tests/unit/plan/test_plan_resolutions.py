@@ -32,7 +32,7 @@ def test_rules_of_a_data_set_are_told_its_own_size():
 
 def test_digits_of_every_size_are_made_by_one_rule():
     plan = Plan(ROOT, {"preset": "digits"})
-    assert plan.made_of_digits.split("|") == ["digits", "digits64"]
+    assert plan.made_from("scikit-learn").split("|") == ["digits", "digits64"]
     for dataset in ("digits", "digits64"):
         assert plan.source_images(SimpleNamespace(dataset=dataset)) == [f"results/shared/{dataset}/images.zip"]
 

@@ -16,7 +16,7 @@ from sra.core.receipts import write_receipt
 from sra.data.captions import annotation_path, write_caption_index
 from sra.data.digits import write_pngs
 from sra.data.scenes import COLOURS, DigitInColour, Scene, drawn, scenes_path
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.suite import extract
 from sra.spec.score import ScoreOptions
@@ -57,7 +57,7 @@ def score_house(tmp_path_factory):
     """An extractor of random weights, a reference in the published layout, and foreign samples."""
     folder = tmp_path_factory.mktemp("house")
     torch.manual_seed(0)
-    extractor = DigitsExtractor(DigitsNetwork(5))
+    extractor = SmallExtractor(SmallNetwork(5))
     extractor.save(folder / "extractor")
     write_receipt(folder / "extractor" / WEIGHTS_FILE, "extractor", name=extractor.name)
     real = _scenes(0, 300)
@@ -121,7 +121,7 @@ def captioned(tmp_path_factory):
     splits = {"train": digit_scenes(0, 150), "val": digit_scenes(1, COUNT)}
     index = write_captioned(folder, splits)
     torch.manual_seed(0)
-    extractor = DigitsExtractor(DigitsNetwork(10))
+    extractor = SmallExtractor(SmallNetwork(10))
     extractor.save(folder / "extractor")
     write_receipt(folder / "extractor" / WEIGHTS_FILE, "extractor", name=extractor.name)
     make_reference(index, folder / "extractor", 60, folder / "reference.npz", split="val")

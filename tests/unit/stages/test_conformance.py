@@ -12,7 +12,7 @@ from sra import cli
 from sra.core.errors import InputError, StageError
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
 from sra.metrics.suite import Settings, extract, score
@@ -34,7 +34,7 @@ def house(tmp_path_factory):
     """downloads/: a reference and a sample batch; their true scores; a folder of published numbers that may be rewritten."""
     folder = tmp_path_factory.mktemp("house")
     torch.manual_seed(0)
-    extractor = DigitsExtractor(DigitsNetwork(5))
+    extractor = SmallExtractor(SmallNetwork(5))
     extractor.save(folder / "extractor")
     write_receipt(folder / "extractor" / WEIGHTS_FILE, "extractor", name=extractor.name)
     real = scenes(0, 300)

@@ -209,11 +209,28 @@ def test_autoencoders_are_counted_as_torch_counts_them():
             assert cost.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
 
 
+@pytest.mark.parametrize("name", ["fashion", "fashion_toy"])
+def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
+    from sra.encoders.vae import VaeTraining, small_network
+    from sra.encoders.vision_training import EncoderTraining
+    from sra.metrics.extractors import SmallNetwork
+
+    preset = Registry(ROOT, name).preset
+    widths = {kind: settings.width for kind, settings in preset.standins.items()}
+    with torch.device("meta"):
+        vae = small_network(widths["vae"] or VaeTraining.width).eval()
+        extractor = SmallNetwork(10, widths["extractor"] or 1).eval()
+    assert cost.ENCODER_FLOPS[preset.vae] == {32: counted(vae.encode, (3, 32, 32))}
+    assert cost.DECODER_FLOPS[preset.vae] == {32: counted(vae.decode, (4, 8, 8))}
+    assert cost.EXTRACTOR_FLOPS[preset.extractor] == counted(extractor, (3, 32, 32))
+    assert cost.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
+
+
 def test_extractors_are_counted_as_torch_counts_them():
-    from sra.metrics.extractors import DigitsNetwork
+    from sra.metrics.extractors import SmallNetwork
     from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
 
-    small = DigitsNetwork(10).eval().to("meta")
+    small = SmallNetwork(10).eval().to("meta")
     assert cost.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
     inception = InceptionNetwork(_torch_fidelity_layers().to_empty(device="cpu")).eval().to("meta")
     assert cost.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))

@@ -149,7 +149,7 @@ def test_images_are_listed_by_their_receipt(house):
 
 
 def test_each_seed_has_a_line(house):
-    other = Registry(house.root, "digits", seeds=Seeds(training=(0, 1)))
+    other = Registry(house.root, "digits", asked=Seeds(training=(0, 1)))
     write_registry(other)
     lines = read_lines(house)
     runs = lines[(lines["metric"] == "fid") & (lines["milestone"] == "m400k")].set_index("run")
@@ -176,7 +176,7 @@ def test_the_registry_asks_for_what_was_not_rendered(house):
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_the_registry_has_all_that_the_workflow_makes_for_tables_and_figures(checkout, preset):
     """Against the planner: nothing that it makes is missing from the registry, and nothing else waits to be run."""
-    registry = Registry(checkout.folder, preset, seeds=Seeds(training=(0, 1)))
+    registry = Registry(checkout.folder, preset, asked=Seeds(training=(0, 1)))
     refresh(registry)
     lines = pd.read_csv(checkout.folder / Results(preset).registry, sep="\t", keep_default_na=False)
     assert set(lines["kind"]) == {"score", "probe", "cost", "images", "components"}
@@ -306,7 +306,7 @@ def test_a_table_says_what_it_was_made_of_and_a_figure_of_samples_does_not(house
 
 def test_a_mean_over_seeds_names_every_score(house):
     write_score_file(house.root / RESULTS.score("sit_b2__s1", SCORE), "sit_b2__s1", preset="digits", step=250, fid=9.0)
-    seeded = Registry(house.root, "digits", seeds=Seeds(training=(0, 1)))
+    seeded = Registry(house.root, "digits", asked=Seeds(training=(0, 1)))
     refresh(seeded)
     graph = {entity["@id"]: entity for entity in json.loads(opened(archive(seeded))["ro-crate-metadata.json"])["@graph"]}
     scores = {one["@id"] for one in graph["#made-table_s9"]["object"]} - {"report/tables/table_s9.yaml"}

@@ -15,7 +15,7 @@ from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import receipt_path, write_receipt
 from sra.encoders.global_features import GlobalFeatures
-from sra.metrics.extractors import WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.spec.score import ForeignScore, ScoreRecord, SeedScores, metric_name, read_score
 from sra.stages.reference_features import reference_features
 
@@ -182,7 +182,7 @@ def test_features_of_another_reference_or_extractor_are_refused(score_house, sco
     with pytest.raises(InputError, match="was made with another reference than the one given"):
         scored(reference_features=file)
     other = tmp_path / "extractor"
-    DigitsExtractor(DigitsNetwork(5)).save(other)
+    SmallExtractor(SmallNetwork(5)).save(other)
     write_receipt(other / WEIGHTS_FILE, "extractor", name="digits_cnn")
     reference_features(score_house.reference, other, file)
     with pytest.raises(InputError, match="was made with another extractor than the one given"):

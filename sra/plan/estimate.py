@@ -41,7 +41,8 @@ class Remaining:
         self.works = Works(self.registry)
 
     def items(self) -> list[str]:
-        return [*self.registry.tables, *self.registry.figures]
+        """Tables and figures of the report."""
+        return [*self.registry.shown_tables, *self.registry.shown_figures]
 
     def title(self, item: str) -> str:
         return (self.registry.tables.get(item) or self.registry.figures.get(item)).title
@@ -51,8 +52,8 @@ class Remaining:
 
         Raises InputError for an unknown table or figure.
         """
-        if item not in self.items():
-            raise unknown("table or figure", item, self.items())
+        if item not in (known := [*self.registry.tables, *self.registry.figures]):
+            raise unknown("table or figure", item, known)
         if item in self.registry.tables:
             table = self.registry.tables[item]
             chains = [self.score(one) for one in wanted_by_table(table, self.registry)]

@@ -50,9 +50,9 @@ def packs_of_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
 
 
 def wanted_by_all(registry: Registry) -> list[Wanted]:
-    """Every score that some table or figure shows, each once: a baseline shared by many is trained once."""
-    tables = (wanted for table in registry.tables.values() for wanted in wanted_by_table(table, registry))
-    figures = (wanted for figure in registry.figures.values() for wanted in wanted_by_figure(figure, registry))
+    """Every score that some table or figure of the report shows, each once: a baseline shared by many is trained once."""
+    tables = (wanted for name in registry.shown_tables for wanted in wanted_by_table(registry.tables[name], registry))
+    figures = (wanted for name in registry.shown_figures for wanted in wanted_by_figure(registry.figures[name], registry))
     return list(dict.fromkeys([*tables, *figures]))
 
 

@@ -79,10 +79,18 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     # Targets
 
     def tables(self) -> list[str]:
+        """All that can be asked for by name."""
         return list(self.registry(self.preset).tables)
 
     def figures(self) -> list[str]:
         return list(self.registry(self.preset).figures)
+
+    def shown_tables(self) -> list[str]:
+        """Those of the report."""
+        return self.registry(self.preset).shown_tables
+
+    def shown_figures(self) -> list[str]:
+        return self.registry(self.preset).shown_figures
 
     def table_files(self, table: str) -> list[str]:
         return _files(Results(self.preset).table, table, TABLE_KINDS)
@@ -141,10 +149,16 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
         return files + sorted({path for name in names for path in self.published_of(name)})
 
     def report_tables(self, wildcards) -> list[str]:
-        return [path for table in self.registry(wildcards.preset).tables for path in _files(Results(wildcards.preset).table, table, TABLE_KINDS)]
+        return [
+            path for table in self.registry(wildcards.preset).shown_tables for path in _files(Results(wildcards.preset).table, table, TABLE_KINDS)
+        ]
 
     def report_figures(self, wildcards) -> list[str]:
-        return [path for figure in self.registry(wildcards.preset).figures for path in _files(Results(wildcards.preset).figure, figure, FIGURE_KINDS)]
+        return [
+            path
+            for figure in self.registry(wildcards.preset).shown_figures
+            for path in _files(Results(wildcards.preset).figure, figure, FIGURE_KINDS)
+        ]
 
     def labels_of_table(self, wildcards) -> dict[str, str]:
         """How Snakemake's own report names it."""

@@ -30,6 +30,8 @@ def _digits(value: float | None) -> str:
 
 def to_markdown(document: ClaimsDocument) -> str:
     """Counts, a GitHub table, and what is missing with the commands that fill it."""
+    if not document.claims:
+        return f"**Claims of the paper**\n\nNo claim stands on what preset {document.preset} shows.\n"
     counts = ", ".join(f"{SIGNS[verdict]} {document.counts[verdict]} {verdict}" for verdict in VERDICTS)
     lines = ["**Claims of the paper**", "", f"> {_cell(document.scope)}", "", counts, ""]
     lines += ["| Verdict | Claim | Numbers | By the paper's own | Source | Tested by |", "| --- | --- | --- | --- | --- | --- |"]

@@ -10,9 +10,10 @@ from sra.reporting.axes import draw_band, label_ends, set_times, set_values, spa
 from sra.reporting.commands import missing_remark
 from sra.reporting.costs import NO_COSTS, Costs, missing_text, unsteady_notes
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
-from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
+from sra.reporting.numbers import ARROWS, METRIC_NAMES, count_text, listed, milestone_text, steps_of_milestone
 from sra.reporting.published import Published
 from sra.reporting.scores import Scores, outcome_of
+from sra.reporting.speedup import findings_of
 from sra.reporting.spread import lines_remark
 from sra.reporting.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
 from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
@@ -31,10 +32,14 @@ def build_curves(
         CurvePanel(
             title=panel.title,
             sampler=panel.sampler,
+            metric=panel.metric,
+            header=panel.metric and f"{METRIC_NAMES[panel.metric]} {ARROWS[panel.better]}",
+            better=panel.better,
             lines=[_line(figure, panel, series, scores, published, preset_id, preset, costs) for series in panel.series],
         )
         for panel in figure.panels
     ]
+    findings = findings_of(figure, panels) if figure.speedup else []
     return CurvesDocument(
         **heading_of(figure, preset_id, preset),
         against=figure.against,
@@ -45,7 +50,8 @@ def build_curves(
         samples_here=preset.samples.get(figure.samples),
         columns=figure.columns,
         panels=panels,
-        remarks=[*_remarks(figure, panels, preset_id, preset), *_remarks_on_time(figure, panels, costs)],
+        findings=findings,
+        remarks=[*findings, *_remarks(figure, panels, preset_id, preset), *_remarks_on_time(figure, panels, costs)],
         alt=_alt(figure, panels, preset),
     )
 
@@ -55,14 +61,14 @@ def _line(
 ) -> CurveLine:
     """The panel's milestones and the paper's markers together, in order of steps."""
     where = f"{figure.id}, panel {panel.title}"
-    markers = published.curve(series.published, figure.metric, where) if series.published else {}
+    markers = published.curve(series.published, figure.metric_of(panel), where) if series.published else {}
     measured = costs.find(series.run) if figure.against == "hours" else None
     a_step = measured and measured.cost.steps.median
     points = []
     for milestone in sorted({*figure.milestones_of(panel), *markers}, key=steps_of_milestone):
         score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
         planned = milestone in figure.milestones_of(panel)
-        outcome = outcome_of(scores, series.run, score, figure.metric, preset_id, preset)
+        outcome = outcome_of(scores, series.run, score, figure.metric_of(panel), preset_id, preset)
         marker, found, step = markers.get(milestone), scores.find(series.run, score), preset.milestones.get(milestone)
         time = published.number(marker.key, "training_time", where) if marker and figure.against == "hours" else None
         points.append(
@@ -126,16 +132,14 @@ def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
         for milestone in lines.get(rival, {}).keys() & lines.get("sra", {}).keys():
             pairs += 1
             gap = lines["sra"][milestone] - lines[rival][milestone]
-            better += gap < 0 if figure.better == "lower" else gap > 0
+            better += gap < 0 if (panel.better or figure.better) == "lower" else gap > 0
     than = {"none": "its baseline", "repa": "REPA at the same step"}[rival]
     outcome = f"SRA is better than {than} at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
     place = "" if preset.comparable or not _has_markers(panels) else ", and below them the paper's markers on axes of their own"
     over, number = {"steps": "training steps", "hours": "the time of training"}[figure.against], len(panels)
-    chart = (
-        f"Line charts of {METRIC_NAMES[figure.metric]} over {over}, {number} models"
-        if number > 1
-        else f"Line chart of {METRIC_NAMES[figure.metric]} over {over}"
-    )
+    metrics = listed(list(dict.fromkeys(METRIC_NAMES[panel.metric or figure.metric] for panel in panels)))
+    models = f", {number} models" if number > 1 and not any(panel.metric for panel in panels) else ""
+    chart = f"Line chart{'s' if number > 1 else ''} of {metrics} over {over}{models}"
     return f"{chart}{place}; {outcome}{_times_text(panels)}."
 
 
@@ -196,9 +200,9 @@ class Side:
 
 def _sides(document: CurvesDocument) -> list[Side]:
     """Of the paper only where it has markers."""
-    here = f"Ours at preset {document.preset}"
+    here, each = f"Ours at preset {document.preset}", any(panel.metric for panel in document.panels)
     if document.samples_here:
-        here += f" ({METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
+        here += f" ({'metrics' if each else METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
     paper = f"The paper ({METRIC_NAMES[document.metric]} over {count_text(document.samples)} samples): not the same scale"
     printed = _has_markers(document.panels)
     side = _side_of_times if document.against == "hours" else _side_of_steps
@@ -257,6 +261,8 @@ class _Layout:
 
     def __init__(self, document: CurvesDocument):
         self.sides = _sides(document)
+        if any(panel.header for panel in document.panels):
+            self.right = 0.95  # also for the numbers of the next panel's own axis
         self.columns = min(document.columns, len(document.panels))
         self.rows = math.ceil(len(document.panels) / self.columns)
         self.block = self.heading + self.rows * self.panel_height + (self.rows - 1) * self.gap_y + self.footer
@@ -284,9 +290,10 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
         figure.add_artist(Rectangle((0, low), 1, layout.block / layout.height, transform=figure.transFigure, color=side.plate, zorder=-1))
     figure.text(0.1 / PAGE_WIDTH, layout.from_top(top + 0.17), side.heading, weight="bold", va="center")
 
-    values = [value for panel in document.panels for value in side.values(panel)]
+    values: dict[str, list[float]] = {}
+    for panel in document.panels:
+        values.setdefault(document.header_of(panel), []).extend(side.values(panel))
     planned, markers = side.steps(document)
-    last_row = (layout.rows - 1) * layout.columns
     for place, panel in enumerate(document.panels):
         axes = figure.add_axes(layout.panel(index, place), facecolor="none")
         axes.tick_params(length=2.5, width=0.6)
@@ -294,13 +301,14 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
             _set_steps(axes, planned, markers, side.step_text)
         else:
             set_times(axes, side.latest(panel) or 1.0)
-        set_values(axes, values)
-        axes.set_title(panel.title, fontsize=TEXT, loc="left", pad=3)
-        if place % layout.columns:
+        set_values(axes, values[document.header_of(panel)])
+        axes.set_title(panel.header or panel.title, fontsize=TEXT, loc="left", pad=3)
+        # One axis serves a row of panels that show the same.
+        if place % layout.columns and len(values) == 1:
             axes.tick_params(labelleft=False)
-        else:
+        elif not panel.header:
             axes.set_ylabel(document.header)
-        if place >= last_row:
+        if place + layout.columns >= len(document.panels):  # none below it
             axes.set_xlabel(side.xlabel)
         _draw_panel(axes, panel, side)
 

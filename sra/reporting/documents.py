@@ -182,8 +182,13 @@ class CurveLine(Strict):
 
 
 class CurvePanel(Strict):
+    """metric, header, better: where they differ from the figure's."""
+
     title: str
     sampler: str
+    metric: str | None = None
+    header: str | None = None
+    better: Literal["lower", "higher"] | None = None
     lines: list[CurveLine]
 
 
@@ -199,6 +204,13 @@ class CurvesDocument(PictureDocument):
     samples_here: int | None
     columns: int
     panels: list[CurvePanel]
+    findings: list[str] = []  # of speed, in plain words; the remarks begin with them
+
+    def header_of(self, panel: CurvePanel) -> str:
+        return panel.header or self.header
+
+    def metric_of(self, panel: CurvePanel) -> str:
+        return panel.metric or self.metric
 
 
 class SampleBlock(Strict):

@@ -73,7 +73,14 @@ def shown_by(document: TableDocument | FigureDocument) -> list[Shown]:
     elif isinstance(document, TableDocument):
         found = [Shown("score", run, score.milestone, score, column.metric) for run, score in wanted_by(document) for column in document.columns]
     elif isinstance(document, CurvesDocument):
-        found = [Shown("score", run, score.milestone, score, document.metric) for run, score in wanted_by(document)]
+        found = [
+            Shown("score", line.run, point.milestone, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples), metric)
+            for panel in document.panels
+            for metric in [document.metric_of(panel)]
+            for line in panel.lines
+            for point in line.points
+            if point.planned
+        ]
         if document.against == "hours":
             lines = [line for panel in document.panels for line in panel.lines]
             found += [Shown("cost", line.run, "", metric="seconds_per_step (s)", value=line.seconds_per_step) for line in lines]

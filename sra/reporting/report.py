@@ -9,7 +9,7 @@ from sra.reporting.claim_formats import SIGNS
 from sra.reporting.claims import claims_sentence
 from sra.reporting.commands import DEFAULT_PRESET, build_command
 from sra.reporting.cost import HOUR, binary
-from sra.reporting.documents import FigureDocument, TableDocument, band_of
+from sra.reporting.documents import CurvesDocument, FigureDocument, TableDocument, band_of
 from sra.reporting.numbers import count_text
 from sra.reporting.provenance import configurations, facts_of_scores, provenance_of, stale_runs
 from sra.reporting.reading import Library, Quirks, limits_of, terms_of
@@ -75,6 +75,7 @@ def build_report(
     figures = [checked(read_json(path), FigureDocument, str(path)) for path in in_order(figures_folder, "figure")]
     documents = [*tables, *figures]
     claims = checked(read_json(claims_file), ClaimsDocument, str(claims_file)) if claims_file else None
+    claims = claims if claims and claims.claims else None  # a preset may show nothing that a claim stands on
     library = Library(written / "references.yaml")
     specs = configurations(runs_folder)
     spent = spent_by_stage(benchmark_folders)
@@ -82,7 +83,13 @@ def build_report(
     found = comparisons(figures, scores)
     shown = [row.score.milestone for table in tables for row in table.rows if row.score]
     milestone = shown[0] if shown else found[-1].milestone if found else "m400k"
-    sentences = [verdict_sentence(found, milestone, head.preset, preset, scores.seeds), claims and claims_sentence(claims), caption_sentence(scores)]
+    findings = [finding for figure in figures if isinstance(figure, CurvesDocument) for finding in figure.findings]
+    sentences = [
+        verdict_sentence(found, milestone, head.preset, preset, scores.seeds),
+        *findings,
+        claims and claims_sentence(claims),
+        caption_sentence(scores),
+    ]
     summary = Summary(
         sentences=[sentence for sentence in sentences if sentence],
         facts=[_scores_fact(documents, scores, preset), *_time_facts(spent, planned, disk_bytes), *facts_of_scores(scores, preset)],

@@ -45,7 +45,10 @@ def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Compa
             if {"none", "sra"} <= set(runs):
                 for milestone in dict.fromkeys(point.milestone for line in panel.lines for point in line.points):
                     score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
-                    found += _pair(panel.title, runs["none"], runs["sra"], score, scores)
+                    # A panel of one metric is named after it, and then the runs tell the model.
+                    model = runs["none"] if panel.metric else panel.title
+                    pair = _pair(model, runs["none"], runs["sra"], score, scores)
+                    found += [comparison for comparison in pair if panel.metric in (None, comparison.metric)]
     return sorted(dict.fromkeys(found), key=lambda comparison: steps_of_milestone(comparison.milestone))
 
 

@@ -176,12 +176,15 @@ ShownNumbers = dict[tuple[str, ScoreOf, Metric], Shown]
 
 
 def load_claims(registry: Registry) -> Claims:
-    """The claims of the registry's root. Refuses what names no run, or a number that its targets do not show, with one line."""
+    """The claims of the registry's root that stand on what its preset shows. Refuses what names no run, or a number that its targets do not
+    show, with one line.
+    """
     path = registry.root / FILE
     claims = load(path, Claims)
     for claim in claims.claims:
         _refuse_wrong(claim, registry, f"{path}: claim {claim.id}")
-    return claims
+    shown = {*registry.shown_tables, *registry.shown_figures}
+    return claims.model_copy(update={"claims": [claim for claim in claims.claims if shown >= set(claim.targets)]})
 
 
 def run_of(side: Side, registry: Registry) -> str | None:
@@ -234,8 +237,8 @@ def _of_table(table: TableSpec) -> ShownNumbers:
 
 def _of_curves(figure: CurvesFigure) -> ShownNumbers:
     return {
-        (series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), figure.metric): Shown(
-            figure.better, ".2f", f"{series.published}/{milestone}" if series.published else None
+        (series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), figure.metric_of(panel)): Shown(
+            figure.better_of(panel), ".2f", f"{series.published}/{milestone}" if series.published else None
         )
         for panel in figure.panels
         for series in panel.series

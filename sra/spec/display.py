@@ -94,6 +94,7 @@ class TableSpec(Strict):
     compared: SettingsComparison | None = Field(None, description="what a table of settings shows")
     costs: list[CostColumn] = Field([], description="columns of a table of costs")
     notes: list[str] = []
+    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
 
     @model_validator(mode="after")
     def _has_the_parts_of_its_kind(self):
@@ -132,13 +133,23 @@ class Panel(Strict):
     title: str
     sampler: str
     milestones: list[str] | None = None  # when they differ from the figure's
+    # When they differ from the figure's; such a panel has an axis of its own.
+    metric: Metric | None = None
+    better: Literal["lower", "higher"] | None = None
     series: list[Series] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _knows_which_way_is_better(self):
+        if (self.metric is None) != (self.better is None):
+            raise ValueError("metric and better go together; give both or neither")
+        return self
 
 
 class CurvesFigure(Strict):
     """A metric against training, one panel per model.
 
     against: steps, or hours, which are steps times the seconds that one takes, as measured for each run.
+    speedup: also say when each method's FID reaches the last one of the run without alignment, and whether the difference there is chance.
     """
 
     kind: Literal["curves"]
@@ -153,6 +164,14 @@ class CurvesFigure(Strict):
     milestones: list[str] = Field(min_length=1)
     columns: PositiveInt = 3
     panels: list[Panel] = Field(min_length=1)
+    speedup: bool = False
+    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
+
+    def metric_of(self, panel: Panel) -> Metric:
+        return panel.metric or self.metric
+
+    def better_of(self, panel: Panel) -> Literal["lower", "higher"]:
+        return panel.better or self.better
 
     def milestones_of(self, panel: Panel) -> list[str]:
         return panel.milestones or self.milestones
@@ -167,6 +186,7 @@ class SampleFigure(Strict):
     caption: str
     score: ScoreOf
     runs: list[Series] = Field(min_length=1)
+    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
 
 
 class GridFigure(SampleFigure):

@@ -8,7 +8,7 @@ from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
 from sra.spec.inside import class_here
-from sra.spec.load import load
+from sra.spec.load import checked, load, read_yaml
 from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
 from sra.spec.run import RunSpec, resolve_run
 from sra.spec.scale import USUAL_RESOLUTION, Preset
@@ -32,13 +32,18 @@ class Registry:
     """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`.
 
     released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
-    seeds: of every number that is shown.
+    asked: seeds of every number that is shown, where the user names some.
     """
 
     root: Path
     preset_id: str
     released: bool = False
-    seeds: Seeds = Seeds()
+    asked: Seeds = Seeds()
+
+    @property
+    def seeds(self) -> Seeds:
+        """Of every number that is shown: the user's choice, else the preset's."""
+        return self.asked if self.asked.training or not self.preset.seeds else Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
 
     @cached_property
     def preset(self) -> Preset:
@@ -46,7 +51,11 @@ class Registry:
         known = [path.stem for path in folder.glob("*.yaml")]
         if self.preset_id not in known:
             raise unknown("preset", self.preset_id, known)
-        return load(folder / f"{self.preset_id}.yaml", Preset)
+        path = folder / f"{self.preset_id}.yaml"
+        content = read_yaml(path)
+        if isinstance(content, dict) and "based_on" in content:
+            content = _on_its_base(path, content, known)
+        return checked(content, Preset, str(path))
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
@@ -64,6 +73,25 @@ class Registry:
     @cached_property
     def figures(self) -> dict[str, CurvesFigure | SampleFigure]:
         return _by_id(self.root / "report" / "figures", FigureSpec)
+
+    @cached_property
+    def shown_tables(self) -> list[str]:
+        """Those of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
+        return [name for name in self.tables if self._is_shown(self.tables[name])]
+
+    @cached_property
+    def shown_figures(self) -> list[str]:
+        """Likewise."""
+        return [name for name in self.figures if self._is_shown(self.figures[name])]
+
+    def _is_shown(self, item: TableSpec | FigureSpec) -> bool:
+        shows = self.preset.shows
+        if shows is None:
+            return not getattr(item, "on_request", False)
+        for name in shows:
+            if name not in self.tables and name not in self.figures:
+                raise unknown("table or figure", name, [*self.tables, *self.figures], where=f"config/presets/{self.preset_id}.yaml: shows")
+        return item.id in shows
 
     @cached_property
     def datasets(self) -> dict[str, DatasetEntry]:
@@ -184,6 +212,17 @@ class Registry:
         if row.weights is not None or seed == row.seed:
             raise InputError(f"run {run}: {base} {f'has seed {seed} itself' if row.weights is None else 'is not trained here'}; ask for {base}")
         return row.model_copy(update={"seed": seed}), experiment, path
+
+
+def _on_its_base(path: Path, content: dict, known: list[str]) -> dict:
+    """The keys of a preset and, under them, those of the preset that it is `based_on`; no further."""
+    base = content["based_on"]
+    if base not in known:
+        raise unknown("preset", str(base), known, where=f"{path}: based_on")
+    below = read_yaml(path.with_name(f"{base}.yaml"))
+    if not isinstance(below, dict) or "based_on" in below:
+        raise InputError(f"{path}: based_on: {base} is based on another preset itself; name that one")
+    return {**below, **{key: value for key, value in content.items() if key != "based_on"}}
 
 
 def _with_released_runs(table: TableSpec) -> TableSpec:

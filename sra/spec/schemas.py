@@ -40,8 +40,17 @@ MODELS = {
 
 def schema_text(name: str) -> str:
     """The schema file's content."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(MODELS[name]).json_schema()}
+    schema = TypeAdapter(MODELS[name]).json_schema()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **(_or_based_on_another(schema) if name == "preset" else schema)}
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _or_based_on_another(schema: dict) -> dict:
+    """A preset is whole, or names the preset that has the keys which it leaves out."""
+    whole = {key: value for key, value in schema.items() if key != "$defs"}
+    base = {"based_on": {"type": "string", "description": "preset that has every key which is not given here"}}
+    part = whole | {"properties": base | whole["properties"], "required": list(base)}
+    return {"$defs": schema["$defs"], "if": {"required": list(base)}, "then": part, "else": whole}
 
 
 def write_schemas(folder: Path = FOLDER) -> None:

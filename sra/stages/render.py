@@ -83,8 +83,11 @@ def render_report(registry: Registry) -> None:
 
 
 def refresh(registry: Registry) -> None:
-    """Everything that a reader sees, again, from whatever scores are there."""
-    jobs = [(render_table, table) for table in registry.tables] + [(render_figure, figure) for figure in registry.figures]
+    """Everything that a reader sees, again, from whatever scores are there: what the report shows, and what was made on request."""
+    folder = Results(registry.preset_id)
+    tables = [name for name in registry.tables if name in registry.shown_tables or (registry.root / folder.table(name)).exists()]
+    figures = [name for name in registry.figures if name in registry.shown_figures or (registry.root / folder.figure(name)).exists()]
+    jobs = [(render_table, table) for table in tables] + [(render_figure, figure) for figure in figures]
     for render, name in tracked(jobs, "render", len(jobs), "items"):
         render(registry, name)
     render_claims(registry)

@@ -53,7 +53,7 @@ def status_of(registry: Registry, now: float | None = None) -> StatusDocument:
     wanted: dict[str, list[Wanted]] = {}
     for item in wanted_by_all(remaining.registry):
         wanted.setdefault(item.run, []).append(item)
-    figures = remaining.registry.figures.values()
+    figures = [remaining.registry.figures[name] for name in remaining.registry.shown_figures]
     inside: dict[str, set[str]] = {}
     for file in (*probe_files(figures, remaining.registry), *components_files(figures, remaining.registry)):
         inside.setdefault(file.run, set()).add(file.milestone)

@@ -85,7 +85,7 @@ def _targets(registry: Registry) -> Iterator[Target]:
 
 def _in_order(registry: Registry) -> list[str]:
     """Tables, then figures, each as the paper numbers them."""
-    folder, known = registry.root / Results(registry.preset_id).folder, {*registry.tables, *registry.figures}
+    folder, known = registry.root / Results(registry.preset_id).folder, {*registry.shown_tables, *registry.shown_figures}
     files = [*in_order(folder / "tables", "table"), *in_order(folder / "figures", "figure")]
     return [path.stem for path in files if path.stem in known]
 

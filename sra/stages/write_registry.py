@@ -42,8 +42,8 @@ def registry_lines(registry: Registry) -> list[Line]:
 def rendered_documents(registry: Registry) -> list[TableDocument | FigureDocument]:
     """Every table and figure of the registry. Raises InputError for one that was not rendered yet."""
     results = Results(registry.preset_id)
-    files = [(registry.root / results.table(name), TableDocument) for name in registry.tables]
-    files += [(registry.root / results.figure(name), FigureDocument) for name in registry.figures]
+    files = [(registry.root / results.table(name), TableDocument) for name in registry.shown_tables]
+    files += [(registry.root / results.figure(name), FigureDocument) for name in registry.shown_figures]
     for path, _ in files:
         if not path.exists():
             raise InputError(f"{path}: no such file; sra refresh --preset {registry.preset_id} renders every table and figure")

@@ -9,10 +9,10 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 def test_the_readmes_run_and_table_work_as_written(checkout):
     written = dict(re.findall(r"```yaml\n# (\S+\.yaml)\n(.*?)```", README, flags=re.DOTALL))
-    assert set(written) == {"config/experiments/my_runs.yaml", "report/tables/table_s5.yaml"}
+    assert set(written) == {"config/experiments/my_runs.yaml", "report/tables/table_s6.yaml"}
     for path, text in written.items():
         (checkout.folder / path).write_text(text, encoding="utf-8")
-    commands = [shlex.split(line)[3:] for line in re.findall(r"`(snakemake --cores 2 [^`]*(?:s5|cosine)[^`]*)`", README)]
+    commands = [shlex.split(line)[3:] for line in re.findall(r"`(snakemake --cores 2 [^`]*(?:s6|cosine)[^`]*)`", README)]
     assert len(commands) == 2
     score, table = (checkout.planned(*command) for command in commands)
     assert (score["resolve_run"], score["score_samples"]) == (1, 1)

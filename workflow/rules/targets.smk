@@ -19,12 +19,12 @@ localrules:
 
 rule tables:
     input:
-        [file for table in plan.tables() for file in plan.table_files(table)],
+        [file for table in plan.shown_tables() for file in plan.table_files(table)],
 
 
 rule figures:
     input:
-        [file for figure in plan.figures() for file in plan.figure_files(figure)],
+        [file for figure in plan.shown_figures() for file in plan.figure_files(figure)],
 
 
 rule claims:

@@ -15,7 +15,7 @@ from sra.spec.seeds import Seeds, split_seed
 
 ROOT = Path(__file__).resolve().parents[3]
 ONE = Registry(ROOT, "digits")
-SIX = Registry(ROOT, "digits", seeds=Seeds(training=(0, 1, 2), sampling=(0, 1)))
+SIX = Registry(ROOT, "digits", asked=Seeds(training=(0, 1, 2), sampling=(0, 1)))
 
 
 def test_a_table_wants_every_seed_and_what_it_had():

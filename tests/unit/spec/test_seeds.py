@@ -48,14 +48,14 @@ def test_one_thing_has_one_name(run, message):
 
 
 def test_each_pair_of_seeds_is_one_score():
-    registry = Registry(ROOT, "digits", seeds=Seeds(training=(0, 2), sampling=(0, 1)))
+    registry = Registry(ROOT, "digits", asked=Seeds(training=(0, 2), sampling=(0, 1)))
     found = [(run, score.sampler) for run, score in registry.with_seeds("sit_b2", SCORE)]
     assert found == [("sit_b2", "sde250"), ("sit_b2", "sde250__s1"), ("sit_b2__s2", "sde250"), ("sit_b2__s2", "sde250__s1")]
     assert DIGITS.with_seeds("sit_b2", SCORE) == [("sit_b2", SCORE)]
 
 
 def test_released_weights_have_no_training_seed():
-    registry = Registry(ROOT, "paper", seeds=Seeds(training=(0, 1, 2), sampling=(0, 1)))
+    registry = Registry(ROOT, "paper", asked=Seeds(training=(0, 1, 2), sampling=(0, 1)))
     assert [run for run, _ in registry.with_seeds("sit_xl2_released", SCORE)] == ["sit_xl2_released"] * 2
 
 

@@ -39,13 +39,16 @@ class Found:
     peak_bytes: list[int]
 
 
-def take_turns_apart(groups: list[Group], turns: int, warm_up: int = 1, cuda: bool = False) -> Found:
-    """As harness.take_turns. Every process is built before the first turn, and waits while others take theirs."""
+def take_turns_apart(groups: list[Group], turns: int, warm_up: int = 1, cuda: bool = False, repeats: int = 1) -> Found:
+    """As harness.take_turns. Every process is built before the first turn, and waits while others take theirs.
+
+    repeats: calls in a turn, whose mean is its time: on a GPU, where one call may be shorter than the wait for its end.
+    """
     context = multiprocessing.get_context("spawn")
     served = []
     for group in groups:
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, group, cuda), daemon=True)
+        process = context.Process(target=_serve, args=(there, group, cuda, repeats), daemon=True)
         process.start()
         there.close()
         served.append((process, here))
@@ -79,7 +82,7 @@ def _answer(pipe) -> Any:
         sys.exit("a candidate's process ended; what it printed says why")
 
 
-def _serve(pipe, group: Group, cuda: bool) -> None:
+def _serve(pipe, group: Group, cuda: bool, repeats: int) -> None:
     turns, compare = group.build(**group.options)
     pipe.send(list(turns))
     while name := pipe.recv():
@@ -87,9 +90,10 @@ def _serve(pipe, group: Group, cuda: bool) -> None:
         if cuda:
             torch.cuda.synchronize()
         start = time.perf_counter()
-        turns[name]()
+        for _ in range(repeats):
+            turns[name]()
         if cuda:
             torch.cuda.synchronize()
-        pipe.send(time.perf_counter() - start)
+        pipe.send((time.perf_counter() - start) / repeats)
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     pipe.send((compare() if compare else None, peak))

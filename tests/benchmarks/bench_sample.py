@@ -16,7 +16,7 @@ import torch
 from apart import Group, take_turns_apart
 from harness import Row, ceilings_of, options_of, publish
 from torch import Tensor
-from train_candidates import RUNS, build_ceilings, diffusers_network, spec_of
+from train_candidates import RUNS, SIZES, build_ceilings, diffusers_network, spec_of
 
 from sra.diffusion.process import build_process
 from sra.diffusion.streams import SampleNoise
@@ -34,7 +34,7 @@ PLAIN, GUIDED, ALWAYS, DIFFUSERS = "without guidance", "guided in [0, 0.7]", "al
 
 def main() -> None:
     parser = options_of(__doc__, turns=5, images=4, evaluations=16)
-    parser.add_argument("--model", choices=RUNS, default="B")
+    parser.add_argument("--model", choices=[*SIZES, "mmdit"], default="B")
     parser.add_argument("--quick", action="store_true", help="only ours with and without guidance; three turns")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
@@ -47,6 +47,9 @@ def main() -> None:
     found = take_turns_apart(groups, 3 if options.quick else options.turns, cuda=options.device == "cuda").times
     ceilings = ceilings_of(found, options.device, options.precision)
     size, theirs = ("MMDiT/2 of 12 blocks", "SD3 transformer") if options.model == "mmdit" else (f"SiT-{options.model}/2", "DiT")
+    # As the time of one evaluation does not depend on how many there are.
+    hours = found[GUIDED].median / options.images / options.evaluations * 250 * 50_000 / 3600
+    remark = f"50,000 images of 250 evaluations: {hours:.1f} h" if options.device == "cuda" else ""
 
     def share(name: str) -> float:
         flops = options.images * sampling_flops(spec_of(run, 1).model, samplers(options.evaluations)[name])
@@ -57,7 +60,11 @@ def main() -> None:
         (f"sampling {size}, always guided", ALWAYS, f"diffusers' {theirs}, always guided", DIFFUSERS),
         (f"sampling {size}, guided in [0, 0.7]", GUIDED, f"diffusers' {theirs}, always guided", DIFFUSERS),
     ]
-    rows = [Row(what, found[ours], peer, found[other], share(ours)) for what, ours, peer, other in pairs if {ours, other} <= set(found)]
+    rows = [
+        Row(what, found[ours], peer, found[other], share(ours), remark if ours == GUIDED else "")
+        for what, ours, peer, other in pairs
+        if {ours, other} <= set(found)
+    ]
     facts = {"images": options.images, "evaluations": options.evaluations, "precision": options.precision}
     publish(f"sampling of {size}", rows, options, ceilings, "" if options.model == "B" else options.model.lower(), **facts)
 

@@ -4,6 +4,7 @@
     sra bench train                  and without alignment, beside it and diffusers' DiT
     sra bench train --model XL       what SRA adds to SiT-XL/2; 20 GB of memory
     sra bench train --model mmdit    an MMDiT of 12 blocks beside diffusers' SD3 transformer; 20 GB of memory
+    sra bench train --model XL --device cuda --precision bf16 --batch 256 --steps 5    on a GPU the straight loop is there at every size
 
 Each candidate trains in a process of its own. The straight loop and ours start from the same weights, and end as near to each other as
 sums in another order allow, or the benchmark fails. FLOPs are counted from the model in closed form. On a CPU ours runs eagerly: most of a step
@@ -49,6 +50,8 @@ def main() -> None:
     parser.add_argument("--model", choices=RUNS, default="B")
     parser.add_argument("--quick", action="store_true", help="only ours and the straight loop, both with SRA; three turns")
     parser.add_argument("--compile", action="store_true", help="ours block by block through torch.compile; always on a GPU")
+    parser.add_argument("--graphs", action="store_true", help="ours as CUDA graphs of whole steps")
+    parser.add_argument("--steps", type=int, default=1, help="in a turn, whose mean is its time; default %(default)s")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of ours; the straight loop takes fp32 on a CPU, TF32 on a GPU")
     options = parser.parse_args()
@@ -56,11 +59,11 @@ def main() -> None:
         parser.error("--quick is of --model B: two larger trainers at once need more memory than most machines have")
     options.compile |= options.device == "cuda"
     turns = 3 if options.quick else options.turns
-    rounds, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile}
+    rounds, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile, "graphs": options.graphs}
     with tempfile.TemporaryDirectory() as folder:
         write_stores(Path(folder))
         for groups in rounds_of(options, folder):
-            found = take_turns_apart(groups, turns, warm_up=2, cuda=options.device == "cuda")
+            found = take_turns_apart(groups, turns, warm_up=2, cuda=options.device == "cuda", repeats=options.steps)
             check_nearness(found.compared)
             rounds.append(found)
             measured = ceilings_of(found.times, options.device, options.precision)
@@ -75,16 +78,16 @@ def rounds_of(options: argparse.Namespace, folder: str) -> list[list[Group]]:
     """Who is there at the same time: those that a row compares, and no more than 24 GB hold of them."""
     plain, aligned = RUNS[options.model]
     shared = {"folder": folder, "batch": options.batch, "device": options.device}
-    ours = shared | {"precision": options.precision, "compiled": options.compile}
+    ours = shared | {"precision": options.precision, "compiled": options.compile, "graphs": options.graphs}
     ceilings = Group(build_ceilings, {"device": options.device, "precision": options.precision})
     diffusers = Group(build_diffusers, {**shared, "run": plain, "name": DIFFUSERS})
+    straight_aligned = Group(build_straight, {**shared, "run": aligned, "name": STRAIGHT_ALIGNED})
     if options.model != "B":
-        # One trainer takes steps with and without the alignment.
-        return [[Group(build_both, {**ours, "run": aligned}), *([diffusers] if options.model == "mmdit" else []), ceilings]]
-    of_sra = [
-        Group(build_ours, {**ours, "run": aligned, "name": ALIGNED}),
-        Group(build_straight, {**shared, "run": aligned, "name": STRAIGHT_ALIGNED}),
-    ]
+        # One trainer takes steps with and without the alignment. Its weights are not compared with the straight loop's, which takes half of them.
+        beside = {"mmdit": [diffusers], "L": [straight_aligned], "XL": [straight_aligned]}.get(options.model, [])
+        beside = beside if options.model == "mmdit" or options.device == "cuda" else []
+        return [[Group(build_both, {**ours, "run": aligned}), *beside, ceilings]]
+    of_sra = [Group(build_ours, {**ours, "run": aligned, "name": ALIGNED}), straight_aligned]
     if options.quick:
         return [[*of_sra, ceilings]]
     without = Group(build_ours, {**ours, "run": plain, "name": OURS})
@@ -93,7 +96,8 @@ def rounds_of(options: argparse.Namespace, folder: str) -> list[list[Group]]:
 
 
 def size_of(options: argparse.Namespace) -> str:
-    return "MMDiT/2 of 12 blocks" if options.model == "mmdit" else f"SiT-{options.model}/2"
+    names = {"mmdit": "MMDiT/2 of 12 blocks"} | {name: f"{name}/2" if name.startswith("DiT") else f"SiT-{name}/2" for name in RUNS if name != "mmdit"}
+    return names[options.model]
 
 
 def rows_of(found: Found, options: argparse.Namespace, ceiling: float) -> list[Row]:

@@ -24,7 +24,9 @@ from sra.training.ema import update_average
 from sra.training.loop import Trainer
 from sra.training.precision import gradient_norm, set_float32_products
 
-RUNS = {"B": ("sit_b2", "sit_b2_sra"), "L": ("sit_l2", "sit_l2_sra"), "XL": ("sit_xl2", "sit_xl2_sra"), "mmdit": ("mmdit", "mmdit_sra")}
+SIZES = ("B", "L", "XL")
+RUNS = {size: (f"sit_{size.lower()}2", f"sit_{size.lower()}2_sra") for size in SIZES}
+RUNS |= {f"DiT-{size}": (f"dit_{size.lower()}2", f"dit_{size.lower()}2_sra") for size in SIZES} | {"mmdit": ("mmdit", "mmdit_sra")}
 OURS, ALIGNED, STRAIGHT, STRAIGHT_ALIGNED, DIFFUSERS = "ours", "ours + SRA", "straight", "straight + SRA", "diffusers"
 BATCH, UPDATE, COPY, WRITE = "a batch", "clipping, AdamW and average", "a copy of the state", "the state on the disk"
 IMAGES = 64  # in the stores that batches are drawn from
@@ -79,9 +81,9 @@ def norms(model: nn.Module) -> list[float]:
     return [parameter.detach().double().norm().item() for _, parameter in sorted(model.named_parameters())]
 
 
-def trainer_of(folder: str, run: str, batch: int, device: str, precision: str, compiled: bool) -> Trainer:
+def trainer_of(folder: str, run: str, batch: int, device: str, precision: str, compiled: bool, graphs: bool = False) -> Trainer:
     set_float32_products(precision)
-    spec, machine = spec_of(run, batch, precision), Machine(device=device, compile=compiled)
+    spec, machine = spec_of(run, batch, precision), Machine(device=device, compile=compiled, cuda_graphs=graphs)
     return Trainer(spec, opened(folder, "latents"), None, torch.device(device), machine, captions=captions_of(spec, folder))
 
 

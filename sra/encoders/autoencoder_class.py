@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sra.core.errors import InputError
+
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
@@ -15,9 +17,15 @@ NEVER_USED = ("transformers", "scipy", "torchvision", "torch._dynamo")
 
 
 def autoencoder_class() -> "type[AutoencoderKL]":
-    """AutoencoderKL. Imported in half a second instead of two, by each job that encodes or decodes."""
-    with hidden(*NEVER_USED), never_compiled():
-        from diffusers import AutoencoderKL
+    """AutoencoderKL. Imported in half a second instead of two, by each job that encodes or decodes. Raises InputError where it is not installed."""
+    try:
+        with hidden(*NEVER_USED), never_compiled():
+            from diffusers import AutoencoderKL
+    except ModuleNotFoundError as error:
+        if error.name != "diffusers":
+            raise
+        elsewhere = "where there is no network: pip install --no-deps --target vendor diffusers elsewhere, and PYTHONPATH=vendor here"
+        raise InputError(f"diffusers is not installed, and its autoencoder is needed here; pip install diffusers ({elsewhere})") from None
     return AutoencoderKL
 
 

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from sra.encoders.autoencoder_class import hidden
+from sra.core.errors import InputError
+from sra.encoders.autoencoder_class import autoencoder_class, hidden
 
 
 def test_hidden_packages_are_back_afterwards(monkeypatch):
@@ -30,3 +31,10 @@ def test_the_class_comes_without_the_compiler():
     script += "print(c().__module__, 'torch._dynamo' in sys.modules, torch.compiler.disable is before, torch.compile(lambda x: x)(3))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split() == ["diffusers.models.autoencoders.autoencoder_kl", "False", "True", "3"], done.stderr
+
+
+def test_who_has_no_diffusers_is_told_how_to_bring_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)  # as if it were not installed
+    with pytest.raises(InputError, match="diffusers is not installed.*pip install diffusers .*PYTHONPATH=vendor") as caught:
+        autoencoder_class()
+    assert "\n" not in str(caught.value)

@@ -39,7 +39,9 @@ class UserConfig(Machine):
     weights: Literal["trained", "released"] = Field(
         "trained", description="released: only released checkpoints are sampled and scored, nothing is trained"
     )
-    seeds: list[NonNegativeInt] | None = Field(None, description="training seeds of every run that a table or curve shows; null: each run's own")
+    seeds: list[NonNegativeInt] | None = Field(
+        None, description="training seeds of every run that a table or curve shows; null: the preset's, else each run's own"
+    )
     sampling_seeds: list[NonNegativeInt] | None = Field(None, description="seeds that samples of each are drawn from; null: each sampler's own")
     lease_gpus: bool | None = Field(
         None, description="each job takes GPUs of its machine that no other job has; null: where the preset's rules ask for GPUs"

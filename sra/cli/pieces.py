@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sra.core.errors import InputError, Interrupted
+
+if TYPE_CHECKING:
+    from sra.stages.run_jobs import Job
 
 commands = typer.Typer()
 
@@ -59,7 +62,7 @@ def run_jobs(
         _run(jobs, listed.jobs, piece)
 
 
-def _run(path: Path, jobs: tuple, piece: "Piece") -> None:
+def _run(path: Path, jobs: "tuple[Job, ...]", piece: "Piece") -> None:
     from sra.core.progress import Progress
     from sra.stages.run_jobs import Record, as_new, failure, finish, keys_of, prepare, remove_read, still_to_do
 
@@ -91,7 +94,7 @@ def _run(path: Path, jobs: tuple, piece: "Piece") -> None:
     _leave(len(jobs), to_do[progress.done - progress.first :], progress.done > progress.first, piece)
 
 
-def _leave(count: int, left: list, got_on: bool, piece: "Piece") -> None:
+def _leave(count: int, left: "list[Job]", got_on: bool, piece: "Piece") -> None:
     """Say what is done and what comes next, as the last line of stdout. got_on: whether this piece has done any job."""
     said = f"{count - len(left)} of {count} jobs done, {piece.spent / 60:.1f} min"
     if not left:

@@ -262,7 +262,7 @@ def test_the_deadline_holds_for_the_job_after_one_that_left_signals_ignored(plac
 
 
 def test_nothing_begins_after_the_deadline(place):
-    place.write(job("sra deaf a", "a"), makes("b"))
+    place.write(job("sra deaf a", "a"), job("echo > b", "b"))
     code, out, _ = place.run("--minutes", "0.01")
     assert code == 75
     assert out[-1].startswith("1 of 2 jobs done")

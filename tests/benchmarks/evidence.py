@@ -17,7 +17,7 @@ REFERENCE = ROOT / "results" / "reference" / PRESET
 SHOWN = ("figures/figure_s2", "figures/figure_s4", "tables/table_s5")
 KINDS = (".json", ".md", ".csv", ".png", ".svg")
 BEGIN, END = "<!-- evidence: python tests/benchmarks/evidence.py -->", "<!-- end of evidence -->"
-NOTHING = "No run of this preset has been committed yet: it needs a GPU for half an hour, and no number stands here that was not measured."
+NOTHING = "No run of this preset has been committed yet: it needs a GPU, and no number stands here that was not measured."
 
 
 def block(folder: Path = REFERENCE) -> str:

@@ -50,7 +50,7 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     assert jobs["train_between"] > 0
     registry = Registry(checkout.folder, "paper")
     scored = wanted_by_all(registry)
-    packs = {*scored, *(item for figure in registry.figures.values() for item in packs_of_figure(figure, registry))}
+    packs = {*scored, *(item for name in registry.shown_figures for item in packs_of_figure(registry.figures[name], registry))}
     assert (jobs["score_samples"], jobs["pack_samples"]) == (len(scored), len(packs))
     assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 10_000) for item in packs)
 

@@ -143,7 +143,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
     assert done.returncode == 0, done.stderr
     names = [line.split()[0] for line in done.stdout.split("left to do")[1].split("\n\n")[0].splitlines()[1:]]
     paper = Registry(ROOT, "paper")
-    assert names == [*paper.tables, *paper.figures, "total"]
+    assert names == [*paper.shown_tables, *paper.shown_figures, "total"]
 
 
 # Sampling

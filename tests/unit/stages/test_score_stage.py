@@ -9,7 +9,6 @@ from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
-from sra.metrics import extractor_training
 from sra.metrics.extractors import WEIGHTS_FILE
 from sra.spec.score import ScoreOptions, read_score
 from sra.stages import make_reference as make_reference_stage
@@ -74,10 +73,9 @@ def house(tmp_path_factory):
     write_json(folder / "index.json", {"stands for": "the index of an image archive"})
     (folder / "weights.safetensors").write_bytes(b"weights that drew the samples")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extractor_training, "STEPS", 40)
         patch.setattr(train_extractor_stage, "load_split", lambda index, split: splits[split])
         patch.setattr(make_reference_stage, "ImageSplit", lambda index, split: Split(splits[split][0]))
-        train_extractor(folder / "index.json", folder / "extractor", seed=0)
+        train_extractor(folder / "index.json", folder / "extractor", seed=0, steps=40)
         make_reference(folder / "index.json", folder / "extractor", 150, folder / "reference.npz")
         make_reference(folder / "index.json", folder / "extractor", 150, folder / "again" / "reference.npz")
     write_samples(folder / "samples.npz", *patterns(2, COUNT), folder / "weights.safetensors")

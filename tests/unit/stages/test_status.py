@@ -89,7 +89,7 @@ def test_on_a_disk_without_locks_three_intervals_decide(checkout, monkeypatch, m
 
 
 def test_every_seed_is_a_run_of_its_own(checkout):
-    runs = [run.run for run in status(checkout.folder, seeds=Seeds(training=[0, 1])).runs]
+    runs = [run.run for run in status(checkout.folder, asked=Seeds(training=[0, 1])).runs]
     assert {"sit_b2", "sit_b2__s1"} <= set(runs)
 
 

@@ -35,6 +35,6 @@ def test_the_class_comes_without_the_compiler():
 
 def test_who_has_no_diffusers_is_told_how_to_bring_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)  # as if it were not installed
-    with pytest.raises(InputError, match="diffusers is not installed.*pip install diffusers .*PYTHONPATH=vendor") as caught:
+    with pytest.raises(InputError, match=r"diffusers is not installed.*pip install diffusers .*PYTHONPATH=vendor") as caught:
         autoencoder_class()
     assert "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+JOBS = "results/jobs.json"
 
 
 class Checkout:
@@ -29,32 +30,37 @@ class Checkout:
         return {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run it here; stdout and stderr are kept together."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        """Run it here; stdout and stderr are kept together, as in all of these."""
+        return self._run(self.command(*arguments))
+
+    def list_jobs(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Write down what Snakemake would run for targets and a configuration."""
+        return self._run([sys.executable, str(ROOT / "workflow/scripts/list_jobs.py"), *arguments, "--cores", "2", "--output", JOBS])
+
+    def run_jobs(self, *options: str) -> subprocess.CompletedProcess:
+        """Run that list without Snakemake. One thread: other tests have the other core, and threads that wait for each other take much longer."""
+        return self._run([sys.executable, "-m", "sra", "run-jobs", JOBS, *options], OMP_NUM_THREADS="1")
 
     def build(self, *targets: str) -> subprocess.CompletedProcess:
         """The same as `snakemake` comes to, in a third of the time: the jobs behind the targets in one process, then Snakemake for what is left.
 
         A job that fails is reported as Snakemake's own would be: by a return code and what was printed.
         """
-        script, jobs = str(ROOT / "workflow/scripts/list_jobs.py"), "results/jobs.json"
-        commands = [[sys.executable, script, *targets, "--cores", "2", "--output", jobs], [sys.executable, "-m", "sra", "run-jobs", jobs]]
-        commands += [self.command("--touch", "--forceall", *targets)]  # as README says: Snakemake takes over what it did not make
-        for command in commands:
-            options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
-            # One thread: other tests have the other core, and threads that wait for each other take several times as long.
-            done = subprocess.run(command, cwd=self.folder, env=self.environment | {"OMP_NUM_THREADS": "1"}, **options)
+        steps = (
+            lambda: self.list_jobs(*targets),
+            self.run_jobs,
+            lambda: self.snakemake("--touch", "--forceall", *targets),  # as README says: it takes over what it did not make
+            lambda: self.snakemake(*targets, "--show-failed-logs"),
+        )
+        for step in steps:
+            done = step()
             if done.returncode:
-                return done
-        return self.snakemake(*targets, "--show-failed-logs")
+                break
+        return done
+
+    def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess:
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
+        return subprocess.run(command, cwd=self.folder, env=self.environment | variables, **options)
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would start, by rule."""

@@ -91,52 +91,28 @@ def index_captions(
     stage("index_captions", "index_captions")(root, image_size, output, expected, workers)
 
 
-@commands.command()
-def train_vae(
-    index: Index,
-    output: OutputFolder,
-    seed: int = 0,
-    width: Width = None,
-    steps: TrainingSteps = None,
-    batch: TrainingBatch = None,
-    learning_rate: LearningRate = None,
-    device: Device = "auto",
-) -> None:
-    """Train the small autoencoder that stands for the SD-VAE."""
-    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
-    stage("train_vae", "train_vae")(index, output, seed, device_type(device), **settings)
+def _trains(kind: str, does: str) -> None:
+    """Add the command that trains one kind of small network; all of them are trained by the same few settings."""
+
+    def train(
+        index: Index,
+        output: OutputFolder,
+        seed: int = 0,
+        width: Width = None,
+        steps: TrainingSteps = None,
+        batch: TrainingBatch = None,
+        learning_rate: LearningRate = None,
+        device: Device = "auto",
+    ) -> None:
+        settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
+        stage(f"train_{kind}", f"train_{kind}")(index, output, seed, device_type(device), **settings)
+
+    commands.command(f"train-{kind}", help=does)(train)
 
 
-@commands.command()
-def train_encoder(
-    index: Index,
-    output: OutputFolder,
-    seed: int = 0,
-    width: Width = None,
-    steps: TrainingSteps = None,
-    batch: TrainingBatch = None,
-    learning_rate: LearningRate = None,
-    device: Device = "auto",
-) -> None:
-    """Train the small vision transformer that stands for an external encoder."""
-    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
-    stage("train_encoder", "train_encoder")(index, output, seed, device_type(device), **settings)
-
-
-@commands.command()
-def train_extractor(
-    index: Index,
-    output: OutputFolder,
-    seed: int = 0,
-    width: Width = None,
-    steps: TrainingSteps = None,
-    batch: TrainingBatch = None,
-    learning_rate: LearningRate = None,
-    device: Device = "auto",
-) -> None:
-    """Train the small classifier that stands for the FID Inception network."""
-    settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate}
-    stage("train_extractor", "train_extractor")(index, output, seed, device_type(device), **settings)
+_trains("vae", "Train the small autoencoder that stands for the SD-VAE.")
+_trains("encoder", "Train the small vision transformer that stands for an external encoder.")
+_trains("extractor", "Train the small classifier that stands for the FID Inception network.")
 
 
 @commands.command()

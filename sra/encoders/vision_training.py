@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
+from sra.data.shifts import shifted
 from sra.encoders.folders import reproducible_training, saved_whole
 from sra.encoders.vision import WEIGHTS, VisionEncoder
 
@@ -95,24 +96,13 @@ def _fit(network: nn.Module, images: Tensor, labels: Tensor, training: EncoderTr
         for _ in range(epochs):
             order = torch.randperm(len(pixels), generator=generator)[: steps_per_epoch * batch_size].to(pixels.device)
             for batch in order.split(batch_size):
-                scores = network(_shifted(pixels[batch], training.shift, generator)).split(classes, dim=1)
+                scores = network(shifted(pixels[batch], training.shift, generator, "constant", -1.0)).split(classes, dim=1)
                 loss = sum(map(F.cross_entropy, scores, _columns(labels[batch]).unbind(1)))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
                 progress.advance(**({"loss": loss.item()} if schedule.last_epoch % SHOWN_EVERY == 0 else {}))  # reading it waits for a GPU
-
-
-def _shifted(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    """Each image (B, 3, H, W) moved by its own whole number of pixels, at most `shift`; the background (-1) comes in at the edge."""
-    batch, channels, height, width = pixels.shape
-    padded = F.pad(pixels, (shift,) * 4, value=-1.0)
-    down, right = torch.randint(2 * shift + 1, (2, batch, 1), generator=generator)
-    rows, columns = down + torch.arange(height), right + torch.arange(width)
-    image, channel = torch.arange(batch).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
-    places = (image, channel, rows[:, None, :, None], columns[:, None, None, :])
-    return padded[tuple(place.to(pixels.device) for place in places)]
 
 
 def _columns(labels: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from sra.core.errors import InputError, StageError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
+from sra.data.shifts import shifted
 from sra.metrics.exact import one_thread
 from sra.metrics.extractors import SmallExtractor, SmallNetwork, network_input
 
@@ -49,7 +49,7 @@ def train_small_extractor(
         with Progress("train extractor", training.steps, "steps") as progress:
             for step in range(training.steps):
                 chosen = torch.randint(len(inputs), (training.batch,), generator=generator).to(place)
-                loss = functional.cross_entropy(network(_shifted(inputs[chosen], generator)), targets[chosen])
+                loss = functional.cross_entropy(network(shifted(inputs[chosen], SHIFT, generator, "replicate")), targets[chosen])
                 if not loss.isfinite():
                     raise StageError(f"train extractor: the loss is {loss.item()} at step {step}; check the images of the train split")
                 # Half a cosine from the full rate to zero.
@@ -76,14 +76,3 @@ def _check(images: np.ndarray, labels: np.ndarray) -> None:
         raise InputError(f"train split: labels are {labels.dtype} {labels.shape}; expected {len(images)} integers from 0")
     if len(np.unique(labels)) < 2:
         raise InputError("train split: all labels are equal; a classifier needs at least 2 classes")
-
-
-def _shifted(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image of (B, 3, H, W) moved by up to SHIFT pixels each way; the border repeats."""
-    count, _, height, width = images.shape
-    padded = functional.pad(images, [SHIFT] * 4, mode="replicate")
-    down, right = torch.randint(2 * SHIFT + 1, (2, count), generator=generator)
-    rows = (down[:, None] + torch.arange(height))[:, None, :, None]
-    columns = (right[:, None] + torch.arange(width))[:, None, None, :]
-    places = (torch.arange(count)[:, None, None, None], torch.arange(3)[None, :, None, None], rows, columns)
-    return padded[tuple(place.to(images.device) for place in places)]

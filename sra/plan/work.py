@@ -13,7 +13,7 @@ PLANNED_GPU, PLANNED_CORE = "a100", "cpu"
 
 def planned_device(registry: Registry) -> str:
     """Of config/throughput.tsv: what the preset is planned for where the user names nothing else."""
-    return PLANNED_GPU if any(needs.gpu for needs in registry.preset.needs.values()) else PLANNED_CORE
+    return PLANNED_GPU if registry.preset.uses_gpus else PLANNED_CORE
 
 
 class Works:

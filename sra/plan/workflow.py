@@ -71,7 +71,7 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
             os.environ.pop(f"SRA_{name.upper()}", None)
             if getattr(self.user, name) is not None:
                 os.environ[f"SRA_{name.upper()}"] = str(getattr(self.user, name))
-        asked = any(needs.gpu for needs in self.registry(self.preset).preset.needs.values())
+        asked = self.registry(self.preset).preset.uses_gpus
         os.environ.pop("SRA_LEASE_GPUS", None)
         if asked if self.user.lease_gpus is None else self.user.lease_gpus:
             os.environ["SRA_LEASE_GPUS"] = "1"

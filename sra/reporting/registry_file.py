@@ -8,7 +8,7 @@ from sra.reporting.delimited import delimited
 from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
 from sra.reporting.numbers import steps_of_milestone
-from sra.reporting.summary import packs_of, wanted_by
+from sra.reporting.summary import drawn_by, packs_of, wanted_by
 from sra.spec.display import ScoreOf
 
 Kind = Literal["score", "probe", "cost", "images", "components"]
@@ -73,14 +73,7 @@ def shown_by(document: TableDocument | FigureDocument) -> list[Shown]:
     elif isinstance(document, TableDocument):
         found = [Shown("score", run, score.milestone, score, column.metric) for run, score in wanted_by(document) for column in document.columns]
     elif isinstance(document, CurvesDocument):
-        found = [
-            Shown("score", line.run, point.milestone, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples), metric)
-            for panel in document.panels
-            for metric in [document.metric_of(panel)]
-            for line in panel.lines
-            for point in line.points
-            if point.planned
-        ]
+        found = [Shown("score", run, score.milestone, score, metric) for run, score, metric in drawn_by(document)]
         if document.against == "hours":
             lines = [line for panel in document.panels for line in panel.lines]
             found += [Shown("cost", line.run, "", metric="seconds_per_step (s)", value=line.seconds_per_step) for line in lines]

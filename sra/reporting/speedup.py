@@ -7,7 +7,7 @@ unequal variances): it needs two trainings of each at least, and three are few.
 import math
 
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint
-from sra.reporting.numbers import METRIC_NAMES, count_text, number_text
+from sra.reporting.numbers import count_text, number_text
 from sra.reporting.style import METHOD_STYLES
 from sra.spec.display import CurvesFigure
 
@@ -16,22 +16,15 @@ CONFIDENCE = 0.95
 
 def findings_of(figure: CurvesFigure, panels: list[CurvePanel]) -> list[str]:
     """One sentence for each aligned run beside the baseline, in panels of FID; none while the last points are not all scored."""
-    pairs = [(panel.title, panel) for panel in panels if (panel.metric or figure.metric) == "fid"]
-    return [sentence for title, panel in pairs for sentence in _of_panel(title if len(pairs) > 1 else "", panel)]
+    shown = [panel for panel in panels if (panel.metric or figure.metric) == "fid"]
+    return [f"{panel.title}: {sentence}" if len(shown) > 1 else sentence for panel in shown for sentence in _of_panel(panel)]
 
 
-def _of_panel(title: str, panel: CurvePanel) -> list[str]:
-    by_method = {line.method: line for line in panel.lines}
-    baseline = by_method.get("none")
-    end = _last(baseline) if baseline else None
-    if end is None:
-        return []
-    found = []
-    for line in panel.lines:
-        last = _last(line)
-        if line is not baseline and last and last.step == end.step:
-            found.append(f"{title + ': ' if title else ''}{_reach(line, end)} {_verdict(line, last, end)}")
-    return found
+def _of_panel(panel: CurvePanel) -> list[str]:
+    lasts = [(line, _last(line)) for line in panel.lines]
+    end = next((last for line, last in lasts if line.method == "none"), None)
+    aligned = [(line, last) for line, last in lasts if line.method != "none" and end and last and last.step == end.step]
+    return [f"{_reach(line, end)} {_verdict(line, last, end)}" for line, last in aligned]
 
 
 def _last(line: CurveLine) -> CurvePoint | None:
@@ -68,17 +61,14 @@ def _verdict(line: CurveLine, last: CurvePoint, end: CurvePoint) -> str:
     gain = end.value - last.value
     way = f"{number_text(abs(gain), '.2f')} {'lower' if gain > 0 else 'higher'}"
     interval = welch_interval(last, end)
-    metric = METRIC_NAMES["fid"]
     if interval is None:
-        return f"At the end its {metric} is {way}; one training of each cannot tell that from chance."
+        return f"At the end its FID is {way}; one training of each cannot tell that from chance."
     low, high = (number_text(edge, ".2f") for edge in interval)
     between = f"95 % interval of the gain {low} to {high}, from {last.spread.training} and {end.spread.training} trainings"
     name = METHOD_STYLES[line.method].name
-    if interval[0] > 0:
-        return f"At the end its {metric} is {way} ({between}): {name} speeds up training here."
-    if interval[1] < 0:
-        return f"At the end its {metric} is {way} ({between}): {name} slows down training here."
-    return f"At the end its {metric} is {way} ({between}): that may be chance, so these trainings do not show that {name} speeds up training here."
+    chance = f"that may be chance, so these trainings do not show that {name} speeds up training here"
+    found = f"{name} speeds up training here" if interval[0] > 0 else f"{name} slows down training here" if interval[1] < 0 else chance
+    return f"At the end its FID is {way} ({between}): {found}."
 
 
 def welch_interval(ours: CurvePoint, theirs: CurvePoint) -> tuple[float, float] | None:

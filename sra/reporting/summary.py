@@ -167,11 +167,16 @@ def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, Score
     elif isinstance(document, InsideDocument):
         found = []  # probes and components are no scores
     else:
-        found = [
-            (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples))
-            for panel in document.panels
-            for line in panel.lines
-            for point in line.points
-            if point.planned
-        ]
+        found = [(run, score) for run, score, _ in drawn_by(document)]
     return list(dict.fromkeys(found))
+
+
+def drawn_by(document: CurvesDocument) -> list[tuple[str, ScoreOf, str]]:
+    """Run, score and metric of every planned point."""
+    return [
+        (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples), document.metric_of(panel))
+        for panel in document.panels
+        for line in panel.lines
+        for point in line.points
+        if point.planned
+    ]

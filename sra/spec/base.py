@@ -14,3 +14,9 @@ Jobs = Annotated[int, Field(ge=1, le=MOST_JOBS)]
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Display(Strict):
+    """What a report can show."""
+
+    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sra.spec.base import Strict
+from sra.spec.base import Display, Strict
 from sra.spec.inside import FeaturesFigure, ProbesFigure, TargetsFigure
 from sra.spec.settings import SettingsComparison
 
@@ -76,7 +76,7 @@ class Row(Strict):
     baseline: str | None = Field(None, description="label of the row that a cost is compared with")
 
 
-class TableSpec(Strict):
+class TableSpec(Display):
     """A table of scores: metrics of runs. With `kind: settings` it has `compared` alone and shows no score, so nothing is run for it.
 
     With `kind: costs` it has rows and `costs`, for which each run's training step is measured.
@@ -94,7 +94,6 @@ class TableSpec(Strict):
     compared: SettingsComparison | None = Field(None, description="what a table of settings shows")
     costs: list[CostColumn] = Field([], description="columns of a table of costs")
     notes: list[str] = []
-    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
 
     @model_validator(mode="after")
     def _has_the_parts_of_its_kind(self):
@@ -145,7 +144,7 @@ class Panel(Strict):
         return self
 
 
-class CurvesFigure(Strict):
+class CurvesFigure(Display):
     """A metric against training, one panel per model.
 
     against: steps, or hours, which are steps times the seconds that one takes, as measured for each run.
@@ -165,7 +164,6 @@ class CurvesFigure(Strict):
     columns: PositiveInt = 3
     panels: list[Panel] = Field(min_length=1)
     speedup: bool = False
-    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
 
     def metric_of(self, panel: Panel) -> Metric:
         return panel.metric or self.metric
@@ -177,7 +175,7 @@ class CurvesFigure(Strict):
         return panel.milestones or self.milestones
 
 
-class SampleFigure(Strict):
+class SampleFigure(Display):
     """Images of sample packs of one score, one row a run. Which images is a rule; nobody picks them."""
 
     id: FigureId
@@ -186,7 +184,6 @@ class SampleFigure(Strict):
     caption: str
     score: ScoreOf
     runs: list[Series] = Field(min_length=1)
-    on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
 
 
 class GridFigure(SampleFigure):

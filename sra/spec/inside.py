@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from sra.spec.base import Share, Strict
+from sra.spec.base import Display, Share, Strict
 
 
 class ProbeTraining(Strict):
@@ -65,7 +65,7 @@ class ProbeLine(Inside):
         return {"block": self.blocks, "time": self.times, "milestone": self.milestones}[x]
 
 
-class ProbesFigure(Strict):
+class ProbesFigure(Display):
     """Probe accuracy against block, time or training. A line has one value of what is not on the x axis."""
 
     kind: Literal["probes"]
@@ -96,7 +96,7 @@ class TargetPoint(Strict):
     published: str | None = None
 
 
-class TargetsFigure(Strict):
+class TargetsFigure(Display):
     """FID of runs that differ in the target block against the probe accuracy of that block in the baseline, at one time.
 
     baseline: run without alignment, whose FID stands beside theirs; baseline_published is the key of it.
@@ -124,7 +124,7 @@ class TargetsFigure(Strict):
         return self
 
 
-class FeaturesFigure(Strict):
+class FeaturesFigure(Display):
     """Three principal components of one image's tokens as colours, one picture for each block and time, one panel a model.
 
     image_class: the first image of this class; counted round the classes of a smaller data set.

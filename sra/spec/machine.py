@@ -29,6 +29,12 @@ class Machine(Strict):
         return chosen
 
     @property
+    def extras(self) -> list[str]:
+        """What it does besides training plainly, in words."""
+        words = {"compiled": self.compile, "CUDA graphs": self.cuda_graphs, "activation checkpointing": self.activation_checkpointing}
+        return [name for name, chosen in words.items() if chosen]
+
+    @property
     def world(self) -> int:
         """Processes of all machines."""
         return self.processes * self.nodes

@@ -101,12 +101,7 @@ class MeasuredCost(Strict):
         one = f"each of {machine.nodes}" if machine.nodes > 1 else "one"
         processes = f"{machine.processes} processes on {one}" if machine.processes > 1 else one
         device = f"{processes} CPU ({self.device_name}), {threads}" if machine.device == "cpu" else f"{machine.world} x {self.device_name}"
-        extras = (
-            ("compiled", machine.compile),
-            ("CUDA graphs", machine.cuda_graphs),
-            ("activation checkpointing", machine.activation_checkpointing),
-        )
-        return ", ".join([device, self.precision, f"batch {self.batch}", *(words for words, chosen in extras if chosen)])
+        return ", ".join([device, self.precision, f"batch {self.batch}", *machine.extras])
 
 
 def read_cost(path: Path) -> MeasuredCost:

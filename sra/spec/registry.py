@@ -40,7 +40,7 @@ class Registry:
     released: bool = False
     asked: Seeds = Seeds()
 
-    @property
+    @cached_property
     def seeds(self) -> Seeds:
         """Of every number that is shown: the user's choice, else the preset's."""
         return self.asked if self.asked.training or not self.preset.seeds else Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
@@ -77,21 +77,22 @@ class Registry:
     @cached_property
     def shown_tables(self) -> list[str]:
         """Those of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
-        return [name for name in self.tables if self._is_shown(self.tables[name])]
+        return [name for name in self.tables if name in self._shown]
 
     @cached_property
     def shown_figures(self) -> list[str]:
         """Likewise."""
-        return [name for name in self.figures if self._is_shown(self.figures[name])]
+        return [name for name in self.figures if name in self._shown]
 
-    def _is_shown(self, item: TableSpec | FigureSpec) -> bool:
-        shows = self.preset.shows
-        if shows is None:
-            return not getattr(item, "on_request", False)
-        for name in shows:
-            if name not in self.tables and name not in self.figures:
-                raise unknown("table or figure", name, [*self.tables, *self.figures], where=f"config/presets/{self.preset_id}.yaml: shows")
-        return item.id in shows
+    @cached_property
+    def _shown(self) -> set[str]:
+        displays = {**self.tables, **self.figures}
+        if self.preset.shows is None:
+            return {name for name, display in displays.items() if not display.on_request}
+        for name in self.preset.shows:
+            if name not in displays:
+                raise unknown("table or figure", name, displays, where=f"config/presets/{self.preset_id}.yaml: shows")
+        return set(self.preset.shows)
 
     @cached_property
     def datasets(self) -> dict[str, DatasetEntry]:

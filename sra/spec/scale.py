@@ -196,6 +196,10 @@ class Preset(Strict):
     needs: dict[Literal["data", "standin", "train", "measure", "sample", "score", "report"], Needs] = {}
 
     @property
+    def uses_gpus(self) -> bool:
+        return any(needs.gpu for needs in self.needs.values())
+
+    @property
     def datasets(self) -> list[str]:
         """Its own and those of its parts, each once."""
         parts = [*([self.text_to_image] if self.text_to_image else []), *self.resolutions.values()]

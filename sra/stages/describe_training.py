@@ -95,8 +95,6 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Reg
     model, at_once = run.model, images_at_once(run, machine)
     share = run.training.batch // machine.world
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
-    chosen = {"compiled": machine.compile, "CUDA graphs": machine.cuda_graphs, "activation checkpointing": machine.activation_checkpointing}
-    extras = [name for name, is_chosen in chosen.items() if is_chosen]
     batch = f"{run.training.batch} images = {several(machine.world, 'process', 'processes')} x {at_once} images"
     parts = -(-share // at_once)
     if parts > 1:
@@ -110,7 +108,7 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Reg
         ("model", f"{model.name}: {model.depth} blocks of width {model.width}, {model.heads} heads, {model.tokens} tokens of {latent} latents"),
         ("condition", _condition(run, registry, frozen)),
         *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
-        ("machine", ", ".join([run.training.precision, where, *extras])),
+        ("machine", ", ".join([run.training.precision, where, *machine.extras])),
         ("batch", batch),
         ("epoch", epoch),
     ]

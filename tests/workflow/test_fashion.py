@@ -3,13 +3,11 @@
 import gzip
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checkout import Checkout
+from checkout import JOBS
 
 from sra.core.files import read_json
 from sra.data.fashion import read_fashion, write_fashion
@@ -41,29 +39,20 @@ def config_of(source: Path) -> list[str]:
     return ["--config", "preset=fashion_toy", f"paths={json.dumps({'fashion': str(source)})}"]
 
 
-def run_jobs(checkout: Checkout, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "sra", "run-jobs", "results/fashion_toy/jobs.json", *options]
-    return subprocess.run(
-        command, cwd=checkout.folder, env=checkout.environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.mark.slow
 def test_the_toy_chain_in_pieces_and_then_by_snakemake(checkout, tmp_path):
     write_source(tmp_path / "source")
     config = config_of(tmp_path / "source")
-    script = str(Path(__file__).parents[2] / "workflow/scripts/list_jobs.py")
-    listing = [sys.executable, script, "--cores", "2", "--output", "results/fashion_toy/jobs.json", *config]
-    done = subprocess.run(listing, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    jobs = read_json(checkout.folder / "results/fashion_toy/jobs.json")["jobs"]
+    done = checkout.list_jobs(*config)
+    assert done.returncode == 0, done.stdout
+    jobs = read_json(checkout.folder / JOBS)["jobs"]
 
-    first = run_jobs(checkout, "--minutes", "0.3")
-    assert first.returncode == 75, first.stderr
+    first = checkout.run_jobs("--minutes", "0.3")
+    assert first.returncode == 75, first.stdout
     said = re.search(rf"(\d+) of {len(jobs)} jobs done, .*; the same command goes on", first.stdout)
     assert said, first.stdout
-    rest = run_jobs(checkout)
-    assert rest.returncode == 0, rest.stderr
+    rest = checkout.run_jobs()
+    assert rest.returncode == 0, rest.stdout
     assert f"{len(jobs)} of {len(jobs)} jobs done" in rest.stdout
 
     # Snakemake takes over what it did not make: nothing is trained or sampled again, what is left is drawing.

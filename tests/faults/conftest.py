@@ -64,6 +64,11 @@ class Finished:
         return "\n".join(line for line in self.text.splitlines() if not re.match(r"train \S+: \d+/\d+ steps|continuing from ", line))
 
 
+def state_of(stat: Path) -> str:
+    """One letter, from /proc: R runs, S sleeps, T was stopped, Z has ended."""
+    return stat.read_text().rpartition(")")[2].split()[0]
+
+
 class Started:
     """A running command."""
 
@@ -79,7 +84,7 @@ class Started:
 
     def ended(self) -> bool:
         """Whether it is only there to be waited for."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return state_of(Path(f"/proc/{self.pid}/stat")) == "Z"
 
     def wait_for_training(self) -> None:
         self.wait_for(lambda: "steps, starting" in self.path.read_text())
@@ -94,6 +99,17 @@ class Started:
 
     def notify(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    def hold(self) -> None:
+        """Make it stand still until SIGCONT. A thread that is deleting or writing a file stops only once that is done."""
+        self.notify(signal.SIGSTOP)
+        self.wait_for(self._stands)
+
+    def _stands(self) -> bool:
+        try:
+            return all(state_of(thread / "stat") == "T" for thread in Path(f"/proc/{self.pid}/task").iterdir())
+        except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
+            return False
 
     def send(self, number: signal.Signals) -> Finished:
         self.notify(number)

@@ -171,7 +171,7 @@ def test_two_trainings_of_a_run_at_once(new_run, undisturbed):
     run = new_run()
     first = run.start(UNTIL, minutes=0)
     first.wait_for(lambda: run.newest() > 5)
-    first.notify(signal.SIGSTOP)
+    first.hold()
     before = run.files()
     second = run.train(UNTIL, minutes=0)
     assert second.code == 1
@@ -188,7 +188,7 @@ def test_a_training_left_behind_by_a_killed_snakemake_hands_over(new_run, undist
     run = new_run()
     orphan = run.start(UNTIL, minutes=60)
     orphan.wait_for(lambda: run.logged() > 5)
-    orphan.notify(signal.SIGSTOP)
+    orphan.hold()
     following = run.start(UNTIL)
     time.sleep(1)
     assert not following.ended()

@@ -88,7 +88,7 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
     check_inputs(spec, latents, features, images, text)
     if inputs.captions:
         check_captions(inputs, spec, latents)
-    check_share(spec, machine.world)
+    check_share(spec, launched() or machine.world)
     if not launched():
         go_to_nodes(machine.nodes)
     device = choose_device(machine.device, machine.processes)
@@ -100,7 +100,6 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
     set_float32_products(spec.training.precision)
     world = World.join()
     try:
-        check_share(spec, world.size)
         machine = machine.model_copy(update={"device": device.type, "processes": world.size // machine.nodes})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
         captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None

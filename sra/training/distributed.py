@@ -27,14 +27,13 @@ class World:
     @classmethod
     def join(cls) -> "World":
         """Join the processes that torchrun started; alone when it did not. Collectives run on CPU and GPU tensors alike."""
-        if LAUNCHED not in os.environ:
+        if not (size := launched()):
             return cls()
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         # Waiting for the others never asks Python whether there was a Ctrl-C, and there is nothing to keep yet: it ends the process.
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)
         if meeting := os.environ.get(MEETING_FILE):
-            rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-            dist.init_process_group(backend, store=dist.FileStore(meeting, size), rank=rank, world_size=size)
+            dist.init_process_group(backend, store=dist.FileStore(meeting, size), rank=int(os.environ["RANK"]), world_size=size)
         else:
             dist.init_process_group(backend)
         signal.signal(signal.SIGINT, before)
@@ -89,6 +88,6 @@ def lost_another(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
 
 
-def launched() -> bool:
-    """Whether torchrun started this process."""
-    return LAUNCHED in os.environ
+def launched() -> int:
+    """How many processes torchrun started, this one among them; 0 when it started none."""
+    return int(os.environ["WORLD_SIZE"]) if LAUNCHED in os.environ else 0

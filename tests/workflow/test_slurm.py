@@ -38,7 +38,8 @@ snakemake_executor_plugin_slurm.Executor.next_seconds_between_status_checks = pr
 snakemake.cli.main()
 """
 SITE = ("--slurm-status-command", "squeue", "--latency-wait", "5", "--default-resources", "slurm_account=lab", "slurm_partition=cpu")
-PATIENCE = 180  # seconds
+PATIENCE = 180  # seconds, for one thing to happen
+BUILD_PATIENCE = 400  # for Snakemake to end after the last of them
 
 
 def sliced(checkout):
@@ -91,7 +92,7 @@ def building(checkout, *arguments: str) -> Iterator[subprocess.Popen]:
         process = subprocess.Popen(command, cwd=checkout.folder, env=checkout.environment, stdout=file, stderr=subprocess.STDOUT)
     try:
         yield process
-        assert process.wait(PATIENCE) == 0, said.read_text(encoding="utf-8")[-6000:]
+        assert process.wait(BUILD_PATIENCE) == 0, said.read_text(encoding="utf-8")[-6000:]
     finally:
         process.kill()
         process.wait()

@@ -41,7 +41,9 @@ from train_candidates import (
 
 from sra.plan.cost import training_flops
 
-NEAR = 1e-4  # of the norms of the weights after the same steps
+# Of the norms of the weights after the same steps. Without the alignment they are at least a tenth apart.
+NEAR = 1e-4
+NEAR_ROUNDED = 1e-2  # where the products of one, or of both, are rounded: bf16, and TF32 on a GPU
 AUTOSAVE_SECONDS = 600.0  # between rolling states of the paper preset
 
 
@@ -64,7 +66,7 @@ def main() -> None:
         write_stores(Path(folder))
         for groups in rounds_of(options, folder):
             found = take_turns_apart(groups, turns, warm_up=2, cuda=options.device == "cuda", repeats=options.steps)
-            check_nearness(found.compared)
+            check_nearness(found.compared, NEAR if (options.device, options.precision) == ("cpu", "fp32") else NEAR_ROUNDED)
             rounds.append(found)
             measured = ceilings_of(found.times, options.device, options.precision)
             ceilings = {name: max(value, ceilings.get(name, 0.0)) for name, value in measured.items()}
@@ -126,14 +128,14 @@ def rows_of(found: Found, options: argparse.Namespace, ceiling: float) -> list[R
     return rows
 
 
-def check_nearness(compared: list[list[float] | None]) -> None:
-    """Pairs of neighbours: ours, then the straight loop."""
+def check_nearness(compared: list[list[float] | None], near: float) -> None:
+    """Pairs of neighbours: ours, then the straight loop. Ends the program when a norm is further apart than `near` of its value."""
     pairs = [pair for pair in zip(compared[::2], compared[1::2], strict=False) if all(pair)]
     for ours, theirs in pairs:
         apart = max(abs(a - b) / max(abs(b), 1e-3) for a, b in zip(ours, theirs, strict=True))
         print(f"after the same steps the norms of ours and the straight loop's weights differ by {apart:.1e}")
-        if not apart < NEAR:
-            sys.exit(f"expected less than {NEAR:g}: they do not train the same")
+        if not apart < near:
+            sys.exit(f"expected less than {near:g}: they do not train the same")
 
 
 if __name__ == "__main__":

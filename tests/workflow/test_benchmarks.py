@@ -50,6 +50,19 @@ def test_a_receipt_has_what_the_table_shows(tmp_path):
     assert str(tmp_path) not in json.dumps(receipt)
 
 
+def test_candidates_that_train_differently_are_no_peers(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / FOLDER)
+    from bench_train import NEAR, NEAR_ROUNDED, check_nearness
+
+    rounded, other = [1.0, 2.003], [1.0, 2.3]
+    ours = [1.0, 2.0]
+    check_nearness([ours, [1.0, 2.00001], None], NEAR)
+    check_nearness([ours, rounded, ours, rounded], NEAR_ROUNDED)
+    for theirs, near in [(rounded, NEAR), (other, NEAR_ROUNDED)]:
+        with pytest.raises(SystemExit, match="they do not train the same"):
+            check_nearness([ours, theirs], near)
+
+
 def record(results: Path, name: str, seconds: float, end: float) -> None:
     path = results / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Receipts chain data -> latents -> weights -> samples -> score by SHA-256. They h
 the same bytes; times and memory are in the `benchmarks` folder.
 """
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -158,8 +159,13 @@ def verify_contents(path: Path | str, kind: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions that a number can depend on, without importing anything heavy."""
-    found = {"sra": sra.__version__, "python": python_version()}
-    for package in VERSIONS_THAT_MATTER:
+    return {"sra": sra.__version__, "python": python_version(), **installed(VERSIONS_THAT_MATTER)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those packages that are there, by name, without importing them."""
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -21,7 +21,7 @@ Turns = dict[str, Callable[[], object]]
 class Group:
     """One process. build(**options) runs in it and returns its candidates by name, and what can be compared after the turns, or nothing."""
 
-    build: Callable[..., tuple[Turns, Callable[[], list[float]] | None]]
+    build: Callable[..., tuple[Turns, Callable[[], list[float] | None] | None]]
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,6 +43,7 @@ def take_turns_apart(groups: list[Group], turns: int, warm_up: int = 1, cuda: bo
     """As harness.take_turns. Every process is built before the first turn, and waits while others take theirs.
 
     repeats: calls in a turn, whose mean is its time: on a GPU, where one call may be shorter than the wait for its end.
+    On a GPU those that wait give back what memory they do not hold on to, and take it again in a call before the timed ones.
     """
     context = multiprocessing.get_context("spawn")
     served = []
@@ -88,12 +89,16 @@ def _serve(pipe, group: Group, cuda: bool, repeats: int) -> None:
     while name := pipe.recv():
         gc.collect()
         if cuda:
+            turns[name]()
             torch.cuda.synchronize()
         start = time.perf_counter()
         for _ in range(repeats):
             turns[name]()
         if cuda:
             torch.cuda.synchronize()
-        pipe.send((time.perf_counter() - start) / repeats)
+        taken = (time.perf_counter() - start) / repeats
+        if cuda:
+            torch.cuda.empty_cache()
+        pipe.send(taken)
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     pipe.send((compare() if compare else None, peak))

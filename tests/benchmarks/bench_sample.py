@@ -87,7 +87,7 @@ class Captions:
         self.null, self.all = torch.zeros(shape, device=device), torch.randn((64, *shape), generator=torch.Generator().manual_seed(0)).to(device)
 
     def of(self, indices: Sequence[int]) -> tuple[Tensor, np.ndarray]:
-        return self.all[list(indices)], np.array(indices)
+        return self.all[[index % len(self.all) for index in indices]], np.array(indices)
 
 
 def conditions_of(spec: RunSpec, sampler: Sampler, device: torch.device) -> SampleConditions:

@@ -43,7 +43,7 @@ from sra.plan.cost import training_flops
 
 # Of the norms of the weights after the same steps. Without the alignment they are at least a tenth apart.
 NEAR = 1e-4
-NEAR_ROUNDED = 1e-2  # where the products of one, or of both, are rounded: bf16, and TF32 on a GPU
+NEAR_ROUNDED = 3e-2  # where the products of one, or of both, are rounded: bf16, fp16, and TF32 on a GPU
 AUTOSAVE_SECONDS = 600.0  # between rolling states of the paper preset
 
 
@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--graphs", action="store_true", help="ours as CUDA graphs of whole steps")
     parser.add_argument("--steps", type=int, default=1, help="in a turn, whose mean is its time; default %(default)s")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of ours; the straight loop takes fp32 on a CPU, TF32 on a GPU")
+    of_whom = "of ours; the straight loop takes fp32 on a CPU, and on a GPU what was released: fp16, its teacher TF32"
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32", help=of_whom)
     options = parser.parse_args()
     if options.quick and options.model != "B":
         parser.error("--quick is of --model B: two larger trainers at once need more memory than most machines have")
@@ -63,7 +64,7 @@ def main() -> None:
     turns = 3 if options.quick else options.turns
     rounds, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile, "graphs": options.graphs}
     with tempfile.TemporaryDirectory() as folder:
-        write_stores(Path(folder))
+        write_stores(Path(folder), options.batch)
         for groups in rounds_of(options, folder):
             found = take_turns_apart(groups, turns, warm_up=2, cuda=options.device == "cuda", repeats=options.steps)
             check_nearness(found.compared, NEAR if (options.device, options.precision) == ("cpu", "fp32") else NEAR_ROUNDED)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import torch
 
 from sra.core.files import write_json
 from sra.core.origin import version_label
+from sra.core.receipts import installed
 
 ROOT = Path(__file__).parents[2]
 MATRIX = 2048  # rows of the product that is taken for the ceiling
@@ -127,7 +127,7 @@ def publish(
             "commit": version_label(ROOT),
             "device": device_name(device),
             "threads": torch.get_num_threads(),
-            "versions": {name: version(name) for name in PEERS},
+            "versions": installed(PEERS),
             "ceilings": {name: _digits(value) for name, value in (ceilings or {}).items()},
             "facts": facts,
             "rows": [row.facts() for row in rows],
@@ -138,7 +138,7 @@ def publish(
 
 def ceiling_candidates(device: str = "cpu", precision: str = "fp32") -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
     """A large matrix product and a large copy, and what each does in a turn: FLOPs, and bytes read and written."""
-    dtype, side = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision], MATRIX if device == "cpu" else 4 * MATRIX
+    dtype, side = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision], MATRIX if device == "cpu" else 4 * MATRIX
     # Random: zeros are multiplied faster.
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     source, target = (torch.ones(COPIED // 4, device=device) for _ in range(2))

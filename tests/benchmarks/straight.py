@@ -2,6 +2,8 @@
 
 What it does as the text says it (arXiv 2505.02831v5, section 3.2) and nothing more: the teacher runs through all its blocks, its weights
 are averaged parameter by parameter, the gradient is clipped and AdamW called with torch's defaults, and the losses are read at every step.
+In mixed precision it is what vvvvvjdy/SRA's train.py comes to: the trained network under autocast, its outputs and the loss in float32, fp16
+with a scaled loss, and the teacher, which accelerate was never given, outside it.
 The parameters have the names and shapes of ours, so that both can start from the same weights.
 """
 
@@ -73,10 +75,12 @@ class StraightSiT(nn.Module):
 
 
 class StraightLoop:
-    """Steps of a run of SiT, with SRA or without. weights: of the model to start from.  head: of SRA's, or None."""
+    """Steps of a run of SiT, with SRA or without. weights: of the model to start from.  head: SRA's, or None.  mixed: autocast's format, or None."""
 
-    def __init__(self, spec: RunSpec, weights: dict[str, Tensor], head: nn.Module | None, device: torch.device, precision: torch.dtype | None = None):
-        self.spec, self.options, self.device, self.precision = spec, spec.alignment, device, precision
+    def __init__(self, spec: RunSpec, weights: dict[str, Tensor], head: nn.Module | None, device: torch.device, mixed: torch.dtype | None = None):
+        self.spec, self.options, self.device, self.mixed = spec, spec.alignment, device, mixed
+        self.scaler = torch.amp.GradScaler(device.type, enabled=mixed == torch.float16)
+        self.first_scale = self.scaler.get_scale()
         self.model = StraightSiT(spec.model)
         self.model.load_state_dict(weights)
         self.model.to(device).train()
@@ -88,26 +92,34 @@ class StraightLoop:
             self.parameters, lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, eps=training.epsilon
         )
 
+    @property
+    def left_out(self) -> bool:
+        """Whether a step overflowed and changed no weight."""
+        return self.scaler.get_scale() < self.first_scale
+
     def step(self, batch: TrainingBatch) -> float:
         x, noise, t, y = (tensor.to(self.device) for tensor in (batch.noisy.latents, batch.noisy.noise, batch.noisy.timestep, batch.noisy.condition))
-        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision is not None):
-            loss = self.loss(x, noise, t, y, batch.draw.to(self.device))
+        loss = self.loss(x, noise, t, y, batch.draw.to(self.device))
         self.optimizer.zero_grad()
-        loss.backward()
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.spec.training.gradient_clip)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.update_ema(self.spec.training.ema.decay)
         return loss.item()
 
     def loss(self, x: Tensor, noise: Tensor, t: Tensor, y: Tensor, draw: Tensor) -> Tensor:
         student, teacher = (self.options.student_block, self.options.teacher_block) if self.head is not None else (None, None)
-        predicted, features = self.model(self.between(x, noise, t), t, y, tap=student)
-        loss = (predicted - (noise - x)).square().mean()
+        with torch.autocast(self.device.type, dtype=self.mixed, enabled=self.mixed is not None):
+            predicted, features = self.model(self.between(x, noise, t), t, y, tap=student)
+            projected = self.head(features) if self.head is not None else None
+        loss = (predicted.float() - (noise - x)).square().mean()
         if self.head is not None:
             with torch.no_grad():
                 earlier = (t - self.options.max_interval * draw).clamp(min=0)
                 _, target = self.ema(self.between(x, noise, earlier), earlier, y, tap=teacher)
-            loss = loss + self.options.weight * F.smooth_l1_loss(self.head(features), target, beta=self.options.beta)
+            loss = loss + self.options.weight * F.smooth_l1_loss(projected.float(), target, beta=self.options.beta)
         return loss
 
     @staticmethod

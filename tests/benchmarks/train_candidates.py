@@ -29,7 +29,7 @@ RUNS = {size: (f"sit_{size.lower()}2", f"sit_{size.lower()}2_sra") for size in S
 RUNS |= {f"DiT-{size}": (f"dit_{size.lower()}2", f"dit_{size.lower()}2_sra") for size in SIZES} | {"mmdit": ("mmdit", "mmdit_sra")}
 OURS, ALIGNED, STRAIGHT, STRAIGHT_ALIGNED, DIFFUSERS = "ours", "ours + SRA", "straight", "straight + SRA", "diffusers"
 BATCH, UPDATE, COPY, WRITE = "a batch", "clipping, AdamW and average", "a copy of the state", "the state on the disk"
-IMAGES = 64  # in the stores that batches are drawn from
+IMAGES = 64  # that batches are drawn from, or as many as are in one
 CAPTIONED_DEPTH = 12  # of MMDiT's 24 blocks: two trainers of all would not fit in 24 GB
 
 
@@ -45,15 +45,15 @@ def spec_of(run: str, batch: int, precision: str = "fp32") -> RunSpec:
     return spec.model_copy(update=update)
 
 
-def write_stores(folder: Path) -> None:
-    """Random moments of images of 256 pixels, and as many random captions and the empty one."""
-    random = np.random.default_rng(0)
-    moments = random.standard_normal((IMAGES, 8, 32, 32)).astype(np.float32)
+def write_stores(folder: Path, batch: int) -> None:
+    """Random moments of images of 256 pixels, enough for a batch, and as many random captions and the empty one."""
+    random, images = np.random.default_rng(0), max(IMAGES, batch)
+    moments = random.standard_normal((images, 8, 32, 32)).astype(np.float32)
     moments[:, 4:] = 0.1
-    _write_store(folder, "latents", moments, np.arange(IMAGES), scaling_factor=0.18215)
+    _write_store(folder, "latents", moments, np.arange(images), scaling_factor=0.18215)
     text = spec_of("mmdit", 1).model.text
-    captions = random.standard_normal((IMAGES + 1, text.tokens, text.width)).astype(np.float32)
-    _write_store(folder, "text", captions, np.append(np.arange(IMAGES), -1), encoder_sha256="", split="train", empty_row=IMAGES)
+    captions = random.standard_normal((images + 1, text.tokens, text.width)).astype(np.float32)
+    _write_store(folder, "text", captions, np.append(np.arange(images), -1), encoder_sha256="", split="train", empty_row=images)
 
 
 def _write_store(folder: Path, kind: str, rows: np.ndarray, labels: np.ndarray, **facts) -> None:
@@ -123,13 +123,14 @@ def build_parts(**options):
 
 
 def build_straight(name: str, folder: str, run: str, batch: int, device: str):
-    torch.backends.cuda.matmul.fp32_precision = "tf32"  # as released
-    spec = spec_of(run, batch)
+    """As released on a GPU: fp16, and TF32 for what stays float32, the teacher among it."""
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    spec, mixed = spec_of(run, batch), torch.float16 if device == "cuda" else None
     alignments = build_alignments(spec, None, spec.training.seed)
     head = alignments["sra"].head if "sra" in alignments else None
     weights = build_model(spec.model, spec.training.seed).state_dict()
-    loop, batches, count = StraightLoop(spec, weights, head, torch.device(device)), batches_of(spec, folder), iter(range(1 << 30))
-    return {name: lambda: loop.step(batches(next(count)))}, partial(norms, loop.model)
+    loop, batches, count = StraightLoop(spec, weights, head, torch.device(device), mixed), batches_of(spec, folder), iter(range(1 << 30))
+    return {name: lambda: loop.step(batches(next(count)))}, lambda: None if loop.left_out else norms(loop.model)
 
 
 def diffusers_dit(spec: RunSpec) -> nn.Module:

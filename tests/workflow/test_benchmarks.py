@@ -50,8 +50,42 @@ def test_a_receipt_has_what_the_table_shows(tmp_path):
     assert str(tmp_path) not in json.dumps(receipt)
 
 
-def test_candidates_that_train_differently_are_no_peers(monkeypatch):
+@pytest.fixture
+def scripts(monkeypatch):
+    """They import each other by name, as when one of them is run."""
     monkeypatch.syspath_prepend(ROOT / FOLDER)
+
+
+@pytest.mark.parametrize(("mixed", "near"), [(None, "NEAR"), ("bfloat16", "NEAR_ROUNDED"), ("float16", "NEAR_ROUNDED")])
+@pytest.mark.parametrize("run", ["sit_b2_sra", "sit_b2"])
+def test_the_straight_loop_trains_as_ours_does(run, mixed, near, scripts, tiny_run, tiny_stores):
+    """In mixed precision too, which it has on a GPU alone."""
+    import bench_train
+    import torch
+    from straight import StraightLoop
+    from train_candidates import norms
+
+    from sra.training.loop import Trainer
+
+    spec, cpu = tiny_run(run, training={"learning_rate": 1e-4}), torch.device("cpu")
+    ours = Trainer(spec, tiny_stores[0], None, cpu)
+    head = ours.state.alignments["sra"].head if "sra" in ours.state.alignments else None
+    loop = StraightLoop(spec, ours.state.model.state_dict(), head, cpu, mixed and getattr(torch, mixed))
+    for step in range(10):
+        loop.step(ours.batches.at(step))
+        ours.step()
+    bench_train.check_nearness([norms(ours.state.model), norms(loop.model)], getattr(bench_train, near))
+
+
+def test_a_batch_is_as_large_as_was_asked_for(scripts, tmp_path):
+    from train_candidates import batches_of, spec_of, write_stores
+
+    write_stores(tmp_path, 80)
+    for run in ("sit_b2_sra", "mmdit_sra"):
+        assert len(batches_of(spec_of(run, 80), str(tmp_path))(0)) == 80
+
+
+def test_candidates_that_train_differently_are_no_peers(scripts):
     from bench_train import NEAR, NEAR_ROUNDED, check_nearness
 
     rounded, other = [1.0, 2.003], [1.0, 2.3]

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from sra.alignment.build import build_alignments
 from sra.alignment.distances import smooth_l1
@@ -151,13 +151,18 @@ def test_forward_flops_are_twice_the_published_multiply_adds(size, published):
 
 
 def counted_flops(run):
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._linear_pointwise: linear_flops}) as counter:
+    kernels = {  # of a CPU, which not every torch counts
+        torch.ops.mkldnn._linear_pointwise: linear_flops,
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda query, key, value, *rest, **named: sdpa_flop_count(query, key, value),
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **named: sdpa_backward_flop_count(*shapes[:4]),
+    }
+    with FlopCounterMode(display=False, custom_mapping=kernels) as counter:
         run()
     return counter.get_total_flops()
 
 
 def linear_flops(x_shape, weight_shape, *rest, **named):
-    """Of a kernel that torch's counter does not know: a teacher's linear layer together with its GELU."""
+    """Of a teacher's linear layer together with its GELU."""
     return 2 * math.prod(x_shape) * weight_shape[0]
 
 

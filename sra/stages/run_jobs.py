@@ -16,6 +16,7 @@ from sra.spec.load import checked
 LARGEST_HASHED = 2**28  # bytes; of a larger source the size and the time of its last change stand for its bytes
 LAST_BYTES = 2**16  # of a log, in which its error is looked for
 ERROR = "error: "  # how the command line begins one
+TRACEBACK = "Traceback (most recent call last):"
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"  # Snakemake's columns
 
 
@@ -201,13 +202,16 @@ def failure(job: Job, code: int) -> InputError | StageError:
 
 
 def _last_error(log: Path) -> str:
-    """The last line of an error, else the last line."""
+    """The last line of an error; else what a traceback came to, whose message may have more lines; else the last line."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST_BYTES))
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
+    if not errors and TRACEBACK in lines:
+        after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
+        errors = [line for line in after if not line[0].isspace()][:1]
     return spelled_out((errors or lines or [""])[-1].strip())
 
 

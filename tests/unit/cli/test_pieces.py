@@ -36,7 +36,7 @@ def make(output: str, reads: list[str] = []):
 
 @cli.app.command()
 def fail(how: str):
-    raise {"input": InputError, "stage": StageError, "bug": ValueError}[how](f"the {how} is bad")
+    raise {"input": InputError, "stage": StageError}.get(how, ValueError)(f"the {how} is bad" + (how == "long") * "\\n\\nTry another library")
 
 @cli.app.command()
 def sleep(output: str):
@@ -311,6 +311,13 @@ def test_a_failed_job_is_named_with_its_error_and_its_log(place, how, code, log)
     assert err[-1] == f"error: rule_b (make b): {log.removeprefix('error: ')} (log: logs/b.log)"
     assert (place / "logs/b.log").read_text().splitlines()[-1] == log
     assert place.calls == ["a"]
+
+
+def test_of_a_message_of_several_lines_the_first_is_told(place):
+    """Libraries end theirs with advice that may be wrong here."""
+    place.write(job("sra fail long 2> logs/b.log", "b", log="logs/b.log"))
+    _, _, err = place.run()
+    assert err[-1] == "error: rule_b (make b): ValueError: the long is bad (log: logs/b.log)"
 
 
 def test_a_job_that_does_not_write_its_output_failed(place):

@@ -97,17 +97,15 @@ def test_the_tape_keeps_numbers_and_executes_nothing_while_it_records():
     assert total.tolist() == [4, 4, 4]
 
 
-@pytest.mark.parametrize(
-    ("run", "precision"),
-    [*((run, "fp32") for run in ("sit_b2", "sit_b2_sra", "dit_b2_sra", "sit_xl2_repa_dinov2b")), ("sit_b2_sra", "bf16"), ("dit_b2_sra", "fp16")],
-)
+@pytest.mark.parametrize("run", ["sit_b2", "sit_b2_sra", "dit_b2_sra", "sit_xl2_repa_dinov2b"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_it_trains_as_the_plain_loop_bit_for_bit(run, precision, tiny_run, tiny_stores):
     spec = tiny_run(run, training={"precision": precision})
     plain, (other, tape) = trainer_of(spec, tiny_stores), graphed(spec, tiny_stores)
-    plain.train(12)  # the curve has its first entry at 10
-    other.train(12)
+    plain.train(20)
+    other.train(20)
     assert same(plain, other)
-    assert (tape.aside_of, tape.recorded, tape.replayed) == (WARM_UP_STEPS, 1, 12 - WARM_UP_STEPS)
+    assert (tape.aside_of, tape.recorded, tape.replayed) == (WARM_UP_STEPS, 1, 20 - WARM_UP_STEPS)
 
 
 def test_what_differs_between_steps_is_not_recorded(tiny_run, tiny_stores):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import SafetensorError, safe_open
+from stopping import state_of
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
@@ -64,11 +65,6 @@ class Finished:
         return "\n".join(line for line in self.text.splitlines() if not re.match(r"train \S+: \d+/\d+ steps|continuing from ", line))
 
 
-def state_of(stat: Path) -> str:
-    """One letter, from /proc: R runs, S sleeps, T was stopped, Z has ended."""
-    return stat.read_text().rpartition(")")[2].split()[0]
-
-
 class Started:
     """A running command."""
 
@@ -99,17 +95,6 @@ class Started:
 
     def notify(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
-
-    def hold(self) -> None:
-        """Make it stand still until SIGCONT. A thread that is deleting or writing a file stops only once that is done."""
-        self.notify(signal.SIGSTOP)
-        self.wait_for(self._stands)
-
-    def _stands(self) -> bool:
-        try:
-            return all(state_of(thread / "stat") == "T" for thread in Path(f"/proc/{self.pid}/task").iterdir())
-        except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
-            return False
 
     def send(self, number: signal.Signals) -> Finished:
         self.notify(number)

@@ -15,6 +15,7 @@ import pytest
 from faults.damage import CONFIG, STEPS, Step, errors_of
 from faults.disks import mounted, remount
 from faults.input_house import call
+from stopping import stop
 
 from sra.core.files import read_json
 from sra.core.receipts import receipt_path
@@ -171,7 +172,7 @@ def test_two_trainings_of_a_run_at_once(new_run, undisturbed):
     run = new_run()
     first = run.start(UNTIL, minutes=0)
     first.wait_for(lambda: run.newest() > 5)
-    first.hold()
+    stop(first.pid)
     before = run.files()
     second = run.train(UNTIL, minutes=0)
     assert second.code == 1
@@ -188,7 +189,7 @@ def test_a_training_left_behind_by_a_killed_snakemake_hands_over(new_run, undist
     run = new_run()
     orphan = run.start(UNTIL, minutes=60)
     orphan.wait_for(lambda: run.logged() > 5)
-    orphan.hold()
+    stop(orphan.pid)
     following = run.start(UNTIL)
     time.sleep(1)
     assert not following.ended()

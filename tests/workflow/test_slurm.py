@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm_cluster import SlurmCluster, wait_until, why_not
+from stopping import stop
 
 from sra.core.files import sha256_of_file
 from sra.core.receipts import read_receipt
@@ -111,7 +111,7 @@ def freeze(cluster: SlurmCluster, folder: Path, run: str, point: str) -> Frozen:
     """Stop the training of a segment as soon as it has saved a state inside it: it ends no sooner than somebody ends it."""
     wait_until(lambda: saved(folder, run, point), f"{run} to save a state before {point}", PATIENCE)
     for process in _trainers(folder, f"results/tiny/runs/{run}/config.json", str(ENDS[point])):
-        os.kill(process, signal.SIGSTOP)
+        stop(process)
     job = cluster.job(f"tiny_{run}_{point}")
     return Frozen(job, cluster.ask("squeue", "-h", "-j", job, "-o", "%N"), max(saved(folder, run, point)))
 

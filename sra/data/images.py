@@ -206,6 +206,10 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def named(self, row: int) -> str:
+        """The image of a row, for a person."""
+        return f"{self.archive}: {self.paths[row]!r}"
+
     def whole(self) -> np.ndarray:
         """Every image: (N, S, S, 3) uint8. For sets as small as the digits."""
         return next(self.batches(range(len(self)), len(self)))

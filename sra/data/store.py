@@ -28,6 +28,7 @@ from sra.core.npz import NO_HEADER
 from sra.core.progress import Progress
 from sra.core.receipts import Named, read_receipt, receipt_path, recorded_sha256, verify_contents, write_receipt
 from sra.data.checksums import CHECKSUMS, checksums_of, first_damaged
+from sra.data.stored import first_not_finite
 from sra.spec.base import Strict
 from sra.spec.load import checked
 
@@ -36,7 +37,6 @@ REBUILD = "delete it and run again"
 # Of a part of a finished store: snakemake does not look for the parts of a store that is there.
 REBUILD_PART = "delete it and store.json beside it, and run snakemake again"
 DTYPES = ("float16", "float32", "uint8")
-STORED = {"fp32": np.float32, "fp16": np.float16}  # as presets and options name them
 TAKES_SECONDS = 1 << 32  # bytes to read and hash
 PROBED = 8  # rows of a request whose presence in the cache stands for that of all
 ONE_THREAD = 32_768  # values; torch would share more among threads, and wait for them where the cores are busy
@@ -129,6 +129,9 @@ def write_shard(
                 array = mapped_file(temporary, dtype, (len(rows), *block.shape[1:]), path)
             if written + len(block) > len(rows) or block.dtype != dtype:
                 raise ValueError(f"expected {len(rows)} rows of {dtype}, got at least {written + len(block)} of {block.dtype}")
+            broken = first_not_finite(block) if dtype.kind == "f" else None
+            if broken is not None:
+                raise InputError(f"{path}: {kind} of row {rows.start + written + broken} would not be finite, expected numbers; nothing was written")
             array[written : written + len(block)] = block
             written += len(block)
         if written != len(rows):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
-from sra.encoders.folders import reproducible_training, saved_whole
+from sra.encoders.folders import refuse_diverged, reproducible_training, saved_whole
 from sra.encoders.image_text import ImageTextModel
 from sra.encoders.pixels import require_uint8_images
 from sra.encoders.text import WEIGHTS, quiet, token_ids
@@ -67,6 +67,7 @@ def train_clip(images: Tensor, captions: list[list[str]], folder: Path, seed: in
     with reproducible_training(derive_seed(seed, "clip")) as generator:
         network = small_network(tokenizer, images.shape[1])
         _fit(network.train(), images, captions, tokenizer, training, generator)
+        refuse_diverged(network, "CLIP")
     with saved_whole(folder, WEIGHTS) as temporary:
         with quiet():
             network.save_pretrained(temporary)

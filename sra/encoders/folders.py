@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from sra.core.errors import StageError
 from sra.core.files import folder_beside, written_whole
 from sra.core.receipts import checked_sha256, receipt_path
 
@@ -46,6 +47,13 @@ def sha256_of_weights(network: nn.Module) -> str:
     for name, tensor in sorted(network.state_dict().items()):
         total.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
+
+
+def refuse_diverged(network: nn.Module, what: str) -> None:
+    """Raises StageError for a network whose training made a weight that is not finite: nothing of it may be saved."""
+    broken = next((name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise StageError(f"train {what}: {broken} is not finite after training, nothing was saved; check the images, or lower the learning rate")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
 from sra.encoders.autoencoder_class import autoencoder_class
-from sra.encoders.folders import model_hashes, reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.folders import model_hashes, refuse_diverged, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def train_vae(images: Tensor, folder: Path, seed: int, training: VaeTraining = D
         network = small_network(training.width).to(device).to(memory_format=torch.channels_last)
         pixels = from_uint8(images.to(device)).contiguous(memory_format=torch.channels_last)
         _fit(network.train(), pixels, training, generator)
+        refuse_diverged(network, "autoencoder")
         with torch.no_grad():
             posterior = network.eval().encode(pixels[:SCALED_BY]).latent_dist
             latents = posterior.sample(generator)

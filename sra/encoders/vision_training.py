@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
 from sra.data.shifts import shifted
-from sra.encoders.folders import reproducible_training, saved_whole
+from sra.encoders.folders import refuse_diverged, reproducible_training, saved_whole
 from sra.encoders.vision import WEIGHTS, VisionEncoder
 
 SHOWN_EVERY = 10  # steps
@@ -51,6 +51,7 @@ def train_encoder(images: Tensor, labels: Tensor, folder: Path, seed: int, train
         network = small_network(sum(classes_of(labels)), training.width)
         network.pos_embed.data.mul_(training.position_scale)
         _fit(network.to(device).train(), images.to(device), labels.to(device), training, generator)
+        refuse_diverged(network, "encoder")
     with saved_whole(folder, WEIGHTS) as temporary:
         save_for_hf(network, temporary, safe_serialization=True)
     return VisionEncoder.load(folder, device=torch.device(device))

@@ -107,6 +107,8 @@ def _finite(features: Features, images: np.ndarray, what: str, start: int) -> Te
     """What a network says of a batch, on the CPU."""
     with full_float32():
         found = features(images).cpu()
-    if not found.isfinite().all():
-        raise InputError(f"{what}: images from {start} on give features that are not finite; check the network and the images")
+    broken = ~found.isfinite().flatten(1).all(1)
+    if broken.any():
+        image = start + int(broken.nonzero()[0])
+        raise InputError(f"{what}: image {image} gives features that are not finite in float32; check the network and the image")
     return found

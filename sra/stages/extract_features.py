@@ -5,14 +5,14 @@ Tokens are computed in float32 and stored in `dtype`. The released training comp
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt
 from sra.data.images import ImageSplit
-from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.store import receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.stored import STORED, as_stored
 from sra.encoders.vision import VisionEncoder, encoder_files, encoder_hashes
 from sra.spec.scale import StoredDtype
 
@@ -43,7 +43,8 @@ def extract_features(
 
         def blocks():
             for batch in images.batches(rows, BATCH, workers=workers):
-                yield _stored(network.tokens(torch.from_numpy(batch)).cpu().numpy(), dtype, encoder)
+                tokens = network.tokens(torch.from_numpy(batch)).cpu().numpy()
+                yield as_stored(tokens, dtype, rows.start + progress.done, images.named, "one of its tokens", f"encoder {encoder}")
                 progress.advance(len(batch))
 
         made_from = {"index": Path(index)}
@@ -62,11 +63,3 @@ def finish_features(shards: list[Path], index: Path, encoder: str, output: Path)
     hashes = {role: sha256 for role, sha256 in receipts[0]["made_from"].items() if role != "index"}
     labels = ImageSplit(index, "train").labels
     write_manifest(output, "features", shards, labels, {"index": Path(index)}, hashes=hashes, encoder=str(encoder), encoder_sha256=hashes["encoder"])
-
-
-def _stored(tokens: np.ndarray, dtype: StoredDtype, encoder: str) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        stored = tokens.astype(STORED[dtype])
-    if not np.isfinite(stored).all() and np.isfinite(tokens).all():
-        raise InputError(f"encoder {encoder}: its tokens reach {np.abs(tokens).max():.3g}, which {dtype} cannot hold; give --dtype fp32")
-    return stored

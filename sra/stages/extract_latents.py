@@ -10,7 +10,8 @@ from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt
 from sra.data.images import ImageSplit
-from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.store import receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.stored import STORED, as_stored
 from sra.encoders.vae import Vae, vae_files, vae_hashes
 from sra.spec.scale import StoredDtype
 
@@ -43,7 +44,7 @@ def extract_latents(
         def blocks() -> Iterator[np.ndarray]:
             for cropped in images.batches(rows, batch, workers):
                 moments = network.encode_moments(torch.from_numpy(cropped)).cpu().numpy()
-                yield _stored(moments, dtype, images, rows.start + progress.done, vae)
+                yield as_stored(moments, dtype, rows.start + progress.done, images.named, "its latent", str(vae))
                 progress.advance(len(cropped))
 
         write_shard(output, "latents", rows, blocks(), {"index": Path(index)}, STORED[dtype], vae_hashes(vae, network), **facts)
@@ -62,15 +63,3 @@ def finish_latents(shards: list[Path], index: Path, vae: Path | str, output: Pat
     labels = ImageSplit(index, "train").labels
     kept = {key: facts[key] for key in ("scaling_factor", "precision", "vae") if key in facts}
     write_manifest(output, "latents", shards, labels, inputs, hashes=hashes, **kept, vae_sha256=made_from["vae"])
-
-
-def _stored(moments: np.ndarray, dtype: StoredDtype, images: ImageSplit, first_row: int, vae: Path | str) -> np.ndarray:
-    """Moments (b, 2C, h, w) float32 as they are stored. Raises InputError naming the first image whose moments cannot be."""
-    with np.errstate(over="ignore"):
-        stored = moments.astype(STORED[dtype])
-    for row in np.flatnonzero(~np.isfinite(stored).all(axis=(1, 2, 3))):
-        where, largest = f"{images.archive}: {images.paths[first_row + row]!r}", np.abs(moments[row]).max()
-        if np.isfinite(largest):
-            raise InputError(f"{where}: its latent reaches {largest:.3g}, which {dtype} cannot hold; give --dtype fp32")
-        raise InputError(f"{where}: its latent is not finite, expected numbers; check the weights of {vae}")
-    return stored

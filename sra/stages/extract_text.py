@@ -13,7 +13,8 @@ from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.receipts import read_receipt
 from sra.data.captions import CaptionedSplit
-from sra.data.store import STORED, receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.store import receipts_of, shard_rows, write_manifest, write_shard
+from sra.data.stored import STORED, as_stored
 from sra.encoders.text import EMPTY, TextEncoder, text_encoder_files, text_encoder_hashes
 from sra.spec.scale import StoredDtype
 
@@ -33,12 +34,16 @@ def extract_text(
     rows = shard_rows(len(captions), number, of)
     network = TextEncoder.load(encoder, device)
     mine = captions[rows.start : rows.stop]
+
+    def named(row: int) -> str:
+        return f"{index}: caption {captions[row]!r}"
+
     with Progress(f"text {number + 1} of {of}", len(rows), "captions") as progress:
 
         def blocks() -> Iterator[np.ndarray]:
             for start in range(0, len(mine), BATCH):
                 features = network.encode(mine[start : start + BATCH]).cpu().numpy()
-                yield _stored(features, dtype, encoder)
+                yield as_stored(features, dtype, rows.start + start, named, "its text", f"encoder {encoder}")
                 progress.advance(len(features))
 
         hashes = text_encoder_hashes(encoder, network)
@@ -67,13 +72,3 @@ def _rows_of(index: Path, split: str) -> tuple[list[str], np.ndarray]:
     captioned = CaptionedSplit(Path(index), split)
     images = np.repeat(np.arange(len(captioned)), np.diff(captioned.first_captions))
     return [*captioned.flat_captions, EMPTY], np.append(images, NO_IMAGE)
-
-
-def _stored(features: np.ndarray, dtype: StoredDtype, encoder: str) -> np.ndarray:
-    if not np.isfinite(features).all():
-        raise InputError(f"text encoder {encoder}: its features are not finite; check its weights")
-    with np.errstate(over="ignore"):
-        stored = features.astype(STORED[dtype])
-    if not np.isfinite(stored).all():
-        raise InputError(f"text encoder {encoder}: its features reach {np.abs(features).max():.3g}, which {dtype} cannot hold; give --dtype fp32")
-    return stored

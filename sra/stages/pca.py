@@ -65,5 +65,8 @@ def components(
 
 
 def _of_time(features: dict[int, torch.Tensor], blocks: list[int], side: int) -> np.ndarray:
-    """(K, g, g, 3) uint8."""
+    """(K, g, g, 3) uint8. Raises InputError for features that are not finite, which have no components."""
+    for block in blocks:
+        if not features[block].isfinite().all():
+            raise InputError(f"block {block}: its features are not finite in float32; check the weights of this run")
     return torch.stack([component_colours(features[block][0]).unflatten(0, (side, side)) for block in blocks]).cpu().numpy()

@@ -13,6 +13,7 @@ from sra.core.progress import Progress
 from sra.core.receipts import versions
 from sra.data.latents import sample_posterior
 from sra.data.store import ArrayStore, mapped_file
+from sra.data.stored import first_not_finite
 from sra.diffusion.batch import Process
 from sra.diffusion.process import build_process
 from sra.models.build import Transformer
@@ -95,8 +96,9 @@ def _pooled(
             noise = image_noise(seed, "probe noise", rows, shape)
             found = block_features(model, process, latents.to(device), noise.to(device), time, blocks)
             pooled = torch.stack([found[block].mean(1) for block in blocks], dim=1)
-            if not pooled.isfinite().all():
-                raise InputError(f"{store.manifest}: images from {start} on give features that are not finite; check the weights")
             features[rows] = pooled.cpu().numpy()
+            broken = first_not_finite(features[rows])
+            if broken is not None:
+                raise InputError(f"{store.manifest}: image {start + broken} gives features that are not finite in float32; check the weights")
             progress.advance(len(rows))
     return features

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sra.core.errors import InputError
+from sra.core.errors import InputError, StageError
 from sra.core.npz import Blocks, write_npz
 from sra.core.progress import Progress
 from sra.core.receipts import write_receipt
@@ -66,9 +66,13 @@ def sample_shard(
     def images() -> Iterator[np.ndarray]:
         with Progress(f"sample {spec.run}", len(indices), "images") as progress:
             for latents, asked_of_batch in drawn_batches(spec, model, conditions, sampler, indices, batch, chosen, precision):
+                mine = indices[progress.done : progress.done + len(latents)]
+                _refuse_not_finite(latents, mine, spec, "a latent", f"sampling in {precision}", _REMEDY[precision])
                 # Of the decoder's convolutions; it always runs in float32.
                 with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision != "fp32"):
-                    yield to_uint8(decoder.decode(latents), sampler.uint8).cpu().numpy()
+                    decoded = decoder.decode(latents)
+                _refuse_not_finite(decoded, mine, spec, "an image", "decoding in float32", f"check the weights of {vae}")
+                yield to_uint8(decoded, sampler.uint8).cpu().numpy()
                 asked.append(asked_of_batch)
                 progress.advance(len(asked_of_batch))
 
@@ -97,6 +101,21 @@ def sample_shard(
         precision=precision,
         device=chosen.type,
     )
+
+
+_REMEDY: dict[Precision, str] = {
+    "fp32": "check the weights and the guidance's scale",
+    "bf16": "give --precision fp32; if that does not help, check the weights and the guidance's scale",
+    "fp16": "give --precision bf16 or fp32, whose range is larger",
+}
+
+
+def _refuse_not_finite(values: Tensor, indices: range, spec: RunSpec, what: str, work: str, remedy: str) -> None:
+    """Raises StageError naming the first of the images `indices` whose values (B, ...) are not finite: as bytes they would be black pixels."""
+    broken = ~values.isfinite().flatten(1).all(1)
+    if broken.any():
+        image = indices[int(broken.nonzero()[0])]
+        raise StageError(f"run {spec.run}: {work} gave {what} that is not finite, the first is of image {image}; nothing was written; {remedy}")
 
 
 def shard_indices(sampler: Sampler, count: int, shard: int, shards: int) -> range:

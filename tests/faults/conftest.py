@@ -268,14 +268,14 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def new_stores(tmp_path_factory) -> Callable[..., Path]:
-    """`new_stores(rows=48, poisoned=None)`: a folder with the stores of random latents and features; row `poisoned` is infinite."""
+    """`new_stores(rows=48, poisoned=None)`: a folder with the stores of random latents and features; row `poisoned` overflows in a step."""
 
     def make(rows: int = 48, poisoned: int | None = None) -> Path:
         folder, random = tmp_path_factory.mktemp("stores"), np.random.default_rng(0)
         moments = random.standard_normal((rows, 8, 8, 8)).astype(np.float32)
         moments[:, 4:] = 0.1
         if poisoned is not None:
-            moments[poisoned] = np.inf
+            moments[poisoned] = np.finfo(np.float32).max  # finite, so that it can be stored
         for kind, values in {"latents": moments, "features": random.standard_normal((rows, 16, 12)).astype(np.float32)}.items():
             shard = shard_path(folder / kind, kind, 0, 1)
             write_shard(shard, kind, range(rows), [values], {})
@@ -331,7 +331,7 @@ def undisturbed(new_run) -> Callable[..., dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory, new_stores, new_spec) -> Path:
-    """A folder with one good file of each kind that a command reads, and latents that are not finite as `poisoned`."""
+    """A folder with one good file of each kind that a command reads, and latents that overflow in a step as `poisoned`."""
     from faults.input_house import build_house  # torch and more
 
     folder = tmp_path_factory.mktemp("house")

@@ -218,6 +218,14 @@ def test_rows_are_never_converted_on_the_way_in(tmp_path):
             write_shard(tmp_path / "a.npy", "latents", range(5), [block], {}, dtype)
     with pytest.raises(ValueError, match="stores hold float16, float32, uint8, got float64"):
         write_shard(tmp_path / "a.npy", "latents", range(5), [np.zeros((5, 2))], {}, np.float64)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_never_stored(tmp_path, value):
+    blocks = [np.zeros((2, 3), np.float32), np.array([[0, 0, 0], [0, value, 0], [0, 0, 0]], np.float32)]
+    with pytest.raises(InputError, match=r"a\.npy: features of row 13 would not be finite"):
+        write_shard(tmp_path / "a.npy", "features", range(10, 15), blocks, {})
+    assert not list(tmp_path.iterdir())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -100,7 +100,7 @@ def test_half_precision_halves_the_files_and_rounds_the_moments(index, vae, tmp_
     ("value", "dtype", "message"),
     [
         (70_000.0, "fp16", r"its latent reaches 7e\+04, which fp16 cannot hold; give --dtype fp32"),
-        (float("nan"), "fp16", r"its latent is not finite, expected numbers; check the weights of .*vae"),
+        (float("nan"), "fp16", r"its latent is not finite in float32, expected numbers; check the weights of .*vae"),
         (float("nan"), "fp32", r"its latent is not finite"),
         (float("-inf"), "fp32", r"its latent is not finite"),
         (70_000.0, "fp32", None),

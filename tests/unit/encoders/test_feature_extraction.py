@@ -1,6 +1,7 @@
 """Images to stored tokens through the stage, with small random transformers: the stored rows are what the encoder says."""
 
 import io
+import re
 import zipfile
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from sra.cli import app
 from sra.core.errors import InputError
-from sra.data.images import load_split
+from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.vision import VisionEncoder
 from sra.stages.extract_features import extract_features, finish_features
@@ -88,9 +89,19 @@ def test_half_precision_is_stored_rounded(index, encoder, tmp_path):
 
 def test_what_half_precision_cannot_hold_is_refused(index, tmp_path):
     loud = save_encoder(tmp_path / "loud", scale=1e5)
-    with pytest.raises(InputError, match=r"its tokens reach \d.*, which fp16 cannot hold; give --dtype fp32"):
+    first = re.escape(ImageSplit(index, "train").paths[0])
+    with pytest.raises(InputError, match=rf"'{first}': one of its tokens reaches \d.*, which fp16 cannot hold; give --dtype fp32"):
         extracted(index, loud, tmp_path / "half", dtype="fp16")
     assert stored(index, loud, tmp_path / "exact").rows(np.array([0])).max() > 65504
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_an_encoder_that_gives_nan_stops_at_the_first_image(index, tmp_path, dtype):
+    silent = save_encoder(tmp_path / "silent", scale=float("nan"))
+    first = re.escape(ImageSplit(index, "train").paths[0])
+    with pytest.raises(InputError, match=rf"images\.zip: '{first}': one of its tokens is not finite in float32, .* check the weights of encoder"):
+        extracted(index, silent, tmp_path / "store", dtype=dtype)
+    assert not list((tmp_path / "store").glob("*.npy"))
 
 
 def test_workers_change_nothing(index, encoder, tmp_path):

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
+from sra.core.errors import StageError
 from sra.core.receipts import receipt_path
 from sra.encoders.folders import reproducible_training, saved_whole, sha256_of_weights
+from sra.encoders.vae import VaeTraining, train_vae
+from sra.encoders.vision_training import EncoderTraining, train_encoder
 
 
 def save(folder, config, weights, fail=False):
@@ -63,3 +66,12 @@ def test_a_hash_tells_weights_and_their_names_apart():
     hashes = {sha256_of_weights(network) for network in (layer, other, torch.nn.Sequential(layer))}
     assert len(hashes) == 3
     assert all(len(sha256) == 64 for sha256 in hashes)
+
+
+def test_a_network_whose_training_diverged_is_not_saved(tmp_path):
+    images = torch.randint(0, 256, (16, 32, 32, 3), dtype=torch.uint8)
+    with pytest.raises(StageError, match="train autoencoder: .* is not finite after training, nothing was saved"):
+        train_vae(images, tmp_path / "vae", 0, VaeTraining(steps=4, batch=4, learning_rate=1e38))
+    with pytest.raises(StageError, match="train encoder: .* is not finite after training, nothing was saved"):
+        train_encoder(images, torch.arange(16) % 4, tmp_path / "encoder", 0, EncoderTraining(epochs=3, batch=4, learning_rate=1e38))
+    assert not list(tmp_path.iterdir())

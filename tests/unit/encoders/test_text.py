@@ -267,7 +267,11 @@ def test_half_precision_is_stored_rounded(index, small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "dtype", "said"), [(1e5, "fp16", r"reach \d.*, which fp16 cannot hold; give --dtype fp32"), (float("nan"), "fp32", "not finite")]
+    ("scale", "dtype", "said"),
+    [
+        (1e5, "fp16", r"caption '.*': its text reaches \d.*, which fp16 cannot hold; give --dtype fp32"),
+        (float("nan"), "fp32", r"caption '.*': its text is not finite in float32"),
+    ],
 )
 def test_what_cannot_be_stored_is_refused(index, small, tmp_path, scale, dtype, said):
     loud = copied(small, tmp_path / "loud")

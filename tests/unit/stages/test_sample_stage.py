@@ -5,11 +5,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sra.core.errors import InputError
+from sra.core.errors import InputError, StageError
 from sra.core.files import sha256_of_file, write_json
 from sra.core.npz import read_npz
 from sra.core.receipts import read_receipt, write_receipt
 from sra.diffusion.process import build_process
+from sra.diffusion.streams import SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import WEIGHTS, Vae, small_network
 from sra.models.dit import DiffusionTransformer
@@ -153,3 +154,26 @@ def test_some_classes_alone(drawn, policy):
 def test_a_class_that_the_model_has_not_is_refused(drawn):
     with pytest.raises(InputError, match=r"class 10 does not exist, run sit_b2 has 10 from 0"):
         drawn("sit_b2", PER_SAMPLE.model_copy(update={"classes": [3, 10]}), 1)
+
+
+@pytest.mark.parametrize(("broken", "said"), [("model", "sampling in fp32 gave a latent"), ("decoder", "decoding in float32 gave an image")])
+def test_what_is_not_finite_stops_at_its_image_and_leaves_nothing(drawn, tmp_path, monkeypatch, broken, said):
+    """As bytes it would be black pixels, scored without a word."""
+    if broken == "model":
+
+        class Poisoned(SampleNoise):
+            def __init__(self, seed, indices, shape):
+                super().__init__(seed, indices, shape)
+                self.broken = [row for row, index in enumerate(indices) if index == 5]
+
+            def draw(self):
+                return super().draw().index_fill(0, torch.tensor(self.broken, dtype=torch.int64), torch.nan)
+
+        monkeypatch.setattr("sra.stages.sample.SampleNoise", Poisoned)
+    else:
+        decode = Vae.decode
+        monkeypatch.setattr(Vae, "decode", lambda self, latents: decode(self, latents).index_fill(0, torch.tensor([1]), torch.inf))
+    first = 5 if broken == "model" else 1
+    with pytest.raises(StageError, match=rf"run sit_b2: {said} that is not finite, the first is of image {first}; nothing was written; "):
+        drawn("sit_b2", PER_SAMPLE, 1)
+    assert not list(tmp_path.rglob("*.npz"))

@@ -70,8 +70,8 @@ def test_a_hash_tells_weights_and_their_names_apart():
 
 def test_a_network_whose_training_diverged_is_not_saved(tmp_path):
     images = torch.randint(0, 256, (16, 32, 32, 3), dtype=torch.uint8)
-    with pytest.raises(StageError, match="train autoencoder: .* is not finite after training, nothing was saved"):
+    with pytest.raises(StageError, match=r"train autoencoder: .* is not finite after training, nothing was saved"):
         train_vae(images, tmp_path / "vae", 0, VaeTraining(steps=4, batch=4, learning_rate=1e38))
-    with pytest.raises(StageError, match="train encoder: .* is not finite after training, nothing was saved"):
+    with pytest.raises(StageError, match=r"train encoder: .* is not finite after training, nothing was saved"):
         train_encoder(images, torch.arange(16) % 4, tmp_path / "encoder", 0, EncoderTraining(epochs=3, batch=4, learning_rate=1e38))
     assert not list(tmp_path.iterdir())

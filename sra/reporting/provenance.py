@@ -123,7 +123,7 @@ def _as_trained(spec: RunSpec) -> Trained:
         model=spec.model.name,
         size=f"{spec.model.depth} × {spec.model.width}",
         condition=f"captions, {spec.model.text.tokens} tokens of {spec.text_encoder}" if spec.model.text else f"one of {spec.model.classes} classes",
-        method=spec.alignment.words,
+        method=spec.words,
         average=" to ".join(f"{scaled_decay(decay, spec.training.paper_steps_per_step):.4g}" for decay in decays),
         learning_rate=f"{spec.training.learning_rate:.3g}",
         seed=spec.training.seed,

@@ -176,6 +176,11 @@ class Optimizer(Strict):
     gradient_clip: PositiveFloat = 1.0
 
 
+# latents: each image of a batch is mirrored with probability 1/2 by turning its stored latent round, as no paper here does. The autoencoder of a
+# mirrored image gives nearly that latent and not exactly it.
+Flips = Literal["none", "latents"]
+
+
 class SraDefaults(Strict):
     """What `method: sra` means in a family: Table 5's block pair for each size, and the options an experiment did not name."""
 
@@ -231,7 +236,12 @@ class _RowBase(Strict):
     method: Literal[tuple(METHOD_OF)]
     ema: Ema | None = None
     seed: int = 0
+    flips: Flips = "none"
     weights: WeightsFrom | None = None
+
+
+# What any run may say, whatever its method.
+KEYS_OF_ANY_RUN = frozenset(_RowBase.model_fields) - {"method"}
 
 
 def _changes(options: type[MethodOptions]) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
 from sra.spec.method import (
+    KEYS_OF_ANY_RUN,
     METHOD_OF,
     AlignmentOptions,
     Ema,
     Experiment,
+    Flips,
     MethodOptions,
     Process,
     RampEma,
@@ -77,6 +79,7 @@ class TrainingSpec(Strict):
     precision: Precision
     paper_steps_per_step: PositiveFloat
     seed: int
+    flips: Flips = Field("none", exclude_if=lambda flips: flips == "none", description="of the images; left out when there are none")
 
 
 class RunSpec(Strict):
@@ -104,6 +107,11 @@ class RunSpec(Strict):
     def encoder(self) -> str | None:
         """The external encoder that the run aligns with, if any."""
         return next((part.encoder for part in self.alignment.parts if isinstance(part, RepaOptions)), None)
+
+    @property
+    def words(self) -> str:
+        """The method in one line, with what any run may change, for people."""
+        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "")
 
     @property
     def fingerprint(self) -> str:
@@ -148,6 +156,8 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
+    if captions and row.flips != "none":
+        raise InputError(f"run {run}: flips: captions say what is left and right; leave out flips")
     ema = row.ema or recipe.ema
     ema_steps = None
     if isinstance(ema, RampEma):
@@ -179,6 +189,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
             precision=preset.precision,
             paper_steps_per_step=preset.paper_steps_per_step,
             seed=row.seed,
+            flips=row.flips,
         ),
         weights=row.weights,
     )
@@ -227,7 +238,7 @@ def family_of(name: str) -> str:
 def method_of(row: RunRow, recipe: Recipe, size: str) -> AlignmentOptions:
     """The row over its recipe's defaults, in the paper's units. Raises ValueError for a key of another method or a missing one."""
     options = METHOD_OF[row.method]
-    given = {key: value for key, value in row.model_dump(exclude={"ema", "seed", "weights"}).items() if value is not None}
+    given = {key: value for key, value in row.model_dump(exclude=KEYS_OF_ANY_RUN).items() if value is not None}
     foreign = sorted(set(given) - set(options.model_fields))
     if foreign:
         raise ValueError(f"{foreign[0]} is not an option of method {row.method}; remove it or change the method")

@@ -109,7 +109,7 @@ def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Reg
         ("condition", _condition(run, registry, frozen)),
         *((("method" if number == 0 else ""), words) for number, words in enumerate(methods)),
         ("machine", ", ".join([run.training.precision, where, *machine.extras])),
-        ("batch", batch),
+        ("batch", batch + (", half of them mirrored" if run.training.flips == "latents" else "")),
         ("epoch", epoch),
     ]
     return "\n".join(f"{name:<10}  {text}" for name, text in lines)

@@ -1,5 +1,6 @@
 """From the stores to the noisy batch of a step: a function of (seed, step), of which each process makes its own share."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sra.spec.run import RunSpec
 from sra.training.conditions import Conditions
 from sra.training.distributed import World
 from sra.training.draws import draw_step
+
+FLIPPED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ class Batches:
         draws = draw_step(training.seed, step, (training.batch, latent.channels, latent.size, latent.size)).part(self.share)
         rows = batch_indices(len(self.latents), training.batch, training.seed, step)[self.share]
         moments = torch.from_numpy(self.latents.rows(rows))
+        flipped = draws.flip < FLIPPED_SHARE if training.flips == "latents" else None
+        if flipped is not None:
+            moments = mirrored(moments, flipped, width=3)
         dropped = (draws.dropout < training.condition_dropout).numpy()
         noisy = NoisyBatch(
             latents=sample_posterior(moments, draws.posterior, self.latents.facts["scaling_factor"]),
@@ -89,7 +95,22 @@ class Batches:
             process=self.process,
         )
         stores = (self.features, self.pixels) if self.reads_targets(step) else (None, None)
-        return TrainingBatch(noisy, draws.interval, *(torch.from_numpy(store.rows(rows)) if store else None for store in stores))
+        targets, images = (torch.from_numpy(store.rows(rows)) if store else None for store in stores)
+        if flipped is not None:
+            targets = None if targets is None else mirrored_tokens(targets, flipped)
+            images = None if images is None else mirrored(images, flipped, width=2)
+        return TrainingBatch(noisy, draws.interval, targets, images)
+
+
+def mirrored(values: Tensor, chosen: Tensor, width: int) -> Tensor:
+    """Values (B, ...) of which the chosen (B,) bool are turned round along dimension `width`."""
+    return torch.where(chosen.view(-1, *[1] * (values.ndim - 1)), values.flip(width), values)
+
+
+def mirrored_tokens(tokens: Tensor, chosen: Tensor) -> Tensor:
+    """Tokens (B, N, E) in reading order of a square grid, of which the chosen (B,) bool are those of the mirrored image, as far as places go."""
+    side = math.isqrt(tokens.shape[1])
+    return mirrored(tokens.unflatten(1, (side, side)), chosen, width=2).flatten(1, 2)
 
 
 def check_inputs(

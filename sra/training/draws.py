@@ -10,17 +10,18 @@ from sra.core.seeds import derive_seed
 
 @dataclass(frozen=True)
 class StepDraws:
-    """posterior, noise: (B, C, H, W) standard normal.  time, dropout, interval: (B,) uniform in [0, 1)."""
+    """posterior, noise: (B, C, H, W) standard normal.  time, dropout, interval, flip: (B,) uniform in [0, 1)."""
 
     posterior: Tensor
     noise: Tensor
     time: Tensor
     dropout: Tensor
     interval: Tensor
+    flip: Tensor
 
     def part(self, rows: slice) -> "StepDraws":
         """The draws of some places of the batch."""
-        return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.interval[rows])
+        return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.interval[rows], self.flip[rows])
 
 
 def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDraws:
@@ -40,4 +41,5 @@ def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDra
         time=torch.rand(batch, generator=stream("time")),
         dropout=torch.rand(batch, generator=stream("dropout")),
         interval=torch.rand(batch, generator=stream("interval")),
+        flip=torch.rand(batch, generator=stream("flip")),
     )

@@ -76,7 +76,7 @@ def head_of(trainer: Trainer) -> nn.Module:
 def batch() -> dict[str, float]:
     """The trainer's own batch, with the draws replaced: posterior sample and label dropout."""
     given = inputs(TINY)
-    draws = StepDraws(given.noise, given.noise, given.times, given.dropout, given.draw)
+    draws = StepDraws(given.noise, given.noise, given.times, given.dropout, given.draw, given.draw)
     with patch("sra.training.batches.draw_step", lambda *_: draws):
         noisy = Trainer(run_spec(), Latents(), None, torch.device("cpu")).batch(0).noisy
     return {

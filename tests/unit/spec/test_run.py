@@ -86,6 +86,19 @@ def test_weights_are_a_name_or_a_path_with_its_family_and_step(weights):
         RunRow(method="none", weights=weights)
 
 
+def test_flips_are_a_method_of_any_run_but_one_on_captions():
+    rows = {"x": {"method": "sra", "flips": "latents"}, "y": {"method": "sra"}}
+    experiment = Experiment(recipe="sit", model="SiT-B/2", milestones=["m400k"], runs=rows)
+    flipped, plain = (resolve_run(name, row, experiment, PAPER.recipes["sit"], "paper", PAPER.preset) for name, row in experiment.runs.items())
+    assert flipped.training.flips == "latents"
+    assert flipped.words == f"{plain.words}; latents flipped"
+    assert "flips" not in plain.model_dump_json(), "a run without flips would no longer be the one it was"
+    assert flipped.fingerprint != plain.fingerprint
+    captioned = Experiment(recipe="mmdit", model="MMDiT/2", milestones=["m150k"], runs={"x": {"method": "none", "flips": "latents"}})
+    with pytest.raises(InputError, match="run x: flips: captions say what is left and right; leave out flips"):
+        resolve_run("x", captioned.runs["x"], captioned, PAPER.recipes["mmdit"], "paper", PAPER.preset)
+
+
 def test_the_fingerprint_follows_the_spec():
     spec = DIGITS.spec("sit_b2_sra")
     assert spec.fingerprint == DIGITS.spec("sit_b2_sra").fingerprint

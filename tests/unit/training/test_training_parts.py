@@ -60,7 +60,7 @@ def test_adamw_and_clipping_equal_torchs(tiny_run):
 
 def test_draws_are_functions_of_seed_and_step():
     first, again, other_step, other_seed = (draw_step(seed, step, (512, 4, 2, 2)) for seed, step in [(0, 3), (0, 3), (0, 4), (1, 3)])
-    for name in ("posterior", "noise", "time", "dropout", "interval"):
+    for name in ("posterior", "noise", "time", "dropout", "interval", "flip"):
         value = getattr(first, name)
         assert torch.equal(value, getattr(again, name))
         assert not torch.equal(value, getattr(other_step, name))

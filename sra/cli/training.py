@@ -60,6 +60,7 @@ def train(
     captions: Captions = None,
     text_encoder: TextEncoder = None,
     previous: Annotated[Path | None, typer.Option(help="state to continue from")] = None,
+    start: Annotated[Path | None, typer.Option(help="weights to train on, where the run does not start from its seed")] = None,
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
     device: Device = "auto",
     processes: Processes = 1,
@@ -81,7 +82,7 @@ def train(
     for name, value in {"latents": latents, "until": until, "state": state, "curve": curve}.items():
         if value is None:
             raise InputError(f"sra train: --{name} is missing; only --dry-run needs nothing but the config")
-    inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder)
+    inputs = stage("train", "Inputs")(latents, features, pixels, encoder, text, captions, text_encoder, start)
     if not 0 <= rolling_minutes < math.inf:
         raise InputError(f"sra train: --rolling-minutes {rolling_minutes:g}: expected minutes from 0 on, such as 10")
     stage("train", "train")(config, inputs, until, state, curve, previous, rolling_minutes, machine)

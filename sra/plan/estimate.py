@@ -127,7 +127,13 @@ class Remaining:
             if self._exists(self.results.state(spec.run, point.name), {"fingerprint": spec.fingerprint, "step": point.step}):
                 break
             left.insert(0, self.segment(spec, before.step, point))
-        return (*self._latents(spec), *self._targets(spec), *self._captions(spec), *left) if left else ()
+        return (*self._start(spec), *self._latents(spec), *self._targets(spec), *self._captions(spec), *left) if left else ()
+
+    def _start(self, spec: RunSpec) -> Chain:
+        """The weights that it trains on."""
+        if spec.start is None or self._exists(self.results.start(spec.run), {"fingerprint": spec.fingerprint}):
+            return ()
+        return (Task("training", f"weights that {spec.run} trains on", kept=disk.weights_bytes(spec.model)),)
 
     def segment(self, spec: RunSpec, first_step: int, point: Point) -> Task:
         """Training from a step to a point."""

@@ -75,6 +75,10 @@ class Results:
     def weights(self, run: str, milestone: str) -> str:
         return str(self.folder / "runs" / run / "weights" / f"{milestone}.safetensors")
 
+    def start(self, run: str) -> str:
+        """The weights that a run trains on, where they are not its seed's."""
+        return str(self.folder / "runs" / run / "start.safetensors")
+
     def samples(self, run: str, score: ScoreOf) -> str:
         return str(self.folder / "samples" / run / score.milestone / score.sampler / f"n{score.samples}" / "samples.npz")
 

@@ -7,6 +7,7 @@ from sra.plan.base import PlanBase
 from sra.plan.layout import Results, Shared
 from sra.plan.resources import StageNeeds
 from sra.plan.targets import point_before, point_named
+from sra.spec.registry import Checkpoint
 from sra.spec.scale import ROLLING_STATES
 
 
@@ -74,13 +75,17 @@ class TrainingPlan(PlanBase):
         before = point_before(self.registry(wildcards.preset), wildcards.run, wildcards.point)
         return [Results(wildcards.preset).state(wildcards.run, before.name)] if before else []
 
+    def start_of(self, wildcards) -> list[str]:
+        """The weights that the run trains on, which every segment names; nothing for a run that starts from its seed."""
+        return [Results(wildcards.preset).start(wildcards.run)] if self.registry(wildcards.preset).start(wildcards.run) else []
+
     def step(self, wildcards) -> int:
         return point_named(self.registry(wildcards.preset), wildcards.run, wildcards.point).step
 
     def rolling_minutes(self, wildcards) -> float:
         return self.registry(wildcards.preset).preset.rolling_minutes
 
-    # Inputs of the rule that starts from released weights
+    # Inputs of the rules that read released weights
 
     def released_file(self, wildcards) -> list[str]:
         """The checkpoint, when it is where the user keeps them; the stage says what to fetch when it is not."""
@@ -89,12 +94,17 @@ class TrainingPlan(PlanBase):
 
     def released_path(self, wildcards) -> str:
         """In the folder of what the user fetched, which defaults to `downloads`."""
-        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        checkpoint = self._released(wildcards)
         folder = "" if checkpoint.entry is None else self.user.paths.downloads
         return str(Path(folder) / checkpoint.file)
 
     def released_options(self, wildcards) -> list[str]:
-        """Whose file it is, and the step it was trained to."""
-        checkpoint = self.registry(wildcards.preset).checkpoint(wildcards.run)
+        """Whose file it is, and the step it was trained to where it is sampled as it is."""
+        checkpoint = self._released(wildcards)
         name = ["--name", checkpoint.entry.name] if checkpoint.entry else []
-        return ["--from", checkpoint.family, "--step", str(checkpoint.step), *name]
+        step = [] if checkpoint.step is None else ["--step", str(checkpoint.step)]
+        return ["--from", checkpoint.family, *step, *name, *(["--weights", checkpoint.take] if checkpoint.take != "ema" else [])]
+
+    def _released(self, wildcards) -> Checkpoint:
+        registry = self.registry(wildcards.preset)
+        return registry.checkpoint(wildcards.run) or registry.start(wildcards.run)

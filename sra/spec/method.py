@@ -232,12 +232,37 @@ class WeightsFrom(Strict):
         return self
 
 
+class StartFrom(Strict):
+    """Train on from the weights of a file: a checkpoint of weights.tsv, or the path of one with its family.
+
+    Student and average begin as its weights, everything else (optimiser, alignment heads, steps) begins anew. A file of another number of classes
+    leaves the label table as the seed draws it. take: which of the weights, where a training checkpoint holds both.
+    """
+
+    file: str
+    family: Literal["dit", "sit", "repa", "sra"] | None = Field(None, description="whose file it is; only for a path")
+    take: Literal["ema", "model"] = "ema"
+
+    @model_validator(mode="after")
+    def _a_path_says_what_it_is(self):
+        if ("/" in self.file) != (self.family is not None):
+            raise ValueError(f"start: {self.file!r} is a path and needs its family, or a name of config/weights.tsv and needs none")
+        return self
+
+
 class _RowBase(Strict):
     method: Literal[tuple(METHOD_OF)]
     ema: Ema | None = None
     seed: int = 0
     flips: Flips = "none"
     weights: WeightsFrom | None = None
+    start: StartFrom | None = None
+
+    @model_validator(mode="after")
+    def _is_sampled_as_it_is_or_trained_on(self):
+        if self.weights and self.start:
+            raise ValueError("weights are sampled as they are, a start is trained on; give one of the two")
+        return self
 
 
 # What any run may say, whatever its method.

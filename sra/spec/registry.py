@@ -19,12 +19,17 @@ RELEASED = "_released"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A released file that a run starts from. entry: its row of weights.tsv, whose `file` lies in the user's folder; None for a path."""
+    """A released file that a run samples from or trains on.
+
+    step: the training behind it; None for one that is trained on, whose steps begin anew.  take: which of its weights.
+    entry: its row of weights.tsv, whose `file` lies in the user's folder; None for a path.
+    """
 
     file: str
     family: str
-    step: int
+    step: int | None
     entry: WeightsEntry | None
+    take: str = "ema"
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,16 @@ class Registry:
             return Checkpoint(weights.file, weights.family, weights.step, None)
         entry = self.weights_of(weights.file, "checkpoint")
         return Checkpoint(entry.place, entry.family, entry.step, entry)
+
+    def start(self, run: str) -> Checkpoint | None:
+        """The released file whose weights the run trains on; None for one that starts from its seed."""
+        start = self._entry(run)[0].start
+        if start is None:
+            return None
+        if start.family:
+            return Checkpoint(start.file, start.family, None, None, start.take)
+        entry = self.weights_of(start.file, "checkpoint")
+        return Checkpoint(entry.place, entry.family, None, entry, start.take)
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""

@@ -26,6 +26,7 @@ from sra.spec.method import (
     RunRow,
     Share,
     SraOptions,
+    StartFrom,
     WeightsFrom,
 )
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
@@ -102,6 +103,7 @@ class RunSpec(Strict):
     alignment: AlignmentOptions
     training: TrainingSpec
     weights: WeightsFrom | None = Field(None, description="the file it starts from instead of training")
+    start: StartFrom | None = Field(None, exclude_if=lambda start: start is None, description="the file whose weights it trains on; else left out")
 
     @property
     def encoder(self) -> str | None:
@@ -111,7 +113,8 @@ class RunSpec(Strict):
     @property
     def words(self) -> str:
         """The method in one line, with what any run may change, for people."""
-        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "")
+        start = f"; on from {Path(self.start.file).name}" if self.start else ""
+        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "") + start
 
     @property
     def fingerprint(self) -> str:
@@ -192,6 +195,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
             flips=row.flips,
         ),
         weights=row.weights,
+        start=row.start,
     )
 
 

@@ -36,6 +36,7 @@ class Inputs:
 
     For REPA alone: features, a store of encoder tokens; or pixels, a store of images, and the encoder that makes their tokens in each step.
     For text to image alone: text, a store of encoded captions; or captions, the index that has them, and the text encoder of each step.
+    start: the weights that it trains on, where they are not its seed's.
     """
 
     latents: Path
@@ -45,6 +46,7 @@ class Inputs:
     text: Path | None = None
     captions: Path | None = None
     text_encoder: str | None = None
+    start: Path | None = None
 
 
 def train(
@@ -59,7 +61,10 @@ def train(
 ) -> None:
     """Train to step `until` and write the state and the curve. The same command after an interruption continues."""
     spec = read_trained(config)
+    _refuse_other_start(spec, inputs.start)
     with trainer_of(spec, inputs, machine) as trainer:
+        if inputs.start:
+            trainer.state.begin_from(inputs.start)
         if previous:
             trainer.state.restore(previous)
         if trainer.state.step >= until:
@@ -73,6 +78,15 @@ def read_trained(config: Path) -> RunSpec:
     if spec.weights:
         raise InputError(f"run {spec.run}: starts from {spec.weights.file} and is not trained; use sra import-weights")
     return spec
+
+
+def _refuse_other_start(spec: RunSpec, start: Path | None) -> None:
+    """Raises InputError unless weights to train on are given where the run says so, and nowhere else."""
+    if spec.start and start is None:
+        how = f"make it by sra import-weights from {spec.start.file}"
+        raise InputError(f"run {spec.run}: trains on from the weights of {spec.start.file}; give them as --start, or {how}")
+    if start and spec.start is None:
+        raise InputError(f"run {spec.run}: starts from its seed; leave out --start {start}, or give the run a start in config/experiments")
 
 
 @contextmanager

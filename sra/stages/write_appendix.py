@@ -120,6 +120,8 @@ def _of_weights(registry: Registry, run: str, milestone: str) -> Iterator[str]:
     if registry.checkpoint(run):
         yield f"import/{run}/{milestone}.tsv"
         return
+    if registry.start(run):
+        yield f"import/{run}/start.tsv"
     points = [point.name for point in training_points(registry, run)]
     yield from (f"train/{run}/{point}.tsv" for point in points[: points.index(milestone) + 1])
     yield f"export/{run}/{milestone}.tsv"
@@ -129,7 +131,7 @@ def _weights(registry: Registry, runs: list[str]) -> list[WeightsEntry]:
     """Networks that the runs and their scores use, and the files that released runs start from."""
     names: list[str | None] = []
     for run in runs:
-        preset, spec, checkpoint = registry.preset_of(run), registry.spec(run), registry.checkpoint(run)
+        preset, spec, checkpoint = registry.preset_of(run), registry.spec(run), registry.checkpoint(run) or registry.start(run)
         part = preset.text_to_image if registry.is_text_to_image(run) else None
         names += [spec.vae, spec.encoder, spec.text_encoder, preset.extractor, preset.reference]
         names += [name for _, name in part.judges] if part else []

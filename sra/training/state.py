@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sra.core.errors import InputError
@@ -56,6 +56,25 @@ class TrainingState:
         self.step = 0
         self.curve: list[dict[str, float | None]] = []
         self.on_disk: Path | None = None  # where it was last saved to or restored from
+
+    def begin_from(self, path: Path) -> None:
+        """Student and average become the weights at `path`, which `sra import-weights` made for this run; a state of another start is then another's.
+
+        What the file leaves out (the label table, where its classes are others) stays as the seed drew it. Raises InputError for another run's file.
+        """
+        receipt = verify_contents(path, "weights")
+        if receipt["facts"]["fingerprint"] != self.spec.fingerprint:
+            raise InputError(
+                f"{path}: was made for run {receipt['facts']['run']} with other settings, not for {self.spec.run}; delete it and run again"
+            )
+        weights = load_file(path)
+        drawn_anew = set(receipt["facts"].get("drawn_anew", ()))
+        for network in (self.model, self.teacher):
+            missing, unexpected = network.load_state_dict(weights, strict=False)
+            fixed = {name for name, _ in network.named_buffers()}
+            if unexpected or set(missing) - fixed - drawn_anew:
+                raise InputError(f"{path}: does not fit {self.spec.model.name} ({[*unexpected, *missing][0]}); delete it and run again")
+        self.data = self.data | {"start": receipt["sha256"]}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by name, the live ones: writing into them changes the state."""

@@ -34,6 +34,7 @@ rule train_segment:
         config="results/{preset}/runs/{run}/config.json",
         latents=plan.latents_of,
         previous=plan.previous_state,
+        start=plan.start_of,
     output:
         state="results/{preset}/runs/{run}/state/{point,m[0-9]+[km]}.safetensors",
         curve="results/{preset}/runs/{run}/curve/{point}.jsonl",
@@ -57,10 +58,11 @@ rule train_segment:
         minutes=plan.rolling_minutes,
         options=plan.training_options,
         previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
+        start=lambda wildcards, input: f"--start {input.start}" if input.start else "",
     message:
         "train {wildcards.run} to {wildcards.point}"
     shell:
-        "exec sra train {input.config} --latents {input.latents} {params.options:q} {params.previous} --until {params.step} "
+        "exec sra train {input.config} --latents {input.latents} {params.options:q} {params.start} {params.previous} --until {params.step} "
         "--rolling-minutes {params.minutes} --state {output.state} --curve {output.curve} 2> {log}"
 
 
@@ -119,6 +121,16 @@ rule import_weights:
         "import the released weights of {wildcards.run}"
     shell:
         "sra import-weights {input.config} {params.file:q} {params.options:q} --output {output.weights} > {log} 2>&1"
+
+
+use rule import_weights as import_start with:
+    # The weights that a run trains on, where they are not its seed's.
+    output:
+        weights="results/{preset}/runs/{run}/start.safetensors",
+    log:
+        "results/{preset}/logs/import/{run}/start.log",
+    benchmark:
+        "results/{preset}/benchmarks/import/{run}/start.tsv"
 
 
 ruleorder: import_weights > export_ema

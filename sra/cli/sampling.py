@@ -30,7 +30,7 @@ def sample(
 ) -> None:
     """Draw and decode one shard of a sample set."""
     from sra.spec.load import checked_json
-    from sra.spec.method import Sampler
+    from sra.spec.samplers import Sampler
     from sra.spec.scale import PRECISIONS
 
     if precision not in PRECISIONS:

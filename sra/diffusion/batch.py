@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from sra.spec.method import Sampler
+from sra.spec.samplers import Sampler
 
 # (noisy latents (B, C, H, W) float32, timestep (1,) on the CPU, condition (B, ...)) -> output (B, O, H, W). While samples are drawn all have one
 # time. The condition is the network's affair: labels (B,) int64, the tokens of captions (B, L, E), or what a network makes of them.

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sra.core.errors import InputError
 from sra.diffusion.batch import Denoiser, NoisyBatch
 from sra.diffusion.guidance import Guided
-from sra.spec.method import Sampler
+from sra.spec.method import DdpmProcess
+from sra.spec.samplers import Sampler, refuse_unfit
 
 FIRST_BETA, LAST_BETA = 1e-4, 0.02  # of 1000 steps; fewer steps are taken larger
 HALF_BIN = 1 / 255  # half a step of 8-bit values in [-1, 1]
@@ -72,9 +72,7 @@ def linear_alpha_bar(steps: int) -> Tensor:
 
 
 def respaced(steps: int, count: int) -> list[int]:
-    """`count` of 0..steps-1, evenly spread with both ends kept; halves round to even (released respace.py)."""
-    if not 2 <= count <= steps:
-        raise InputError(f"sampler: {count} evaluations of a chain of {steps} steps; a ddpm sampler takes 2 to {steps}")
+    """`count` of 0..steps-1, evenly spread with both ends kept, 2 <= count <= steps; halves round to even (released respace.py)."""
     stride = (steps - 1) / (count - 1)
     # A running sum, as released: a product rounds some halves the other way.
     return [round(place) for place in accumulate(repeat(stride, count - 1), initial=0.0)]
@@ -126,8 +124,7 @@ class Ddpm:
 
         The last step draws no noise. Guidance intervals are shares of the chain: step / number of steps.
         """
-        if sampler.kind != "ddpm":
-            raise InputError(f"sampler kind {sampler.kind!r} does not fit a DiT model; choose one of kind ddpm")
+        refuse_unfit(sampler, DdpmProcess(timesteps=self.steps))
         guided = Guided(denoise, sampler.guidance, null)
         chain = respaced(self.steps, sampler.evaluations)
         schedule = Schedule(self.schedule.alpha_bar[chain])

@@ -11,10 +11,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from sra.core.errors import InputError
 from sra.diffusion.batch import Denoiser, NoisyBatch
 from sra.diffusion.guidance import Guided
-from sra.spec.method import Sampler
+from sra.spec.method import FlowProcess
+from sra.spec.samplers import EulerSampler, Sampler, SdeSampler, refuse_unfit
 
 # (state (B, C, H, W), time, the time that decides about guidance) -> velocity (B, C, H, W); both tensors float64
 Velocity = Callable[[Tensor, float, float], Tensor]
@@ -49,16 +49,15 @@ class Flow:
         ode_euler  one for each of `evaluations` equal steps from 1 to 0; the released --num-steps.
         ode_heun   two a step, one in the last, so (evaluations + 1) // 2 steps; the released --num-steps counts steps.
         """
+        refuse_unfit(sampler, FlowProcess())
         guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null)
         velocity = partial(_velocity, guided, condition)
         state = noise.double()
-        if sampler.kind == "sde":
+        if isinstance(sampler, SdeSampler):
             return euler_maruyama(velocity, state, sde_grid(sampler.evaluations, sampler.last_step), draw).float()
-        if sampler.kind == "ode_euler":
+        if isinstance(sampler, EulerSampler):
             return euler(velocity, state, ode_grid(sampler.evaluations)).float()
-        if sampler.kind == "ode_heun":
-            return heun(velocity, state, ode_grid((sampler.evaluations + 1) // 2)).float()
-        raise InputError(f"sampler kind {sampler.kind!r} does not fit a flow model (SiT, MMDiT); choose one of kind sde, ode_euler or ode_heun")
+        return heun(velocity, state, ode_grid((sampler.evaluations + 1) // 2)).float()
 
 
 def _velocity(guided: Guided, condition: Tensor, state: Tensor, time: float, deciding_time: float) -> Tensor:
@@ -66,9 +65,7 @@ def _velocity(guided: Guided, condition: Tensor, state: Tensor, time: float, dec
 
 
 def sde_grid(evaluations: int, last_step: float) -> list[float]:
-    """Times from 1 to `last_step`, then 0: one evaluation at each but the last."""
-    if last_step == 0:
-        raise InputError("sampler: last_step is 0, where the score is infinite; give the released 0.04 or another value above 0")
+    """Times from 1 to `last_step`, which is above 0, then 0: one evaluation at each but the last."""
     return [*torch.linspace(1, last_step, evaluations, dtype=torch.float64).tolist(), 0.0]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sra.diffusion.batch import Denoiser
-from sra.spec.method import Guidance
+from sra.spec.samplers import Guidance
 
 LEADING_CHANNELS = 3  # DiT's and SiT's forward_with_cfg guide as many of the four latent channels
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from sra.core.seeds import derive_seed
-from sra.spec.method import Sampler
+from sra.spec.samplers import Sampler
 
 
 class SampleNoise:

@@ -11,8 +11,9 @@ from itertools import pairwise
 from math import ceil
 
 from sra.spec.machine import Machine
-from sra.spec.method import MethodOptions, RepaOptions, Sampler, SraOptions
+from sra.spec.method import MethodOptions, RepaOptions, SraOptions
 from sra.spec.run import ModelSpec, RunSpec
+from sra.spec.samplers import EulerSampler, HeunSampler, Sampler, SdeSampler
 
 TIME_FREQUENCIES = 256
 FP32, HALF = 4, 2  # bytes
@@ -198,11 +199,11 @@ def sampling_flops(model: ModelSpec, sampler: Sampler) -> int:
 def _deciding_times(sampler: Sampler) -> list[float]:
     """Of each evaluation, the time that decides about guidance, as a share of the time range. The grids are those of sra/diffusion."""
     count = sampler.evaluations
-    if sampler.kind == "sde":
+    if isinstance(sampler, SdeSampler):
         return [1 - (1 - sampler.last_step) * number / max(count - 1, 1) for number in range(count)]
-    if sampler.kind == "ode_euler":
+    if isinstance(sampler, EulerSampler):
         return [1 - number / count for number in range(count)]
-    if sampler.kind == "ode_heun":  # both evaluations of a step follow its first time, and the last step has one
+    if isinstance(sampler, HeunSampler):  # both evaluations of a step follow its first time, and the last step has one
         steps = (count + 1) // 2
         return [1 - (number // 2) / steps for number in range(2 * steps - 1)]
     return [number / count for number in range(count)]  # of a respaced chain, nearly

@@ -22,7 +22,9 @@ class ScoringPlan(PlanBase):
 
     def sampler(self, wildcards) -> str:
         """The resolved sampler as JSON: a changed sampler is a changed parameter, so its samples are drawn again."""
-        return self.registry(wildcards.preset).sampler(wildcards.sampler).model_dump_json()
+        registry = self.registry(wildcards.preset)
+        registry.refuse_unfit(wildcards.sampler, wildcards.run)
+        return registry.sampler(wildcards.sampler).model_dump_json()
 
     def sample_count(self, wildcards) -> int:
         return self.registry(wildcards.preset).sample_count(int(wildcards.paper_count))

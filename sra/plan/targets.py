@@ -71,8 +71,7 @@ def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wan
     for item in dict.fromkeys(wanted):
         if not registry.has_part_of(item.run):
             continue
-        registry.spec(item.run)
-        registry.sampler(item.score.sampler)
+        registry.refuse_unfit(item.score.sampler, item.run)
         registry.sample_count(item.score.samples)
         if item.score.milestone not in registry.preset_of(item.run).milestones or not available(registry, item.run):
             continue

@@ -10,9 +10,10 @@ from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, Setti
 from sra.reporting.numbers import ABSENT
 from sra.reporting.published import Published, PublishedSetting
 from sra.spec.display import TableSpec
-from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess, Sampler, SraOptions
+from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess, SraOptions
 from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
+from sra.spec.samplers import Sampler
 from sra.spec.scale import scaled_decay
 from sra.spec.settings import ComparedModel, ComparedSetting, SettingName
 
@@ -77,7 +78,7 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
     "betas": lambda ours: "({:g}, {:g})".format(*ours.run.training.betas),
     "alpha_t": _of_flow("1 - t"),
     "sigma_t": _of_flow("t"),
-    # The papers print w_t = sigma_t and count the factor 2 in the equation (sra.spec.method.Sampler).
+    # The papers print w_t = sigma_t and count the factor 2 in the equation (sra.spec.samplers.SdeSampler).
     "w_t": lambda ours: "sigma_t" if ours.sampler.kind == "sde" else None,
     "timesteps": _timesteps,
     "prediction": lambda ours: "v-prediction" if isinstance(ours.run.process, FlowProcess) else "noise-prediction",

@@ -91,6 +91,10 @@ def _one_line(where: str, model: Any, error: ValidationError) -> str:
         return f"{unknown('key', str(first['loc'][-1]), _fields_at(model, first['loc'][:-1]), where=f'{where}: {key}')}{more}"
     if first["type"] == "missing":
         return f"{where}: {key} is missing{more}"
+    if first["type"] in ("union_tag_not_found", "union_tag_invalid"):  # a model of several kinds, and one key that says which
+        name = ".".join([*map(str, first["loc"]), first["ctx"]["discriminator"].strip("'")])
+        known = first["ctx"].get("expected_tags", "").replace("'", "").split(", ")
+        return f"{where}: {name} is missing{more}" if "tag" not in first["ctx"] else f"{unknown(name, first['ctx']['tag'], known, where)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error" and isinstance(first["input"], dict):  # of several keys together, which it names
         return f"{where}: {key or 'file'}: {message}{more}"

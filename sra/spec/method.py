@@ -4,8 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
-from sra.spec.base import Jobs, Layers, Share, Steps, Strict
-from sra.spec.inside import CLASSES_OF_IMAGENET
+from sra.spec.base import Layers, Share, Steps, Strict
 from sra.spec.scale import USUAL_RESOLUTION, Carrier, Resolution
 
 
@@ -25,7 +24,7 @@ class DdpmProcess(Strict):
     """
 
     kind: Literal["ddpm"] = "ddpm"
-    timesteps: Steps = 1000
+    timesteps: Annotated[Steps, Field(gt=20)] = 1000  # of fewer the last beta, which grows as they fall, would be 1 or more
 
 
 Process = Annotated[FlowProcess | DdpmProcess, Field(discriminator="kind")]
@@ -306,53 +305,3 @@ class Experiment(Strict):
         if self.model.startswith("MMDiT") and self.resolution != USUAL_RESOLUTION:
             raise ValueError(f"resolution {self.resolution} is for models of classes, {self.model} is told captions; leave out resolution")
         return self
-
-
-class Guidance(Strict):
-    """Classifier-free guidance: out = uncond + scale (cond - uncond) for times inside the interval; scale 1 is none."""
-
-    scale: PositiveFloat = 1.0
-    interval: tuple[Share, Share] = (0.0, 1.0)
-    # first_three: DiT's and SiT's samplers guide three of the four latent channels; SRA and REPA guide all.
-    channels: Literal["all", "first_three"] = "all"
-
-
-class OfficialSeeding(Strict):
-    """Random numbers in the order of the released generate.py and sample_ddp.py: one stream a process, images dealt out to the processes.
-
-    Repeats a published protocol draw for draw, on the device it was published from; which images come out then depends on both numbers.
-    """
-
-    processes: Jobs = Field(8, description="GPUs of the released command; as many shards are drawn")
-    batch: PositiveInt = Field(64, description="images at a time in one process, --per-proc-batch-size")
-
-
-class Sampler(Strict):
-    """How samples are drawn (`config/samplers.yaml`).
-
-    kind: `sde` is Euler-Maruyama of the reverse SDE with diffusion 2 sigma_t = 2t (the papers print w_t = sigma_t and count the factor
-    in the equation); `ddpm` is ancestral sampling on the respaced chain.
-    """
-
-    kind: Literal["sde", "ode_euler", "ode_heun", "ddpm"]
-    evaluations: Steps
-    last_step: Share = 0.04  # sde only: size of the final step, taken without noise (released samplers.py)
-    guidance: Guidance = Guidance()
-    labels: Literal["random", "balanced"] = "random"  # the papers draw classes uniformly at random
-    # Draws these classes of ImageNet alone, for pictures of them; None draws all. What is drawn so is not scored.
-    classes: list[Annotated[int, Field(ge=0, lt=CLASSES_OF_IMAGENET)]] | None = Field(None, min_length=1)
-    # Of text to image: in_order is one random caption of each validation image in turn (REPA), random any caption of the split (U-ViT).
-    captions: Literal["in_order", "random"] = "in_order"
-    uint8: Literal["floor", "round"] = "floor"  # SRA and REPA truncate 255 (x + 1) / 2; DiT and SiT round
-    seed: int = 0
-    official_seeding: OfficialSeeding | None = None  # None: an image is a function of (seed, index), whatever the shards and batches
-
-    @model_validator(mode="after")
-    def _officially_drawn_labels_are_random(self):
-        if self.official_seeding and (self.labels != "random" or self.classes):
-            raise ValueError("official_seeding draws random labels of all classes; leave out labels and classes, or official_seeding")
-        return self
-
-
-class Samplers(Strict):
-    samplers: dict[str, Sampler]

@@ -9,8 +9,9 @@ from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
 from sra.spec.inside import class_here
 from sra.spec.load import checked, load, read_yaml
-from sra.spec.method import Experiment, Recipe, RunRow, Sampler, Samplers
+from sra.spec.method import Experiment, Recipe, RunRow
 from sra.spec.run import RunSpec, resolve_run
+from sra.spec.samplers import Sampler, Samplers, refuse_unfit
 from sra.spec.scale import USUAL_RESOLUTION, Preset
 from sra.spec.seeds import Seeds, seeded, split_seed
 
@@ -192,12 +193,19 @@ class Registry:
         if base not in self.samplers:
             raise unknown("sampler", base, self.samplers)
         sampler = self.samplers[base]
-        here = {
+        here = sampler.model_dump() | {
             "evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations),
             "classes": sampler.classes and list(dict.fromkeys(class_here(label, self.preset.classes) for label in sampler.classes)),
             "seed": sampler.seed if seed is None else seed,
         }
-        return sampler.model_copy(update=here)
+        return checked(here, Sampler, f"sampler {name} at preset {self.preset_id}")
+
+    def refuse_unfit(self, name: str, run: str) -> None:
+        """Raises InputError for a sampler that cannot draw from the run's model."""
+        try:
+            refuse_unfit(self.sampler(name), self.spec(run).process)
+        except InputError as error:
+            raise InputError(f"run {run}, sampler {name}: {error}") from None
 
     def sample_count(self, paper_count: int) -> int:
         if paper_count not in self.preset.samples:

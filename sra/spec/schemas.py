@@ -14,8 +14,9 @@ from sra.spec.claims import Claims
 from sra.spec.config import UserConfig
 from sra.spec.display import FigureSpec, TableSpec
 from sra.spec.margin import Tolerances
-from sra.spec.method import Experiment, Recipe, Samplers
+from sra.spec.method import Experiment, Recipe
 from sra.spec.run import RunSpec
+from sra.spec.samplers import Samplers
 from sra.spec.scale import Preset
 from sra.spec.score import ScoreRecord
 

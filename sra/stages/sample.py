@@ -18,8 +18,8 @@ from sra.diffusion.streams import OfficialStream, SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
 from sra.models.build import Transformer
-from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, read_run
+from sra.spec.samplers import Sampler
 from sra.spec.scale import Precision
 from sra.stages.device import choose_device
 from sra.stages.sample_conditions import SampleConditions, SampledCaptions, SampledClasses

@@ -13,8 +13,8 @@ from sra.core.receipts import recorded_sha256
 from sra.data.captions import CaptionedSplit, sampled_captions
 from sra.diffusion.streams import sample_labels
 from sra.encoders.text import TextEncoder, text_encoder_hashes
-from sra.spec.method import Sampler
 from sra.spec.run import RunSpec
+from sra.spec.samplers import Sampler
 
 
 class SampleConditions(Protocol):

@@ -22,8 +22,8 @@ from sra.diffusion.process import build_process
 from sra.diffusion.streams import SampleNoise
 from sra.models.build import build_model
 from sra.plan.cost import sampling_flops
-from sra.spec.method import Guidance, Sampler
 from sra.spec.run import RunSpec
+from sra.spec.samplers import Guidance, Sampler, SdeSampler
 from sra.stages.sample import drawn_batches
 from sra.stages.sample_conditions import SampleConditions, SampledClasses
 from sra.training.precision import set_float32_products
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def samplers(evaluations: int) -> dict[str, Sampler]:
-    plain = Sampler(kind="sde", evaluations=evaluations, last_step=0.04)
+    plain = SdeSampler(evaluations=evaluations, last_step=0.04)
     guided = {GUIDED: INTERVAL, ALWAYS: (0.0, 1.0)}
     return {PLAIN: plain} | {
         name: plain.model_copy(update={"guidance": Guidance(scale=SCALE, interval=interval)}) for name, interval in guided.items()

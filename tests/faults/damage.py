@@ -22,11 +22,11 @@ from sra.core.receipts import receipt_path, write_receipt
 from sra.data.store import shard_path, write_manifest, write_shard
 from sra.encoders import vae as vaes
 from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
-from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, write_run
+from sra.spec.samplers import SdeSampler
 
 IMAGES, SAMPLES = 60, 40
-SAMPLER = Sampler(kind="sde", evaluations=4).model_dump_json()
+SAMPLER = SdeSampler(evaluations=4).model_dump_json()
 PROBE = json.dumps({"epochs": 1, "batch": 16, "learning_rate": 0.1, "held_out": 20, "seed": 0})
 SCORE = "results/digits/scores/sit_b2_sra/m400k/sde250/n50000.json"
 VAE = f"vae/{vaes.WEIGHTS}"

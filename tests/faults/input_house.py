@@ -26,8 +26,8 @@ from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.suite import extract
 from sra.models.build import empty_model
-from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, write_run
+from sra.spec.samplers import SdeSampler
 from sra.stages.index_images import index_images
 
 SAMPLES = 40
@@ -101,7 +101,7 @@ def _write_networks(folder: Path, spec: RunSpec) -> None:
     facts = {"run": spec.run, "fingerprint": spec.fingerprint, "step": 1}
     write_receipt(folder / "weights.safetensors", "weights", **facts)
     write_npz(folder / "shard.npz", {"arr_0": np.arange(5 * 48, dtype=np.uint8).reshape(5, 4, 4, 3), "labels": np.arange(5)})
-    facts |= {"preset": "digits", "sampler": Sampler(kind="sde", evaluations=4).model_dump(mode="json"), "count": 5, "first": 0, "stride": 1}
+    facts |= {"preset": "digits", "sampler": SdeSampler(evaluations=4).model_dump(mode="json"), "count": 5, "first": 0, "stride": 1}
     facts |= {"rows": 5, "shard": 0, "shards": 1, "vae_scaling_factor": 1.0, "precision": "fp32", "device": "cpu"}
     write_receipt(folder / "shard.npz", "sample shard", {"weights": folder / "weights.safetensors"}, **facts)
 

@@ -38,8 +38,8 @@ from sra.reporting.scores import load_scores
 from sra.spec.assets import DatasetEntry, WeightsEntry, load_table
 from sra.spec.load import checked_json, read_yaml
 from sra.spec.margin import load_tolerances
-from sra.spec.method import Sampler
 from sra.spec.run import RunSpec, read_run, write_run
+from sra.spec.samplers import Sampler
 from sra.spec.throughput import read_rates
 from sra.stages import describe_training
 from sra.stages.index_images import index_images

@@ -13,8 +13,9 @@ from sra.diffusion.guidance import Guided
 from sra.models.blocks import sincos_positions
 from sra.models.dit import DiffusionTransformer
 from sra.models.official import convert_tensors
-from sra.spec.method import Guidance, RepaOptions, SraOptions
+from sra.spec.method import RepaOptions, SraOptions
 from sra.spec.run import ModelSpec, model_named
+from sra.spec.samplers import Guidance
 from sra.spec.scale import PAPER_SIZES, Latent, Width
 
 # What the fixtures call a network -> the family that its checkpoints are read as.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sra.diffusion.ddpm import Ddpm, respaced
 from sra.diffusion.flow import Flow
-from sra.spec.method import Guidance, Sampler
+from sra.spec.samplers import SAMPLER_OF, Guidance
 
 INTERVALS = {
     "unguided": Guidance(),
@@ -24,7 +24,7 @@ EVALUATIONS = {"sde": SAMPLER_STEPS, "ode_euler": SAMPLER_STEPS, "ode_heun": SAM
 
 def difference(process: Flow | Ddpm, code: str, kind: str, guidance: Guidance, key: str) -> float:
     model, (noise, labels) = network(code, TINY), starting_noise()
-    sampler = Sampler(kind=kind, evaluations=EVALUATIONS[kind], guidance=guidance)
+    sampler = SAMPLER_OF[kind](evaluations=EVALUATIONS[kind], guidance=guidance)
 
     def denoise(x: Tensor, timestep: Tensor, labels: Tensor) -> Tensor:
         output = model(x, timestep, labels)[0]

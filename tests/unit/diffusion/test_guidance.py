@@ -5,7 +5,7 @@ import torch
 
 from sra.diffusion.flow import Flow
 from sra.diffusion.guidance import Guided
-from sra.spec.method import Guidance, Sampler
+from sra.spec.samplers import Guidance, HeunSampler, SdeSampler
 
 NULL = 10
 
@@ -97,7 +97,7 @@ def test_scale_one_is_never_asked_twice():
 
 def test_the_papers_sampler_guides_172_of_250_evaluations():
     recorder = Recorder()
-    sampler = Sampler(kind="sde", evaluations=250, guidance=Guidance(scale=1.8, interval=(0.0, 0.7)))
+    sampler = SdeSampler(evaluations=250, guidance=Guidance(scale=1.8, interval=(0.0, 0.7)))
     noise = torch.zeros(1, 4, 1, 1)
     Flow().sample(recorder, sampler, noise, torch.tensor([1]), torch.tensor(NULL), lambda: noise)
     assert recorder.labels == [[1]] * 78 + [[1], [NULL]] * 172
@@ -105,7 +105,7 @@ def test_the_papers_sampler_guides_172_of_250_evaluations():
 
 def test_both_halves_of_a_heun_step_follow_its_first_time():
     recorder = Recorder()
-    sampler = Sampler(kind="ode_heun", evaluations=7, guidance=Guidance(scale=1.8, interval=(0.5, 1.0)))
+    sampler = HeunSampler(evaluations=7, guidance=Guidance(scale=1.8, interval=(0.5, 1.0)))
     noise = torch.zeros(1, 4, 1, 1)
     Flow().sample(recorder, sampler, noise, torch.tensor([1]), torch.tensor(NULL), lambda: noise)
     # Steps start at 1, 0.75, 0.5 and 0.25; the step from 0.5 looks at 0.25 with guidance too.

@@ -3,14 +3,14 @@
 import torch
 
 from sra.diffusion.streams import OfficialStream
-from sra.spec.method import Guidance, OfficialSeeding, Sampler
+from sra.spec.samplers import SAMPLER_OF, Guidance, OfficialSeeding
 
 SHAPE, CLASSES, BATCH, PROCESSES, RANK = (4, 2, 2), 10, 3, 4, 2
 
 
 def stream(kind, evaluations, guidance):
     seeding = OfficialSeeding(processes=PROCESSES, batch=BATCH)
-    sampler = Sampler(kind=kind, evaluations=evaluations, guidance=guidance, seed=7, official_seeding=seeding)
+    sampler = SAMPLER_OF[kind](evaluations=evaluations, guidance=guidance, seed=7, official_seeding=seeding)
     return OfficialStream(sampler, RANK, SHAPE, CLASSES, torch.device("cpu"))
 
 

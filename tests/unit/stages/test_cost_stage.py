@@ -18,8 +18,8 @@ from sra.cli import planning
 from sra.core.errors import InputError
 from sra.diffusion.process import build_process
 from sra.plan import cost
-from sra.spec.method import Guidance, Sampler
 from sra.spec.registry import Registry
+from sra.spec.samplers import SAMPLER_OF, Guidance
 from sra.spec.throughput import Rate, Rates, read_rates
 from sra.stages.cost import cost_of, json_of, show_cost, text_of
 
@@ -169,7 +169,7 @@ class Watched:
 def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance):
     registry = Registry(ROOT, "digits")
     spec = registry.spec("dit_b2" if kind == "ddpm" else "sit_b2")
-    sampler = Sampler(kind=kind, evaluations=evaluations, guidance=guidance)
+    sampler = SAMPLER_OF[kind](evaluations=evaluations, guidance=guidance)
     watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
     build_process(spec.process).sample(watched, sampler, noise, torch.zeros(1, dtype=torch.long), torch.tensor(10), lambda: noise)
     passes = cost.sampling_flops(spec.model, sampler) / cost.forward_flops(spec.model)

@@ -19,8 +19,8 @@ from sra.diffusion.flow import Flow
 from sra.encoders.text import TextEncoder
 from sra.encoders.vae import WEIGHTS, small_network
 from sra.models.build import build_model
-from sra.spec.method import Guidance, OfficialSeeding, Sampler
 from sra.spec.run import read_run, write_run
+from sra.spec.samplers import EulerSampler, Guidance, OfficialSeeding
 from sra.spec.scale import Text
 from sra.stages.index_captions import index_captions
 from sra.stages.pack import pack_samples
@@ -30,7 +30,7 @@ from sra.stages.trained_model import load_trained
 IMAGES = {"train": 2, "val": 9}
 COUNT = 7
 TEXT = Text(tokens=24, width=16)
-IN_ORDER = Sampler(kind="ode_euler", evaluations=3, seed=5, guidance=Guidance(scale=2.0))
+IN_ORDER = EulerSampler(evaluations=3, seed=5, guidance=Guidance(scale=2.0))
 AT_RANDOM = IN_ORDER.model_copy(update={"captions": "random"})
 
 

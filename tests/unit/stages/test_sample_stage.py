@@ -14,16 +14,15 @@ from sra.diffusion.streams import SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import WEIGHTS, Vae, small_network
 from sra.models.dit import DiffusionTransformer
-from sra.spec.method import Guidance, OfficialSeeding, Sampler
+from sra.spec.samplers import DdpmSampler, Guidance, OfficialSeeding, SdeSampler
 from sra.stages.pack import pack_samples
 from sra.stages.sample import sample_shard
 
 COUNT = 11
-PER_SAMPLE = Sampler(kind="sde", evaluations=3, seed=5)
+PER_SAMPLE = SdeSampler(evaluations=3, seed=5)
 OFFICIAL = {
-    "sit_b2": Sampler(kind="sde", evaluations=3, seed=5, guidance=Guidance(scale=1.8), official_seeding=OfficialSeeding(processes=2, batch=3)),
-    "dit_b2": Sampler(
-        kind="ddpm",
+    "sit_b2": SdeSampler(evaluations=3, seed=5, guidance=Guidance(scale=1.8), official_seeding=OfficialSeeding(processes=2, batch=3)),
+    "dit_b2": DdpmSampler(
         evaluations=3,
         seed=5,
         guidance=Guidance(scale=1.5, channels="first_three"),
@@ -118,7 +117,7 @@ def test_official_seeding_needs_a_shard_a_process(drawn):
 
 def test_balanced_labels_are_not_official():
     with pytest.raises(ValueError, match="official_seeding draws random labels"):
-        Sampler(kind="sde", evaluations=3, labels="balanced", official_seeding=OfficialSeeding())
+        SdeSampler(evaluations=3, labels="balanced", official_seeding=OfficialSeeding())
 
 
 def test_a_shard_that_was_stopped_leaves_nothing_and_is_drawn_again_the_same(drawn, monkeypatch):

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from sra.core.files import write_json
-from sra.reporting.page import render_page
-from sra.reporting.report import build_report, head_of
-from sra.reporting.report_document import ReportDocument
-from sra.reporting.scores import load_scores
-from sra.reporting.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
+from sra.reporting.claims.verdicts import ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Missing
+from sra.reporting.read.scores import load_scores
+from sra.reporting.report.build import build_report, head_of
+from sra.reporting.report.document import ReportDocument
+from sra.reporting.report.page import render_page
 from sra.spec.scale import Preset
 
 REPORT = Path(__file__).parents[1] / "report"

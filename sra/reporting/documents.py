@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sra.reporting.figures.picture import PictureDocument
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
-from sra.reporting.numbers import ABSENT
-from sra.reporting.picture import PictureDocument
-from sra.reporting.spread import Spread
+from sra.reporting.read.spread import Spread
+from sra.reporting.write.numbers import ABSENT
 from sra.spec.base import Strict
 from sra.spec.display import FigureSpec, ScoreOf, SettingColumn, TableSpec
 from sra.spec.scale import Preset

@@ -4,9 +4,9 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-from sra.reporting.numbers import ABSENT, METRIC_NAMES, milestone_text, number_text
-from sra.reporting.picture import PictureDocument
-from sra.reporting.spread import Spread
+from sra.reporting.figures.picture import PictureDocument
+from sra.reporting.read.spread import Spread
+from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, milestone_text, number_text
 from sra.spec.base import Strict
 
 

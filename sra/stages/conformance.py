@@ -17,7 +17,7 @@ from sra.metrics.inception_score import inception_score
 from sra.metrics.precision_recall import precision_recall
 from sra.metrics.samples import read_samples
 from sra.metrics.suite import RealFeatures, Settings, check_request, extract, real_features
-from sra.reporting.published import PublishedNumber, load_published
+from sra.reporting.read.published import PublishedNumber, load_published
 from sra.stages.score_inputs import OpenedExtractor, OpenedReference, open_extractor, open_reference
 
 SERVER = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches"

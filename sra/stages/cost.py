@@ -14,7 +14,7 @@ from sra.plan.layout import Results
 from sra.plan.targets import Point, Wanted, training_points, wanted_by_all
 from sra.plan.work import planned_device
 from sra.plan.workflow import plan_of
-from sra.reporting.cost import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
+from sra.reporting.write.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
 from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
 from sra.spec.registry import Registry

@@ -21,7 +21,7 @@ from sra.models.mmdit import JointBlock
 from sra.plan.cost import FP32, TrainingFlops, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import Point, training_points
-from sra.reporting.cost import binary, decimal, duration, grouped, several, text_table
+from sra.reporting.write.units import binary, decimal, duration, grouped, several, text_table
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry

@@ -3,7 +3,7 @@
 from sra.plan.estimate import Remaining, estimate
 from sra.plan.work import planned_device
 from sra.plan.workflow import plan_of
-from sra.reporting.report_document import Planned
+from sra.reporting.report.document import Planned
 from sra.spec.registry import Registry
 from sra.spec.throughput import Prices, is_core, read_rates
 from sra.stages.cost import NOT_COUNTED

@@ -10,9 +10,13 @@ from sra.plan.inside import as_it_stands, carriers, components_files, probe_file
 from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
-from sra.reporting import claims, figures, page, pdf, report, tables
-from sra.reporting.probe_files import InsideFiles
-from sra.reporting.scores import load_scores
+from sra.reporting.claims import judge as claims
+from sra.reporting.figures import render as figures
+from sra.reporting.read.probes import InsideFiles
+from sra.reporting.read.scores import load_scores
+from sra.reporting.report import build as report
+from sra.reporting.report import page, pdf
+from sra.reporting.tables import scores as tables
 from sra.spec.claims import load_claims, probed_by
 from sra.spec.display import FigureSpec
 from sra.spec.margin import load_tolerances

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sra.core.files import read_json
 from sra.core.origin import commit_of, day_of, is_changed, version_label
+from sra.deposit.appendix import Facts, Target, render_appendix
 from sra.plan.disk import bytes_here
 from sra.plan.estimate import Remaining, estimate
 from sra.plan.inside import components_files, probe_files
@@ -15,13 +16,12 @@ from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import packs_of_figure, training_points, wanted_by_figure, wanted_by_table
 from sra.plan.work import planned_device
 from sra.plan.workflow import plan_of
-from sra.reporting.appendix import Facts, Target, render_appendix
+from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.documents import number_of
-from sra.reporting.numbers import METRIC_NAMES
-from sra.reporting.reading import Quirks
-from sra.reporting.report import head_of, in_order
-from sra.reporting.spending import spent_by_stage
-from sra.reporting.verdicts import ClaimsDocument
+from sra.reporting.report.build import head_of, in_order
+from sra.reporting.report.guide import Quirks
+from sra.reporting.report.spending import spent_by_stage
+from sra.reporting.write.numbers import METRIC_NAMES
 from sra.spec.assets import WeightsEntry
 from sra.spec.citation import read_citation
 from sra.spec.load import checked, load

@@ -12,7 +12,7 @@ from score_files import write_score_file
 
 from sra.plan.layout import Results
 from sra.plan.targets import wanted_by_figure, wanted_by_table
-from sra.reporting import pdf
+from sra.reporting.report import pdf
 from sra.spec.registry import Registry
 from sra.stages.render import refresh
 

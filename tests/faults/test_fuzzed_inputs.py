@@ -32,9 +32,9 @@ from sra.metrics.extractors import WEIGHTS_FILE
 from sra.metrics.reference import read_reference
 from sra.metrics.samples import read_samples
 from sra.plan.workflow import Plan
-from sra.reporting.published import load_published
-from sra.reporting.reading import Library
-from sra.reporting.scores import load_scores
+from sra.reporting.read.published import load_published
+from sra.reporting.read.scores import load_scores
+from sra.reporting.report.guide import Library
 from sra.spec.assets import DatasetEntry, WeightsEntry, load_table
 from sra.spec.load import checked_json, read_yaml
 from sra.spec.margin import load_tolerances

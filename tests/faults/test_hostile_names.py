@@ -14,7 +14,7 @@ from random_coco import write_random_coco
 from sra.core.errors import InputError, spelled_out
 from sra.core.files import path_inside
 from sra.data.store import ArrayStore
-from sra.reporting.delimited import delimited
+from sra.reporting.write.delimited import delimited
 from sra.spec.assets import WeightsEntry, load_table
 
 # Everything that a shell would take for its own, in one name.

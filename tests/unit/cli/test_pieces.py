@@ -216,7 +216,7 @@ def test_a_temporary_file_goes_when_all_that_reads_it_is_done_and_comes_back_whe
 
 
 def test_a_benchmark_is_written_that_the_report_can_read(place):
-    from sra.reporting.spending import spent_by_stage
+    from sra.reporting.report.spending import spent_by_stage
 
     place.write(makes("a", benchmark="benchmarks/stage/a.tsv"))
     place.done()

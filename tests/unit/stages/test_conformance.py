@@ -16,7 +16,7 @@ from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
 from sra.metrics.suite import Settings, extract, score
-from sra.reporting.published import PublishedNumber
+from sra.reporting.read.published import PublishedNumber
 from sra.stages.conformance import ACCEPTED, NUMBERS, Pair, compared, conformance, half_unit, published_pairs, scorer
 from sra.stages.score_inputs import open_extractor
 

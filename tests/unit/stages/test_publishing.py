@@ -24,7 +24,7 @@ from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import packs_of_figure, wanted_by_all
-from sra.reporting.spending import device_time
+from sra.reporting.report.spending import device_time
 from sra.spec.display import ScoreOf
 from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds

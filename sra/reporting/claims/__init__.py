@@ -1,0 +1,1 @@
+"""The paper's claims, judged from numbers that tables and figures show."""

@@ -1,0 +1,84 @@
+"""The document of claims as CSV (one line a number, full precision) and as Markdown."""
+
+from sra.reporting.claims.verdicts import VERDICTS, ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Verdict
+from sra.reporting.write.delimited import delimited
+from sra.reporting.write.numbers import ABSENT, one_line
+
+SIGNS: dict[Verdict, str] = {"supported": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "○"}
+
+
+def to_csv(document: ClaimsDocument) -> str:
+    """A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
+    header = ["claim", "preset", "verdict", "paper_verdict", "targets", "part", "kind", "metric", "name", "run", "milestone", "sampler", "samples"]
+    header += ["value", "published", "difference", "margin", "part_verdict", "paper_part_verdict", "score_sha256", "source"]
+    rows = [header]
+    for claim in document.claims:
+        of_claim = [claim.id, document.preset, claim.verdict, claim.paper_verdict or "", " ".join(claim.targets)]
+        for place, part in enumerate(claim.parts, 1):
+            of_part = [_digits(part.difference), _digits(part.margin), part.verdict, part.paper_verdict or ""]
+            for number in part.numbers:
+                score = [number.score.milestone, number.score.sampler, number.score.samples] if number.score else ["", "", ""]
+                printed = "" if number.published_value is None else number.published
+                values = [_digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
+                rows.append([*of_claim, place, part.kind, part.metric, number.name, number.run or "", *score, *values])
+    return delimited(rows)
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def to_markdown(document: ClaimsDocument) -> str:
+    """Counts, a GitHub table, and what is missing with the commands that fill it."""
+    if not document.claims:
+        return f"**Claims of the paper**\n\nNo claim stands on what preset {document.preset} shows.\n"
+    counts = ", ".join(f"{SIGNS[verdict]} {document.counts[verdict]} {verdict}" for verdict in VERDICTS)
+    lines = ["**Claims of the paper**", "", f"> {_cell(document.scope)}", "", counts, ""]
+    lines += ["| Verdict | Claim | Numbers | By the paper's own | Source | Tested by |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [_row(claim) for claim in document.claims]
+    missing = [claim for claim in document.claims if claim.missing]
+    if missing:
+        lines += ["", "Not run:", ""]
+        lines += [f"- {claim.id}: {_cell(missing_words(claim))}{f' (`{claim.command}`)' if claim.command else ''}" for claim in missing]
+    return "\n".join(lines) + "\n"
+
+
+def _row(claim: ClaimDocument) -> str:
+    note = f" ({_cell(claim.note)})" if claim.note else ""
+    cells = [_signed(claim.verdict), _cell(claim.sentence) + note, "<br>".join(map(_numbers, claim.parts))]
+    cells += [_signed(claim.paper_verdict), _cell(claim.source), ", ".join(claim.targets)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _numbers(part: ClaimPart) -> str:
+    """The numbers that decide, and what lies between them; those that exist while some do not."""
+    numbers = [f"{number.text} ({_cell(number.name)})" for number in telling_numbers(part)] or ["not run"]
+    between = f"; {part.quantity} {part.difference_text}, margin {part.margin_text}" if part.difference is not None else ""
+    return f"{part.header} {', '.join(numbers)}{between}"
+
+
+def telling_numbers(part: ClaimPart) -> list[ClaimNumber]:
+    """Of many that one number is compared with, the best decides and stands for all."""
+    if part.difference is None:
+        return [number for number in part.numbers if number.value is not None]
+    return part.numbers if part.against is None else [part.numbers[0], part.numbers[part.against]]
+
+
+def paper_numbers(part: ClaimPart) -> list[ClaimNumber]:
+    """The same of the paper's own numbers, where it has all of them."""
+    if part.paper_difference is None:
+        return []
+    return part.numbers if part.paper_against is None else [part.numbers[0], part.numbers[part.paper_against]]
+
+
+def missing_words(claim: ClaimDocument) -> str:
+    return "; ".join(f"{', '.join(item.numbers)}{f': {item.reason}' if item.reason else ''}" for item in claim.missing)
+
+
+def _signed(verdict: Verdict | None) -> str:
+    return f"{SIGNS[verdict]} {verdict}" if verdict else ABSENT
+
+
+def _cell(text: str) -> str:
+    """Literal text within one cell."""
+    return one_line(text).replace("|", r"\|").replace("<", "&lt;")

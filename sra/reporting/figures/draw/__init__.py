@@ -1,0 +1,1 @@
+"""What pictures share: colours and markers, axes, plates and sheets of images."""

@@ -1,0 +1,111 @@
+"""What plots share: the words at the ends of lines, ticks that have room, and the range of the values."""
+
+import math
+from typing import TYPE_CHECKING
+
+from sra.reporting.figures.draw.style import GRID, MUTED, TEXT, MethodStyle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logarithmic
+
+
+def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
+    """The method's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
+    to_share = axes.transData + axes.transAxes.inverted()
+    places = [to_share.transform((step, value)) for step, value, _ in ends]
+    right = max(x for x, _ in places)
+    em_y, em_x = (TEXT * axes.figure.dpi / 72 / extent for extent in (axes.get_window_extent().height, axes.get_window_extent().width))
+    heights = spread([y for _, y in places], 1.25 * em_y)
+    lift = max(0.0, 0.75 * em_y - min(heights))  # no name stands on the axis below
+    heights = [height + lift for height in heights]
+    for (_, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
+        axes.text(right + 1.3 * em_x, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
+        if abs(moved - y) > 0.3 * em_y:
+            leader = [right + 0.5 * em_x, right + 1.2 * em_x], [y, moved]
+            axes.plot(*leader, transform=axes.transAxes, color=MUTED, linewidth=0.5, clip_on=False, scalex=False, scaley=False)
+
+
+def draw_band(axes: "Axes", banded: list[tuple[float, float, float]], colour: str) -> None:
+    """Around points (place, mean, half the height): one standard deviation over seeds to each side. None where there is one seed."""
+    if banded:
+        places, means, halves = zip(*banded, strict=True)
+        low, high = ([mean + sign * half for mean, half in zip(means, halves, strict=True)] for sign in (-1, 1))
+        axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+
+
+def spread(places: list[float], gap: float) -> list[float]:
+    """The places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    groups: list[list[int]] = []
+    centres: list[float] = []
+    for index in order:
+        groups.append([index])
+        centres.append(places[index])
+        while len(groups) > 1 and centres[-1] - centres[-2] < gap * (len(groups[-1]) + len(groups[-2])) / 2 - 1e-12:
+            groups[-2:] = [groups[-2] + groups[-1]]
+            centres[-2:] = [sum(places[i] for i in groups[-1]) / len(groups[-1])]
+    moved = list(places)
+    for members, centre in zip(groups, centres, strict=True):
+        for rank, index in enumerate(members):
+            moved[index] = centre + gap * (rank - (len(members) - 1) / 2)
+    return moved
+
+
+def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
+    """Steps at least `least` apart: planned ones first, from the smallest on, then others where there is room."""
+    kept: list[int] = []
+    for step in [*planned, *others]:
+        if all(abs(step - taken) >= least for taken in kept):
+            kept.append(step)
+    return sorted(kept)
+
+
+def time_unit(longest: float) -> tuple[str, float]:
+    """What times up to so many seconds are told in, and the seconds of one."""
+    return next(((unit, seconds) for unit, seconds in (("hours", 3600.0), ("minutes", 60.0)) if longest >= 2 * seconds), ("seconds", 1.0))
+
+
+def set_times(axes: "Axes", latest: float) -> None:
+    """The horizontal axis from 0 to beyond `latest`, with a few round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0, 1.08 * latest)
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+
+
+def set_values(axes: "Axes", values: list[float], logarithmic: bool = True) -> None:
+    """The vertical axis for values that may stand in several panels: plain numbers as ticks, grid lines across only.
+
+    logarithmic: whether it becomes so where the values span much.
+    """
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    axes.grid(axis="y", color=GRID, linewidth=0.5)
+    axes.set_axisbelow(True)
+    if not values:
+        axes.yaxis.set_major_locator(NullLocator())
+        return
+    low, high = min(values), max(values)
+    if logarithmic and low > 0 and high / low > LOG_FROM_SPAN:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.15, high * 1.15)
+        ticks = plain_ticks(low / 1.15, high * 1.15)
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
+        axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        axes.set_ylim(low - margin, high + margin)
+        axes.locator_params(axis="y", nbins=5)
+
+
+def plain_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis: as many as fit in five or so, at least the powers of ten in the range."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 1.5, 2, 3, 4, 6), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = [digit * 10.0**decade for decade in decades for digit in digits if low <= digit * 10.0**decade <= high]
+        if len(ticks) <= 6:
+            return ticks
+    return ticks

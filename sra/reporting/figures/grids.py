@@ -1,0 +1,91 @@
+"""A grid of samples taken by a rule: which images (`build_grid`), then the picture (`draw_grid`). Nothing is picked by eye."""
+
+from pathlib import Path
+
+from sra.core.errors import InputError
+from sra.reporting.documents import GridBlock, GridDocument, heading_of
+from sra.reporting.figures.draw.sheets import GAP, Heading, Sheet, SheetRow, draw_sheet
+from sra.reporting.read.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
+from sra.reporting.write.numbers import count_text
+from sra.spec.display import GridFigure
+from sra.spec.inside import CLASSES_OF_IMAGENET, class_here
+from sra.spec.scale import Preset
+
+CLASSES_WHEN_UNSAID = 10
+CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes
+
+
+def build_grid(figure: GridFigure, packs: dict[str, Path], preset_id: str, preset: Preset, scored: bool = True) -> GridDocument:
+    """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`. scored: whether they are scored as well."""
+    named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
+    beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
+    if beyond:
+        raise InputError(f"{figure.id}: class {beyond[0]} does not exist in ImageNet; give 0 to {CLASSES_OF_IMAGENET - 1}")
+    classes = list(dict.fromkeys(class_here(label, preset.classes) for label in named))
+    blocks = []
+    for series in figure.runs:
+        pack = find_pack(series, figure, packs, preset_id, preset, "labels")
+        indices = [[] if isinstance(pack, str) else pack.first_of(label, figure.per_class) for label in classes]
+        blocks.append(GridBlock(**block_of(series, pack).model_dump(), indices=indices))
+    which, laid = ("each class", "one column a class") if len(classes) > 1 else ("the class", "from the left")
+    rule = f"The first {figure.per_class} images of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye."
+    return GridDocument(
+        **heading_of(figure, preset_id, preset),
+        score=figure.score,
+        scored=scored,
+        classes=classes,
+        per_class=figure.per_class,
+        rule=rule,
+        blocks=blocks,
+        remarks=_remarks(figure, blocks, classes, preset_id, preset) + _class_remarks(named, preset),
+        alt=_alt(blocks, classes),
+    )
+
+
+def _remarks(figure: GridFigure, blocks: list[GridBlock], classes: list[int], preset_id: str, preset: Preset) -> list[str]:
+    remarks = missing_remarks(blocks, figure.id, preset_id)
+    for block in blocks:
+        short = [label for label, places in zip(classes, block.indices, strict=True) if block.status == "ok" and len(places) < figure.per_class]
+        if short:
+            remarks.append(
+                f"{block.run}: the pack has fewer than {figure.per_class} images of class {', '.join(map(str, short))}; grey places stay empty."
+            )
+    remarks += step_remarks(figure, preset)
+    if len(blocks) > 1:
+        remarks.append("The same place in two runs has the same label and the same noise.")
+    return remarks
+
+
+def _class_remarks(named: list[int], preset: Preset) -> list[str]:
+    """Which class stands for each that the data set has not."""
+    moved = {label: class_here(label, preset.classes) for label in named if label >= preset.classes}
+    if not moved:
+        return []
+    pairs = ", ".join(f"{label} is {here}" for label, here in moved.items())
+    return [
+        f"Classes of ImageNet are counted round the {count_text(preset.classes)} of this data set: {pairs}. "
+        "Figures whose classes come to the same here show the same images."
+    ]
+
+
+def _alt(blocks: list[GridBlock], classes: list[int]) -> str:
+    shown = sum(len(places) for block in blocks for places in block.indices)
+    if not shown:
+        return "The packs hold no image of these classes." if any(block.status == "ok" for block in blocks) else "No samples yet."
+    what = f"{len(classes)} classes in columns" if len(classes) > 1 else f"class {classes[0]}"
+    return f"{shown} generated images: {what}, of {', '.join(block.run for block in blocks if block.status == 'ok')}."
+
+
+def draw_grid(document: GridDocument, packs: dict[str, Path], base: Path) -> None:
+    """Write `<base>.svg` and `<base>.png`: classes side by side, the images of a single class likewise."""
+    rows, alone = [], len(document.classes) == 1
+    for block in document.blocks:
+        pack = SamplePack(Path(packs[block.run])) if block.status == "ok" else None
+        images = [[pack.image(index) for index in places] for places in block.indices]
+        rows.append(SheetRow(block, [[image] for column in images for image in column] if alone else images))
+    if alone:
+        sheet = Sheet(document.per_class, 1, [], rows, CELL, GAP, centred=True)
+    else:
+        headings = [Heading([f"class {label}"]) for label in document.classes]
+        sheet = Sheet(len(document.classes), document.per_class, headings, rows, CELL, CLASS_GAP, centred=True)
+    draw_sheet(sheet, base)

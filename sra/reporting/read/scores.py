@@ -1,0 +1,145 @@
+"""Score files as the report reads them: found by run, milestone, sampler and the paper's sample count, those of several seeds together."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from sra.core.errors import InputError
+from sra.reporting.read.files import read_of_preset
+from sra.reporting.read.spread import Spread, mean_and_spread
+from sra.reporting.write.numbers import METRIC_NAMES, milestone_text
+from sra.spec.display import ScoreOf
+from sra.spec.registry import RELEASED
+from sra.spec.scale import Preset, SecondaryMetric
+from sra.spec.score import ScoreRecord, read_score
+from sra.spec.seeds import Seeds, own_first, split_seed
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """A score and the hash of the file it was read from; the first eight digits name its receipt on the page."""
+
+    record: ScoreRecord
+    sha256: str
+
+    @property
+    def of(self) -> ScoreOf:
+        return ScoreOf(milestone=self.record.milestone, sampler=self.record.sampler_name, samples=self.record.paper_count)
+
+    @property
+    def seeds(self) -> tuple[int | None, int | None]:
+        """Of training and of sampling; None where it is the run's or sampler's own."""
+        return split_seed(self.record.run)[1], split_seed(self.record.sampler_name)[1]
+
+
+@dataclass(frozen=True)
+class ScoreSet:
+    """Scores of one run that differ in seeds alone, its own seeds first. asked: how many of them there would be with every seed."""
+
+    files: tuple[ScoreFile, ...]
+    asked: int = 1
+
+    @property
+    def first(self) -> ScoreFile:
+        return self.files[0]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.files) >= self.asked
+
+    def mean(self, metric: str) -> float | None:
+        measured = self.value(metric)
+        return measured[0] if measured else None
+
+    def value(self, metric: str) -> tuple[float, Spread] | None:
+        """Mean over training seeds and the spread, of the scores that have the metric."""
+        by_training: dict[int | None, list[float]] = {}
+        for file in self.files:
+            if (value := file.record.metrics.get(metric)) is not None:
+                by_training.setdefault(file.seeds[0], []).append(value)
+        return mean_and_spread(list(by_training.values())) if by_training else None
+
+
+class Scores:
+    """All scores of one preset that exist. seeds: those that were asked for."""
+
+    def __init__(self, files: list[ScoreFile], seeds: Seeds):
+        self.seeds = seeds
+        self._files = files
+        together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
+        for file in files:
+            together.setdefault(_without_seeds(file), []).append(file)
+        self._sets = {identity: ScoreSet(tuple(sorted(found, key=_own_first)), self._asked(identity[0])) for identity, found in together.items()}
+
+    def find(self, run: str, score: ScoreOf) -> ScoreSet | None:
+        return self._sets.get((run, score))
+
+    def complete(self, run: str, score: ScoreOf) -> bool:
+        """Whether it was scored with every seed that was asked for."""
+        found = self.find(run, score)
+        return found is not None and found.complete
+
+    def __iter__(self) -> Iterator[ScoreFile]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _asked(self, run: str) -> int:
+        trained = len(self.seeds.training or (0,)) if not run.endswith(RELEASED) else 1
+        return trained * len(self.seeds.sampling or (0,))
+
+
+def _without_seeds(file: ScoreFile) -> tuple[str, ScoreOf]:
+    sampler, _ = split_seed(file.record.sampler_name)
+    return split_seed(file.record.run)[0], file.of.model_copy(update={"sampler": sampler})
+
+
+def _own_first(file: ScoreFile) -> tuple[int, ...]:
+    return tuple(map(own_first, file.seeds))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one number: its value, the mean where there are several seeds, or why there is none."""
+
+    status: Literal["ok", "not run", "n/a"]
+    value: float | None = None
+    reason: str | None = None
+    spread: Spread | None = None  # None for one seed of each
+
+
+def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
+    """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
+    files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
+    for path, record, sha256 in read_of_preset(paths, preset_id, read_score, "score"):
+        file = ScoreFile(record, sha256)
+        identity = (record.run, file.of)
+        if identity in files:
+            raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
+        files[identity] = (path, file)
+    return Scores([file for _, file in files.values()], seeds)
+
+
+def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
+    """The value of `metric`, or why there is none: not run (perhaps not at this preset), not asked for, or not defined for the extractor."""
+    if run is None:
+        return Outcome("not run")
+    if score.milestone not in preset.milestones:
+        return Outcome("not run", reason=f"preset {preset_id} does not train to {milestone_text(score.milestone)}")
+    found = scores.find(run, score)
+    if found is None:
+        return Outcome("not run")
+    measured = found.value(metric)
+    if measured is None:
+        return Outcome("n/a", reason=_why_absent(metric, found.first.record))
+    value, spread = measured
+    reason = None if found.complete else f"{len(found.files)} of {found.asked} seeds so far"
+    return Outcome("ok", value, reason, spread if spread.several else None)
+
+
+def _why_absent(metric: str, record: ScoreRecord) -> str:
+    if metric in get_args(SecondaryMetric):
+        return f"{METRIC_NAMES[metric]} was not asked for when these samples were scored"
+    return f"{METRIC_NAMES[metric]} is not defined for extractor {record.extractor.name}"

@@ -1,0 +1,163 @@
+"""What a reader must know to read the report: its words, what it does not show, and the works that it stands on."""
+
+from pathlib import Path
+
+from sra.core.errors import InputError, unknown
+from sra.reporting.claims.verdicts import ClaimsDocument
+from sra.reporting.report.document import Limit, Quirk, Reference, Term
+from sra.reporting.report.summary import CAPTIONS_OF_SCENES, Progress
+from sra.reporting.write.numbers import count_text, milestone_text
+from sra.spec.base import Strict
+from sra.spec.load import load
+from sra.spec.scale import Preset
+
+NAMED = 8  # more are counted
+
+
+class Quirks(Strict):
+    quirks: list[Quirk]
+
+
+class References(Strict):
+    references: list[Reference]
+
+
+class WrittenLimit(Strict):
+    """cites: keys of references."""
+
+    text: str
+    cites: list[str] = []
+
+
+class WrittenLimits(Strict):
+    """always: of this suite.  smaller: of presets whose numbers are not comparable.  comparable: of those whose are."""
+
+    always: list[WrittenLimit]
+    smaller: list[WrittenLimit]
+    comparable: list[WrittenLimit]
+
+
+class Library:
+    """The references in their order, which gives each its number."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.references = load(path, References).references
+        self._numbers = {reference.key: number for number, reference in enumerate(self.references, 1)}
+        if len(self._numbers) < len(self.references):
+            raise InputError(f"{path}: two references have the same key; rename one")
+
+    def cite(self, keys: list[str], where: Path | None = None) -> list[int]:
+        """Raises InputError for a key that no reference has. where: the file that cites."""
+        for key in keys:
+            if key not in self._numbers:
+                raise unknown("reference", key, self._numbers, where=str(where or self.path))
+        return sorted(self._numbers[key] for key in keys)
+
+    def of_item(self, item: str) -> list[int]:
+        return [number for number, reference in enumerate(self.references, 1) if item in reference.items]
+
+
+def limits_of(path: Path, library: Library, preset_id: str, preset: Preset, progress: list[Progress], claims: ClaimsDocument | None) -> list[Limit]:
+    """Those that are written, and those that follow from the preset and from what has been run."""
+    written = load(path, WrittenLimits)
+    chosen = [*written.always, *(written.comparable if preset.comparable else written.smaller)]
+    computed = [*_of_the_preset(preset_id, preset), *_of_the_run(preset_id, progress, claims)]
+    return [*(Limit(text=limit.text, cites=library.cite(limit.cites, path)) for limit in chosen), *(Limit(text=text) for text in computed)]
+
+
+def _of_the_preset(preset_id: str, preset: Preset) -> list[str]:
+    if preset.comparable:
+        return []
+    last = max(preset.milestones, key=preset.milestones.__getitem__)
+    samples = [(paper, here) for paper, here in sorted(preset.samples.items(), reverse=True) if here < paper]
+    counts = ", ".join(f"{count_text(here)} where the paper draws {count_text(paper)}" for paper, here in samples)
+    return [
+        f"Preset {preset_id} trains on {preset.dataset} ({preset.image_size} × {preset.image_size} pixels, {preset.classes} classes) "
+        f"until the paper's {milestone_text(last)}, which is step {count_text(preset.milestones[last])} here, in batches of {preset.batch}.",
+        *([f"It draws few images: {counts}. FID from so few is higher than from many, and scatters more."] if counts else []),
+    ]
+
+
+def _of_the_run(preset_id: str, progress: list[Progress], claims: ClaimsDocument | None) -> list[str]:
+    beyond, left = sum(item.beyond for item in progress), [item.number for item in progress if item.done < item.wanted]
+    found = []
+    if beyond:
+        found.append(f"{count_text(beyond)} numbers of tables and figures need more steps than preset {preset_id} trains; they print as not run.")
+    if left:
+        names = ", ".join(left) if len(left) <= NAMED else f"{len(left)} of {len(progress)} tables and figures"
+        found.append(f"Not complete yet: {names}.")
+    if claims and claims.counts["not run"]:
+        found.append(f"{claims.counts['not run']} of {len(claims.claims)} claims have no verdict; each says what it misses.")
+    return found
+
+
+def terms_of(preset: Preset, library: Library) -> list[Term]:
+    """Words and signs, in the order in which a reader meets them."""
+    terms = [
+        Term(
+            name="✓ supported, ✗ contradicted, ≈ inconclusive, ○ not run",
+            text="What the numbers here say of a claim by the rule that stands beside it. Inconclusive: the difference is within the margin.",
+        ),
+        Term(name="paper", text="What the paper prints, digit for digit; its source is in the CSV of each table."),
+        Term(name="ours", text="Measured here. On the page each number links to its receipt; the PDF lists the hash of every score file."),
+    ]
+    if preset.comparable:
+        terms.append(Term(name="Δ", text="ours − paper."))
+    else:
+        text = "Not printed here: data, feature network and model sizes are other than the paper's, so the two numbers have no common scale."
+        terms.append(Term(name="Difference", text=f"{text} Compare rows within one column."))
+    terms += [
+        Term(
+            name="Bold",
+            text="The best of a column (of a group of rows, where the caption says so), for paper and ours apart. "
+            "Where a number is one seed, close ones may change places with another.",
+        ),
+        Term(
+            name="—, not run, n/a",
+            text="The paper has no such number, the row has no run of ours, or the setting does not apply; no score file; not defined.",
+        ),
+        Term(
+            name="FID ↓, sFID ↓",
+            text=f"Distance between features of generated and real images, of whole images and of their places; lower is better.{_stand_in(preset)}",
+            cites=library.cite(["fid", "sfid"]),
+        ),
+        Term(
+            name="IS ↑",
+            text="How sure and how varied the feature network's classes are; higher is better.",
+            cites=library.cite(["inception_score"]),
+        ),
+        Term(
+            name="Precision ↑, recall ↑",
+            text="The share of generated images that lie among real ones, and of real ones among generated.",
+            cites=library.cite(["precision_recall"]),
+        ),
+    ]
+    return [*terms, *_terms_of_captions(preset, library), _term_of_milestones(preset)]
+
+
+def _stand_in(preset: Preset) -> str:
+    return "" if preset.comparable else f" {preset.extractor} stands for the paper's Inception network."
+
+
+def _terms_of_captions(preset: Preset, library: Library) -> list[Term]:
+    if preset.text_to_image is None:
+        return []
+    here = "" if preset.comparable else " The CLIP models behind them were trained here in place of the published ones."
+    terms = [
+        Term(name="PickScore ↑, CLIP score ↑", text=f"How well an image matches its caption.{here}", cites=library.cite(["pickscore", "clip"])),
+        Term(name="CMMD ↓", text="How far generated and real images are apart in CLIP's features.", cites=library.cite(["cmmd"])),
+        Term(name="FID (pytorch-fid) ↓", text="FID after pytorch-fid's resize."),
+    ]
+    if "caption_accuracy" in preset.text_to_image.secondary:
+        text = f"in its colour and half, as the feature network reads them: 1 in {count_text(CAPTIONS_OF_SCENES)} by chance."
+        terms.append(Term(name="Caption accuracy ↑", text=f"The share of images that show both digits of their caption, each {text}"))
+    return terms
+
+
+def _term_of_milestones(preset: Preset) -> Term:
+    text = "Steps are named as the paper counts them."
+    if not preset.comparable:
+        text += " Here " + ", ".join(f"{milestone_text(name)} is step {count_text(step)}" for name, step in preset.milestones.items())
+        text += "; text to image counts on a scale of its own." if preset.text_to_image else "."
+    return Term(name="400K", text=text)

@@ -1,0 +1,105 @@
+"""The report as one self-contained page: its style, its script and its pictures are inside, and nothing is loaded from elsewhere."""
+
+import base64
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+from sra.core.files import write_text
+from sra.reporting.claims.formats import SIGNS, missing_words, paper_numbers, telling_numbers
+from sra.reporting.report.document import FigureItem, ReportDocument
+from sra.reporting.report.spending import memory_text, time_text
+from sra.reporting.tables.formats import to_csv
+from sra.reporting.tables.html import environment
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The SVG of a figure as a data URI, and the size in pixels that it gives itself."""
+
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The ways from the page to what lies beside it, for links that hold no machine's path. claims, pdf: None where there is none to link to."""
+
+    tables: str
+    figures: str
+    claims: str | None
+    pdf: str | None
+
+
+def render_page(
+    report: ReportDocument,
+    tables_folder: Path,
+    figures_folder: Path,
+    output: Path,
+    templates: Path,
+    claims_file: Path | None = None,
+    pdf: Path | None = None,
+) -> None:
+    """Write the page to `output`. The folders hold the files that it offers, the second one the pictures too."""
+    style, script = ((Path(templates) / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    template = environment(templates).get_template("report.html.j2")
+    html = template.render(
+        report=report,
+        policy=_policy(style, script),
+        # Our own two files, hashed in the policy above; everything else on the page is escaped.
+        style=Markup(style),
+        script=Markup(script),
+        pictures={item.document.id: _picture(Path(figures_folder) / f"{item.document.id}.svg") for item in report.figures},
+        folders=Folders(
+            _relative(tables_folder, output),
+            _relative(figures_folder, output),
+            _relative(Path(claims_file).parent, output) if claims_file else None,
+            _relative(pdf, output) if pdf else None,
+        ),
+        contents=contents_of(report.figures),
+        csv_of=to_csv,
+        claim_words={"signs": SIGNS, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
+        time=time_text,
+        memory=memory_text,
+    )
+    write_text(output, html)
+
+
+def contents_of(figures: list[FigureItem]) -> list[tuple[str, str]]:
+    """Id and label of each entry of the contents; neighbouring grids of one sample pack share one."""
+    entries = []
+    for _, items in groupby((item.document for item in figures), key=lambda document: getattr(document, "score", document.id)):
+        first, *more = items
+        entries.append((first.id, f"{first.number.replace(' ', 's ')} to {more[-1].number.split()[-1]}" if more else first.number))
+    return entries
+
+
+def _picture(path: Path) -> Picture:
+    svg = path.read_bytes()
+    width, height = (_pixels(ElementTree.fromstring(svg).attrib[side]) for side in ("width", "height"))
+    return Picture(f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}", width, height)
+
+
+def _pixels(length: str) -> int:
+    """An SVG's own width or height: matplotlib writes points (486pt), a sheet of images pixels. 72 pt are 96 px."""
+    number = float(length.removesuffix("pt"))
+    return round(number * 96 / 72 if length.endswith("pt") else number)
+
+
+def _policy(style: str, script: str) -> str:
+    """Content security policy: our one style and one script by hash, pictures from data URIs, nothing else."""
+
+    def source(text: str) -> str:
+        return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    return f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _relative(path: Path, output: Path) -> str:
+    return Path(os.path.relpath(path, Path(output).parent)).as_posix()

@@ -1,0 +1,88 @@
+"""What a table is to the PDF's template: rows of cells that know how they are set, whatever the table shows."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from unicodedata import category
+
+import matplotlib
+from matplotlib.ft2font import FT2Font
+
+from sra.reporting.write.numbers import FIGURE_SPACE, PUNCTUATION_SPACE, one_line
+from sra.spec.base import Strict
+
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+UNKNOWN = "□"  # for a character that no font at hand has
+
+# name, text: may wrap.  number: stays on one line, to the right.  code: stays on one line, to the left.
+Column = Literal["name", "text", "number", "code"]
+Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not run"]
+
+
+class GridCell(Strict):
+    """pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to."""
+
+    text: str
+    bold: bool = False
+    tone: Tone = ""
+    pad: str = ""
+    mark: str = ""
+    to: str = ""
+    span: int = 1
+    rows: int = 1
+
+
+class GridBody(Strict):
+    group: str | None = None
+    rows: list[list[list[GridCell]]]  # a cell is one or more lines
+
+
+class Grid(Strict):
+    """groups: first columns of those that stand apart from what is left of them."""
+
+    columns: list[Column]
+    head: list[list[GridCell]]
+    bodies: list[GridBody]
+    groups: list[int] = []
+
+
+class GridNote(Strict):
+    mark: str
+    text: str
+
+
+class GridTable(Strict):
+    """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
+
+    id: str
+    label: str
+    caption: str
+    grid: Grid
+    notes: list[GridNote] = []
+    cites: list[int] = []
+
+
+def cell(text: str, **given) -> GridCell:
+    return GridCell(text=plain(text), **given)
+
+
+def one(text: str, **given) -> list[GridCell]:
+    """A cell of one line."""
+    return [cell(text, **given)]
+
+
+def phantom(padding: str) -> str:
+    """Padding spaces as the digits and points that they are as wide as."""
+    return padding.replace(PUNCTUATION_SPACE, ".").replace(FIGURE_SPACE, "0")
+
+
+def plain(text: str) -> str:
+    """One line of what the PDF's fonts can show. PDF/UA refuses a character without a glyph, and text of others may hold any."""
+    known = _characters()
+    return "".join(character if ord(character) in known and category(character) != "Co" else UNKNOWN for character in one_line(text))
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Of DejaVu Sans, which stands in where typst's own serif has no glyph."""
+    return frozenset(FT2Font(FONTS / "DejaVuSans.ttf").get_charmap())

@@ -1,0 +1,1 @@
+"""Tables: from scores, costs and settings to a document, and from a document to every format."""

@@ -1,0 +1,1 @@
+"""How numbers, units, rows and commands are written, the same everywhere."""

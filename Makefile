@@ -40,7 +40,7 @@ format: $(READY)
 	$(VENV)/bin/snakefmt Snakefile workflow
 
 schemas: $(READY)
-	$(VENV)/bin/python -m sra.spec.schemas
+	$(VENV)/bin/python -m sra.content.schemas
 
 # Pins for every platform and Python from 3.11 on, with hashes and without any registry's address.
 lock: $(READY)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from checkout import Checkout
 
-from sra.spec.registry import Registry
+from sra.content.catalogue import Catalogue
 from sra.spec.run import RunSpec
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def tiny_run():
     """`tiny_run("sit_b2_sra", weight=0.0, training={"batch": 4})`: a configured run with a model of seconds, options overridden."""
 
     def make(run: str, training: dict | None = None, **alignment) -> RunSpec:
-        spec = Registry(ROOT, "digits").spec(run)
+        spec = Catalogue(ROOT, "digits").spec(run)
         model = spec.model.model_copy(update={"width": 16, "heads": 2})
         return spec.model_copy(
             update={

@@ -16,7 +16,7 @@ from sra.core.errors import InputError
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
 from sra.data.order import batch_indices
-from sra.spec.inside import ProbeTraining
+from sra.spec.scale import ProbeTraining
 
 EPSILON = 1e-6
 MOMENTUM = 0.1  # of the running statistics, torch's default

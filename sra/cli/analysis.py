@@ -34,8 +34,8 @@ def probe(
     Example: sra probe config.json --weights m400k.safetensors --latents store.json --milestone m400k --time 0.1 --block 3 --block 8 --output p.json
     """
     from sra.core.errors import InputError
-    from sra.spec.inside import ProbeTraining
     from sra.spec.load import checked_json
+    from sra.spec.scale import ProbeTraining
 
     if not 0 <= time < 1:
         raise InputError(f"--time {time:g}: expected a {TIME}")

@@ -41,10 +41,10 @@ def chosen_seeds(training: str | None, sampling: str | None):
 
 
 def shown_registry(preset: str, weights: str, seeds: str | None, sampling_seeds: str | None):
-    """`Registry` of the working folder, as the options would have it shown. Raises InputError for an unknown preset."""
-    from sra.spec.registry import Registry
+    """`Catalogue` of the working folder, as the options would have it shown. Raises InputError for an unknown preset."""
+    from sra.content.catalogue import Catalogue
 
-    registry = Registry(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
+    registry = Catalogue(Path.cwd(), preset, chosen_weights(weights) == "released", chosen_seeds(seeds, sampling_seeds))
     _ = registry.preset
     return registry
 

@@ -9,7 +9,7 @@ from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, Tar
 from sra.reporting.report.summary import drawn_by, packs_of, wanted_by
 from sra.reporting.write.delimited import delimited
 from sra.reporting.write.numbers import steps_of_milestone
-from sra.spec.display import ScoreOf
+from sra.spec.metric import ScoreOf
 
 Kind = Literal["score", "probe", "cost", "images", "components"]
 State = Literal["done", "not run", "not reached", "not measured"]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
 from sra.plan.layout import Shared
-from sra.spec.registry import Registry
 
 FILES = {"vae": "diffusion_pytorch_model.safetensors"}  # of a saved model; `model.safetensors` unless it says otherwise
 TIMM = "timm/"
@@ -15,7 +15,7 @@ class Assets:
     """Answers for the models of one registry. downloads: the folder of what the user fetched, relative to `root` or absolute."""
 
     root: Path
-    registry: Registry
+    registry: Catalogue
     downloads: str
 
     def source(self, name: str, kind: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.plan.assets import Assets
 from sra.plan.resources import StageNeeds
@@ -11,7 +12,6 @@ from sra.plan.sources import source_hash
 from sra.plan.work import Works, planned_device
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
-from sra.spec.registry import Registry
 from sra.spec.scale import Needs, Preset
 from sra.spec.throughput import Prices, Work, is_core, read_rates
 
@@ -19,14 +19,14 @@ from sra.spec.throughput import Prices, Work, is_core, read_rates
 class PlanBase:
     """Every rule of a preset asks the same registry, loaded once."""
 
-    def __init__(self, root: Path, config: dict, loaded: Registry | None = None):
+    def __init__(self, root: Path, config: dict, loaded: Catalogue | None = None):
         """loaded: the registry of one preset under this configuration, where there is one already."""
         self.root = root
         self.user: UserConfig = checked(config, UserConfig, "config/config.yaml or --config")
         self.preset = self.user.preset
         self.registry = lru_cache(
             lambda preset: (
-                loaded if loaded and loaded.preset_id == preset else Registry(root, preset, self.user.weights == "released", self.user.shown_seeds)
+                loaded if loaded and loaded.preset_id == preset else Catalogue(root, preset, self.user.weights == "released", self.user.shown_seeds)
             )
         )
         self.works = lru_cache(lambda preset: Works(self.registry(preset)))

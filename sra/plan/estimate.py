@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from sra.content.figures import FigureSpec
 from sra.core.errors import unknown
 from sra.plan import cost, disk
 from sra.plan.inside import components_files, probe_files
@@ -19,7 +20,6 @@ from sra.plan.targets import Point, Wanted, packs_of_figure, training_points, wa
 from sra.plan.tasks import STAGES, Chain, Stage, Task
 from sra.plan.work import Works
 from sra.plan.workflow import Plan
-from sra.spec.display import FigureSpec
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec
 from sra.spec.scale import ROLLING_STATES, Preset

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import FeaturesFigure, FigureSpec, Inside, ProbesFigure, TargetPoint, TargetsFigure
 from sra.core.errors import InputError
-from sra.spec.display import FigureSpec
-from sra.spec.inside import FeaturesFigure, Inside, ProbesFigure, TargetPoint, TargetsFigure
-from sra.spec.registry import Registry
 from sra.spec.run import size_of
 from sra.spec.scale import PAPER_SIZES, Carrier, Width
 
@@ -36,7 +35,7 @@ class ComponentsFile:
     image_class: int
 
 
-def standing(inside: Inside, registry: Registry) -> list[tuple[str, str]]:
+def standing(inside: Inside, registry: Catalogue) -> list[tuple[str, str]]:
     """Run and milestone of what stands here for a model of a figure: the released run where its file fits the preset, else the run at each
     milestone that the preset reaches. Empty where only released weights are asked for and none fit.
     """
@@ -53,7 +52,7 @@ def standing(inside: Inside, registry: Registry) -> list[tuple[str, str]]:
     return [(chosen.run, milestone) for milestone in reached]
 
 
-def chosen_run(inside: AnyInside, registry: Registry) -> AnyInside:
+def chosen_run(inside: AnyInside, registry: Catalogue) -> AnyInside:
     """The same with the released run in the place of its own where its file fits the preset."""
     if not (inside.released and available(registry, inside.released)):
         return inside
@@ -61,7 +60,7 @@ def chosen_run(inside: AnyInside, registry: Registry) -> AnyInside:
     return inside.model_copy(update=update)
 
 
-def available(registry: Registry, run: str) -> bool:
+def available(registry: Catalogue, run: str) -> bool:
     """Whether the run's weights may come to be: by training, unless only released ones are asked for; from a file that fits the preset."""
     checkpoint = registry.checkpoint(run)
     if checkpoint is None:
@@ -72,7 +71,7 @@ def available(registry: Registry, run: str) -> bool:
     return checkpoint.entry.resolution == preset.image_size and size_of(checkpoint.entry.model) not in preset.models
 
 
-def as_it_stands(figure: FigureSpec, registry: Registry) -> FigureSpec:
+def as_it_stands(figure: FigureSpec, registry: Catalogue) -> FigureSpec:
     """The figure with the runs and milestones that it shows here, as it is drawn; a figure of another kind as it is."""
     if isinstance(figure, FeaturesFigure):
         return figure.model_copy(update={"models": [chosen_run(model, registry) for model in figure.models]})
@@ -83,12 +82,12 @@ def as_it_stands(figure: FigureSpec, registry: Registry) -> FigureSpec:
     return figure
 
 
-def carriers(figure: FigureSpec, registry: Registry) -> dict[str, Carrier]:
+def carriers(figure: FigureSpec, registry: Catalogue) -> dict[str, Carrier]:
     """By run that the figure shows here, what carries the paper's blocks to its model."""
     return {run: carrier(run, registry) for run in sorted({chosen_run(inside, registry).run for inside in models_of(figure)})}
 
 
-def carrier(run: str, registry: Registry) -> Carrier:
+def carrier(run: str, registry: Catalogue) -> Carrier:
     model = registry.spec(run).model
     here = Width(depth=model.depth, width=model.width, heads=model.heads)
     return Carrier(PAPER_SIZES[size_of(model.name)], here, registry.preset_of(run).encoders)
@@ -111,7 +110,7 @@ def _block(figure: FigureSpec, to: Carrier, block: int) -> int:
         raise InputError(f"figure {figure.id}: {error}") from None
 
 
-def points_here(figure: TargetsFigure, registry: Registry) -> list[TargetPoint]:
+def points_here(figure: TargetsFigure, registry: Catalogue) -> list[TargetPoint]:
     """The points with a run, one for each block of the model here: blocks of the paper that share one would train the same run twice."""
     to = carrier(figure.probed.run, registry)
     first: dict[int, TargetPoint] = {}
@@ -121,7 +120,7 @@ def points_here(figure: TargetsFigure, registry: Registry) -> list[TargetPoint]:
     return list(first.values())
 
 
-def probe_files(figures: Iterable[FigureSpec], registry: Registry) -> list[ProbeFile]:
+def probe_files(figures: Iterable[FigureSpec], registry: Catalogue) -> list[ProbeFile]:
     """The probe files behind the figures, each once and with every training seed, with every block that one of them asks for."""
     blocks: dict[tuple[str, str, float], set[int]] = {}
     for figure in figures:
@@ -136,7 +135,7 @@ def probe_files(figures: Iterable[FigureSpec], registry: Registry) -> list[Probe
     return [ProbeFile(*key, tuple(sorted(found))) for key, found in blocks.items()]
 
 
-def components_files(figures: Iterable[FigureSpec], registry: Registry) -> list[ComponentsFile]:
+def components_files(figures: Iterable[FigureSpec], registry: Catalogue) -> list[ComponentsFile]:
     """The same of principal components, with every time and block that one of the figures asks for."""
     wanted: dict[tuple[str, str], tuple[dict[float, None], set[int], int]] = {}
     for figure in figures:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sra.spec.display import ScoreOf
+from sra.spec.metric import ScoreOf
 
 RESULTS = PurePosixPath("results")
 

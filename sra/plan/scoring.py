@@ -11,7 +11,7 @@ from sra.plan.disk import pack_bytes
 from sra.plan.layout import Results, Shared
 from sra.plan.resources import StageNeeds
 from sra.plan.targets import Wanted
-from sra.spec.display import ScoreOf
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 
 MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made here: split, images kept, resize of pytorch-fid

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import Claims, scores_behind
+from sra.content.figures import CurvesFigure, FigureSpec, SampleFigure, TargetsFigure
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.plan.inside import available, points_here
-from sra.spec.claims import Claims, scores_behind
-from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
-from sra.spec.inside import TargetsFigure
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Wanted:
     score: ScoreOf
 
 
-def wanted_by_table(table: TableSpec, registry: Registry) -> list[Wanted]:
+def wanted_by_table(table: TableSpec, registry: Catalogue) -> list[Wanted]:
     """The scores behind the table's cells, each once, without those whose milestone the preset does not reach."""
     wanted = [Wanted(row.run, table.score_of(row)) for row in table.rows if row.run and table.kind == "scores"]
     return _with_seeds(_reachable(wanted, registry, f"table {table.id}"), registry)
 
 
-def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
+def wanted_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
     if isinstance(figure, SampleFigure):
         return [item for item in packs_of_figure(figure, registry) if registry.sampler(item.score.sampler).classes is None]
     if isinstance(figure, TargetsFigure):
@@ -42,31 +43,31 @@ def wanted_by_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
     return _with_seeds(_reachable(wanted, registry, f"figure {figure.id}"), registry)
 
 
-def packs_of_figure(figure: FigureSpec, registry: Registry) -> list[Wanted]:
+def packs_of_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
     """The sample packs whose images the figure shows, of each run's own seed; none for a figure of another kind."""
     if not isinstance(figure, SampleFigure):
         return []
     return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
 
 
-def wanted_by_all(registry: Registry) -> list[Wanted]:
+def wanted_by_all(registry: Catalogue) -> list[Wanted]:
     """Every score that some table or figure of the report shows, each once: a baseline shared by many is trained once."""
     tables = (wanted for name in registry.shown_tables for wanted in wanted_by_table(registry.tables[name], registry))
     figures = (wanted for name in registry.shown_figures for wanted in wanted_by_figure(registry.figures[name], registry))
     return list(dict.fromkeys([*tables, *figures]))
 
 
-def wanted_by_claims(claims: Claims, registry: Registry) -> list[Wanted]:
+def wanted_by_claims(claims: Claims, registry: Catalogue) -> list[Wanted]:
     """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
     wanted = [Wanted(run, score) for run, score in scores_behind(claims, registry)]
     return _with_seeds(_reachable(wanted, registry, "report/claims.yaml"), registry)
 
 
-def _with_seeds(wanted: list[Wanted], registry: Registry) -> list[Wanted]:
+def _with_seeds(wanted: list[Wanted], registry: Catalogue) -> list[Wanted]:
     return [Wanted(run, score) for item in wanted for run, score in registry.with_seeds(item.run, item.score)]
 
 
-def _reachable(wanted: list[Wanted], registry: Registry, where: str) -> list[Wanted]:
+def _reachable(wanted: list[Wanted], registry: Catalogue, where: str) -> list[Wanted]:
     kept = []
     for item in dict.fromkeys(wanted):
         if not registry.has_part_of(item.run):
@@ -92,7 +93,7 @@ class Point:
     step: int
 
 
-def training_points(registry: Registry, run: str) -> list[Point]:
+def training_points(registry: Catalogue, run: str) -> list[Point]:
     """Milestones and multiples of the preset's segment length up to the last milestone, in order of steps."""
     steps = registry.preset_of(run).milestones
     milestones = {steps[name]: name for name in registry.milestones(run)}
@@ -102,7 +103,7 @@ def training_points(registry: Registry, run: str) -> list[Point]:
     return [Point(names[step], step) for step in sorted(names)]
 
 
-def point_named(registry: Registry, run: str, name: str) -> Point:
+def point_named(registry: Catalogue, run: str, name: str) -> Point:
     points = training_points(registry, run)
     for point in points:
         if point.name == name:
@@ -110,7 +111,7 @@ def point_named(registry: Registry, run: str, name: str) -> Point:
     raise unknown("milestone", name, (point.name for point in points), where=f"run {run}")
 
 
-def point_before(registry: Registry, run: str, name: str) -> Point | None:
+def point_before(registry: Catalogue, run: str, name: str) -> Point | None:
     """The point that training to `name` continues from; None at the start."""
     step = point_named(registry, run, name).step
     return max((point for point in training_points(registry, run) if point.step < step), key=lambda point: point.step, default=None)

@@ -1,9 +1,9 @@
 """What single jobs compute, in FLOPs by network, for estimates of a whole plan and for the walltime of each job."""
 
+from sra.content.catalogue import Catalogue
 from sra.plan import cost
 from sra.plan.targets import Wanted
 from sra.spec.method import RepaOptions
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision
 from sra.spec.throughput import What, Work
@@ -11,7 +11,7 @@ from sra.spec.throughput import What, Work
 PLANNED_GPU, PLANNED_CORE = "a100", "cpu"
 
 
-def planned_device(registry: Registry) -> str:
+def planned_device(registry: Catalogue) -> str:
     """Of config/throughput.tsv: what the preset is planned for where the user names nothing else."""
     return PLANNED_GPU if registry.preset.uses_gpus else PLANNED_CORE
 
@@ -19,7 +19,7 @@ def planned_device(registry: Registry) -> str:
 class Works:
     """Of one registry. unknown: what no closed form is known for."""
 
-    def __init__(self, registry: Registry):
+    def __init__(self, registry: Catalogue):
         self.registry = registry
         self.unknown: set[str] = set()
 

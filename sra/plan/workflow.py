@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims
+from sra.content.figures import FigureSpec
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
 from sra.plan.analysis import AnalysisPlan
@@ -15,10 +19,7 @@ from sra.plan.measure import MeasuringPlan
 from sra.plan.scoring import ScoringPlan
 from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.training import TrainingPlan
-from sra.spec.claims import load_claims
-from sra.spec.display import FigureSpec, TableSpec
 from sra.spec.machine import Machine
-from sra.spec.registry import Registry
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")
 FIGURE_KINDS = ("json", "svg", "png")
@@ -45,7 +46,7 @@ def _refusing() -> Iterator[None]:
 class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
     """One per Snakemake process."""
 
-    def __init__(self, root: Path, config: dict, loaded: Registry | None = None):
+    def __init__(self, root: Path, config: dict, loaded: Catalogue | None = None):
         super().__init__(root, config, loaded)
         # Refuses a wrong table, run, sampler or milestone, and what could not be scored, before anything starts.
         self.refuse_impossible(wanted_by_all(self.registry(self.preset)))
@@ -188,7 +189,7 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
         return [Results(preset).score(item.run, item.score) for item in wanted]
 
 
-def plan_of(registry: Registry) -> Plan:
+def plan_of(registry: Catalogue) -> Plan:
     """The plan that asks this registry's questions."""
     seeds = registry.seeds
     choices = {"seeds": seeds.training and list(seeds.training), "sampling_seeds": seeds.sampling and list(seeds.sampling)}

@@ -4,12 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sra.content.figures import FigureSpec
+from sra.content.tables import SettingColumn, TableSpec
 from sra.reporting.figures.picture import PictureDocument
 from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
 from sra.reporting.read.spread import Spread
 from sra.reporting.write.numbers import ABSENT
 from sra.spec.base import Strict
-from sra.spec.display import FigureSpec, ScoreOf, SettingColumn, TableSpec
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 
 Status = Literal["ok", "not run", "n/a", "not in the paper"]  # of our number; the last: ours exists, the paper has none

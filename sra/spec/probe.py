@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, JsonValue, NonNegativeInt, PositiveInt
 
 from sra.core.files import read_json
 from sra.spec.base import Share, Strict
-from sra.spec.inside import ProbeTraining
 from sra.spec.load import checked
+from sra.spec.scale import ProbeTraining
 from sra.spec.score import Sha256
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
-from sra.spec.display import CurvesFigure, FigureSpec, SampleFigure, ScoreOf, TableSpec
-from sra.spec.inside import class_here
 from sra.spec.load import checked, load, read_yaml
 from sra.spec.method import Experiment, Recipe, RunRow
+from sra.spec.metric import ScoreOf
 from sra.spec.run import RunSpec, resolve_run
 from sra.spec.samplers import Sampler, Samplers, refuse_unfit
-from sra.spec.scale import USUAL_RESOLUTION, Preset
+from sra.spec.scale import USUAL_RESOLUTION, Preset, class_here
 from sra.spec.seeds import Seeds, seeded, split_seed
 
 RELEASED = "_released"
@@ -70,35 +69,6 @@ class Registry:
     @cached_property
     def samplers(self) -> dict[str, Sampler]:
         return load(self.root / "config" / "samplers.yaml", Samplers).samplers
-
-    @cached_property
-    def tables(self) -> dict[str, TableSpec]:
-        tables = _by_id(self.root / "report" / "tables", TableSpec)
-        return {name: _with_released_runs(table) for name, table in tables.items()} if self.released else tables
-
-    @cached_property
-    def figures(self) -> dict[str, CurvesFigure | SampleFigure]:
-        return _by_id(self.root / "report" / "figures", FigureSpec)
-
-    @cached_property
-    def shown_tables(self) -> list[str]:
-        """Those of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
-        return [name for name in self.tables if name in self._shown]
-
-    @cached_property
-    def shown_figures(self) -> list[str]:
-        """Likewise."""
-        return [name for name in self.figures if name in self._shown]
-
-    @cached_property
-    def _shown(self) -> set[str]:
-        displays = {**self.tables, **self.figures}
-        if self.preset.shows is None:
-            return {name for name, display in displays.items() if not display.on_request}
-        for name in self.preset.shows:
-            if name not in displays:
-                raise unknown("table or figure", name, displays, where=f"config/presets/{self.preset_id}.yaml: shows")
-        return set(self.preset.shows)
 
     @cached_property
     def datasets(self) -> dict[str, DatasetEntry]:
@@ -247,18 +217,3 @@ def _on_its_base(path: Path, content: dict, known: list[str]) -> dict:
     if not isinstance(below, dict) or "based_on" in below:
         raise InputError(f"{path}: based_on: {base} is based on another preset itself; name that one")
     return {**below, **{key: value for key, value in content.items() if key != "based_on"}}
-
-
-def _with_released_runs(table: TableSpec) -> TableSpec:
-    return table.model_copy(update={"rows": [row.model_copy(update={"run": row.released or row.run}) for row in table.rows]})
-
-
-def _by_id(folder: Path, model) -> dict:
-    """The typed files of a folder by their id, which must be the file's name: `snakemake table_1` builds `table_1.yaml`."""
-    found = {}
-    for path in sorted(folder.glob("*.yaml")):
-        spec = load(path, model)
-        if spec.id != path.stem:
-            raise InputError(f"{path}: id is {spec.id}; give it the file's name, {path.stem}")
-        found[spec.id] = spec
-    return found

@@ -13,7 +13,6 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from sra.core.errors import InputError, unknown
 from sra.spec.base import MOST_JOBS, Jobs, Layers, Share, Steps, Strict
-from sra.spec.inside import ProbeTraining
 
 Size = Literal["S", "B", "L", "XL", "MMDiT"]
 
@@ -38,6 +37,22 @@ SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "cl
 
 
 OF_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "cmmd", "caption_accuracy")
+
+
+CLASSES_OF_IMAGENET = 1000
+
+
+class ProbeTraining(Strict):
+    """How linear probes are trained (arXiv 2505.02831v5, appendix C): adaptive average pooling, batch norm, a linear layer; AdamW, cosine decay.
+
+    held_out: images of the train split that the probe does not see and is scored on.
+    """
+
+    epochs: PositiveInt = 80
+    batch: PositiveInt = 4096
+    learning_rate: PositiveFloat = 1e-3
+    held_out: PositiveInt = 50_000
+    seed: int = 0
 
 
 class Width(Strict):
@@ -291,3 +306,8 @@ def scaled_projector_width(projector: int, paper_width: int, width: int) -> int:
 def scaled_decay(decay: float, paper_steps_per_step: float) -> float:
     """The decay that forgets as fast relative to the whole training: one step here stands for many of the paper's."""
     return decay**paper_steps_per_step
+
+
+def class_here(image_class: int, classes: int) -> int:
+    """The class that stands for one of ImageNet's in a data set of so many classes: counted round them, so 33 is 3 of ten."""
+    return image_class % classes

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, Po
 
 from sra.core.files import read_json
 from sra.spec.base import Share, Strict
-from sra.spec.display import Metric
 from sra.spec.load import checked
+from sra.spec.metric import Metric
 from sra.spec.scale import Precision, SecondaryMetric
 
 Sha256 = str

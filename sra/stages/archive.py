@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
 from sra.core.origin import day_of, version_label
@@ -20,7 +21,6 @@ from sra.reporting.write.commands import build_command
 from sra.spec.citation import read_citation
 from sra.spec.config import UserConfig
 from sra.spec.load import load
-from sra.spec.registry import Registry
 from sra.stages.write_registry import rendered_documents
 
 Document = TableDocument | FigureDocument
@@ -42,7 +42,7 @@ OLDEST = date(1980, 1, 1)  # that a zip can tell
 NOON = (12, 0, 0)  # of the results' date: the same day in nearly every time zone
 
 
-def archive(registry: Registry, output: Path | None = None) -> Path:
+def archive(registry: Catalogue, output: Path | None = None) -> Path:
     """Write the zip, by default to `results/<preset>/sra-repro-<preset>-<commit>.zip`, and return its path. The same results give the same bytes.
 
     Raises InputError when something that belongs to it is missing, was not rendered since the scores changed, or would tell a path of this machine.
@@ -62,7 +62,7 @@ def archive(registry: Registry, output: Path | None = None) -> Path:
     return output
 
 
-def archived_files(registry: Registry, documents: Iterable[Document]) -> list[CrateFile]:
+def archived_files(registry: Catalogue, documents: Iterable[Document]) -> list[CrateFile]:
     """Sorted by path. Raises InputError for a file that must be there and is not, or that lies outside the folder."""
     root, results = registry.root, Results(registry.preset_id)
     for name in NEEDED:
@@ -106,7 +106,7 @@ def _entry(path: str, day: date) -> zipfile.ZipInfo:
 # What the crate says
 
 
-def _description(registry: Registry, files: list[CrateFile]) -> str:
+def _description(registry: Catalogue, files: list[CrateFile]) -> str:
     preset = registry.preset
     weights, samples = (sum(file.path.endswith(f"{ending}.receipt.json") for file in files) for ending in (".safetensors", "samples.npz"))
     comparable = "" if preset.comparable else " Numbers of this preset are not comparable with the paper's."
@@ -118,11 +118,11 @@ def _description(registry: Registry, files: list[CrateFile]) -> str:
     )
 
 
-def _everything(registry: Registry) -> str:
+def _everything(registry: Catalogue) -> str:
     return build_command("all", registry.preset_id, "released" if registry.released else "trained")
 
 
-def _made(registry: Registry, documents: list[Document], files: list[CrateFile]) -> list[Made]:
+def _made(registry: Catalogue, documents: list[Document], files: list[CrateFile]) -> list[Made]:
     """Tables, figures and claims that were made of nothing but files of the archive, of all of which it says so; figures of samples are not."""
     plan = plan_of(registry)
     results, inside, evidence = Results(registry.preset_id), {file.path for file in files}, _Evidence.of(registry, files)
@@ -158,7 +158,7 @@ class _Evidence:
     receipted: frozenset[str]
 
     @classmethod
-    def of(cls, registry: Registry, files: list[CrateFile]) -> "_Evidence":
+    def of(cls, registry: Catalogue, files: list[CrateFile]) -> "_Evidence":
         folder = str(Results(registry.preset_id).folder)
         own = [file for file in files if file.path.startswith(f"{folder}/") and file.path.endswith(".json")]
         receipts = (read_json(file.source) for file in own if file.path.endswith(".receipt.json"))
@@ -189,7 +189,7 @@ def _hashes(value: Any, key: str = "") -> Iterator[str]:
 # What it must not say
 
 
-def _refuse_private(files: list[CrateFile], registry: Registry) -> None:
+def _refuse_private(files: list[CrateFile], registry: Catalogue) -> None:
     """Raises InputError for a file that names a folder of this machine, above all the user's own choice of paths."""
     user = load(registry.root / "config" / "config.yaml", UserConfig)
     for name, value in user.paths:

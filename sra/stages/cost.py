@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sra.content.catalogue import Catalogue
 from sra.core.receipts import receipt_of, receipt_path
 from sra.plan.estimate import STAGES, Estimate, Remaining, estimate, shared_tasks
 from sra.plan.layout import Results
@@ -17,7 +18,6 @@ from sra.plan.workflow import plan_of
 from sra.reporting.write.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
 from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
 
@@ -54,7 +54,7 @@ def show_cost(cost: Cost, as_json: bool = False) -> None:
     print(json.dumps(json_of(cost), indent=2, ensure_ascii=False) if as_json else text_of(cost))
 
 
-def cost_of(registry: Registry, items: list[str], devices: int = 1, processes: int = 1, device: str | None = None) -> Cost:
+def cost_of(registry: Catalogue, items: list[str], devices: int = 1, processes: int = 1, device: str | None = None) -> Cost:
     """items: tables and figures, none for all.  device: whose rates; None takes those measured here before the listed ones.
 
     Raises InputError for an unknown preset, table, figure or device.

@@ -14,8 +14,8 @@ from sra.core.receipts import write_receipt
 from sra.data.images import ImageSplit
 from sra.data.store import ArrayStore
 from sra.diffusion.process import build_process
-from sra.spec.inside import class_here
 from sra.spec.run import read_run
+from sra.spec.scale import class_here
 from sra.stages.device import choose_device
 from sra.stages.probe import refuse_unfit
 from sra.stages.trained_model import load_trained

@@ -1,15 +1,15 @@
 """What all tables and figures take from nothing, for the report: what `sra cost` would have said before any result was there."""
 
+from sra.content.catalogue import Catalogue
 from sra.plan.estimate import Remaining, estimate
 from sra.plan.work import planned_device
 from sra.plan.workflow import plan_of
 from sra.reporting.report.document import Planned
-from sra.spec.registry import Registry
 from sra.spec.throughput import Prices, is_core, read_rates
 from sra.stages.cost import NOT_COUNTED
 
 
-def planned_cost(registry: Registry) -> Planned:
+def planned_cost(registry: Catalogue) -> Planned:
     """On one device of the kind that the preset is planned for, by the rates of config/throughput.tsv alone: what was measured here came later."""
     everything = Remaining(plan_of(registry), from_nothing=True)
     rates = read_rates(registry.root, planned_device(registry))

@@ -17,9 +17,9 @@ from sra.data.stored import first_not_finite
 from sra.diffusion.batch import Process
 from sra.diffusion.process import build_process
 from sra.models.build import Transformer
-from sra.spec.inside import ProbeTraining
 from sra.spec.probe import ProbeRecord
 from sra.spec.run import RunSpec, read_run
+from sra.spec.scale import ProbeTraining
 from sra.stages.device import choose_device
 from sra.stages.trained_model import load_trained
 from sra.training.batches import check_inputs

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims, probed_by
+from sra.content.figures import FigureSpec
+from sra.content.margins import load_tolerances
 from sra.core.errors import unknown
 from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
@@ -17,17 +21,13 @@ from sra.reporting.read.scores import load_scores
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
 from sra.reporting.tables import scores as tables
-from sra.spec.claims import load_claims, probed_by
-from sra.spec.display import FigureSpec
-from sra.spec.margin import load_tolerances
-from sra.spec.registry import Registry
 from sra.spec.scale import Preset
 from sra.stages.planned import planned_cost
 from sra.stages.write_appendix import TEMPLATES, write_appendix
 from sra.stages.write_registry import write_registry
 
 
-def render_table(registry: Registry, table: str) -> None:
+def render_table(registry: Catalogue, table: str) -> None:
     root, preset = registry.root, registry.preset_id
     if table not in registry.tables:
         raise unknown("table", table, registry.tables)
@@ -40,7 +40,7 @@ def render_table(registry: Registry, table: str) -> None:
     tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
 
 
-def render_figure(registry: Registry, figure: str) -> None:
+def render_figure(registry: Catalogue, figure: str) -> None:
     root, preset = registry.root, registry.preset_id
     if figure not in registry.figures:
         raise unknown("figure", figure, registry.figures)
@@ -53,7 +53,7 @@ def render_figure(registry: Registry, figure: str) -> None:
     figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
 
 
-def render_claims(registry: Registry) -> None:
+def render_claims(registry: Catalogue) -> None:
     root, preset = registry.root, registry.preset_id
     found = load_claims(registry)
     scores = _scores(root, preset, wanted_by_claims(found, registry))
@@ -62,7 +62,7 @@ def render_claims(registry: Registry) -> None:
     claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder, inside)
 
 
-def render_report(registry: Registry) -> None:
+def render_report(registry: Catalogue) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
     files = _scores(root, registry.preset_id, wanted_by_all(registry))
@@ -86,7 +86,7 @@ def render_report(registry: Registry) -> None:
     page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)
 
 
-def refresh(registry: Registry) -> None:
+def refresh(registry: Catalogue) -> None:
     """Everything that a reader sees, again, from whatever scores are there: what the report shows, and what was made on request."""
     folder = Results(registry.preset_id)
     tables = [name for name in registry.tables if name in registry.shown_tables or (registry.root / folder.table(name)).exists()]
@@ -100,7 +100,7 @@ def refresh(registry: Registry) -> None:
     write_appendix(registry)
 
 
-def _inside(figure: FigureSpec, registry: Registry) -> InsideFiles:
+def _inside(figure: FigureSpec, registry: Catalogue) -> InsideFiles:
     """Where the probes and components of a figure lie; of none where it does not look inside a model."""
     root, results = registry.root, Results(registry.preset_id)
     probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
@@ -108,7 +108,7 @@ def _inside(figure: FigureSpec, registry: Registry) -> InsideFiles:
     return InsideFiles(probes, components, carriers(figure, registry))
 
 
-def _preset_of(registry: Registry, runs: list[str]) -> Preset:
+def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:
     """The preset as these runs see it; the whole preset where they see different parts, which have no data set in common."""
     seen = [registry.preset_of(run) for run in runs if registry.has_part_of(run)]
     return seen[0] if seen and all(part == seen[0] for part in seen) else registry.preset

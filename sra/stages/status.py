@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.locks import is_held
 from sra.plan.disk import is_there
@@ -15,7 +16,6 @@ from sra.plan.inside import components_files, probe_files
 from sra.plan.targets import Wanted, training_points, wanted_by_all
 from sra.plan.workflow import plan_of
 from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, cut, text_of
-from sra.spec.registry import Registry
 from sra.training.scratch import CURVE, LOCK, last_entry, scratch_folder, states_newest_first, tail
 
 # Without a sign from it for so long, a run that nobody is seen to train counts as stopped. A lock held on another machine may not be seen.
@@ -26,7 +26,7 @@ BEGAN = re.compile(r"^train \S+: (\d+)/\d+ steps, starting", re.MULTILINE)
 FAILED = re.compile(r"^Error in rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
 
 
-def show_status(registry: Registry, as_json: bool = False, watch: float | None = None) -> None:
+def show_status(registry: Catalogue, as_json: bool = False, watch: float | None = None) -> None:
     """Print it; with `watch` again every so many seconds until Ctrl-C, as much as the terminal holds, which only a terminal can show."""
     if watch is not None and (as_json or not sys.stdout.isatty()):
         raise InputError("sra status: --watch draws on a terminal; leave it out for --json, a pipe or a log")
@@ -43,7 +43,7 @@ def show_status(registry: Registry, as_json: bool = False, watch: float | None =
             raise
 
 
-def status_of(registry: Registry, now: float | None = None) -> StatusDocument:
+def status_of(registry: Catalogue, now: float | None = None) -> StatusDocument:
     """Of the runs, seeds and weights that the registry shows. now: seconds since 1970."""
     root, preset = registry.root, registry.preset_id
     remaining = Remaining(plan_of(registry))

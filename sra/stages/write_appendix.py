@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
 from sra.core.files import read_json
 from sra.core.origin import commit_of, day_of, is_changed, version_label
 from sra.deposit.appendix import Facts, Target, render_appendix
@@ -25,7 +26,6 @@ from sra.reporting.write.numbers import METRIC_NAMES
 from sra.spec.assets import WeightsEntry
 from sra.spec.citation import read_citation
 from sra.spec.load import checked, load
-from sra.spec.registry import Registry
 from sra.spec.scale import Needs
 from sra.spec.score import read_score
 from sra.spec.throughput import Prices, read_rates
@@ -37,7 +37,7 @@ LOCK = Path("workflow/envs/requirements.lock")
 TEMPLATES = Path("report/templates")
 
 
-def write_appendix(registry: Registry) -> None:
+def write_appendix(registry: Catalogue) -> None:
     """Write `results/<preset>/appendix.md`. The claims must have been judged and every table and figure rendered."""
     root, results, preset = registry.root, Results(registry.preset_id), registry.preset
     lines, planned = registry_lines(registry), planned_cost(registry)
@@ -73,7 +73,7 @@ def write_appendix(registry: Registry) -> None:
     render_appendix(facts, root / results.appendix, root / TEMPLATES)
 
 
-def _targets(registry: Registry) -> Iterator[Target]:
+def _targets(registry: Catalogue) -> Iterator[Target]:
     """Tables and figures with what each takes by itself: as measured, and as planned with the data prepared."""
     everything = Remaining(plan_of(registry), from_nothing=True)
     prices = Prices(read_rates(registry.root, planned_device(registry)))
@@ -83,21 +83,21 @@ def _targets(registry: Registry) -> Iterator[Target]:
         yield Target(item, number_of(item), alone.title, measured_seconds(registry, item), planned, alone.kept)
 
 
-def _in_order(registry: Registry) -> list[str]:
+def _in_order(registry: Catalogue) -> list[str]:
     """Tables, then figures, each as the paper numbers them."""
     folder, known = registry.root / Results(registry.preset_id).folder, {*registry.shown_tables, *registry.shown_figures}
     files = [*in_order(folder / "tables", "table"), *in_order(folder / "figures", "figure")]
     return [path.stem for path in files if path.stem in known]
 
 
-def measured_seconds(registry: Registry, item: str) -> float | None:
+def measured_seconds(registry: Catalogue, item: str) -> float | None:
     """Of all jobs of a table or figure but those on the data sets, one after the other; None where the time of one is not known."""
     folder = registry.root / Results(registry.preset_id).folder / "benchmarks"
     files = [sorted(folder.glob(pattern)) for pattern in dict.fromkeys(_jobs(registry, item))]
     return None if not all(files) else sum(job_seconds(file) for found in files for file in found)
 
 
-def _jobs(registry: Registry, item: str) -> Iterator[str]:
+def _jobs(registry: Catalogue, item: str) -> Iterator[str]:
     """Patterns of the benchmark files of the jobs behind a table or figure, each of at least one file."""
     table, figure = registry.tables.get(item), registry.figures.get(item)
     scored = wanted_by_table(table, registry) if table else wanted_by_figure(figure, registry)
@@ -115,7 +115,7 @@ def _jobs(registry: Registry, item: str) -> Iterator[str]:
         yield f"pca/{components.run}/{components.milestone}.tsv"
 
 
-def _of_weights(registry: Registry, run: str, milestone: str) -> Iterator[str]:
+def _of_weights(registry: Catalogue, run: str, milestone: str) -> Iterator[str]:
     """Training to a milestone and the export, or the import of a released file."""
     if registry.checkpoint(run):
         yield f"import/{run}/{milestone}.tsv"
@@ -127,7 +127,7 @@ def _of_weights(registry: Registry, run: str, milestone: str) -> Iterator[str]:
     yield f"export/{run}/{milestone}.tsv"
 
 
-def _weights(registry: Registry, runs: list[str]) -> list[WeightsEntry]:
+def _weights(registry: Catalogue, runs: list[str]) -> list[WeightsEntry]:
     """Networks that the runs and their scores use, and the files that released runs start from."""
     names: list[str | None] = []
     for run in runs:

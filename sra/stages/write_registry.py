@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
 from sra.core.receipts import receipt_of, receipt_path, recorded_sha256
@@ -13,7 +14,6 @@ from sra.reporting.documents import FigureDocument, TableDocument
 from sra.spec.load import checked
 from sra.spec.measured import read_cost
 from sra.spec.probe import read_probe
-from sra.spec.registry import Registry
 from sra.spec.score import read_score
 
 
@@ -30,16 +30,16 @@ class _Found:
     fingerprint: str = ""
 
 
-def write_registry(registry: Registry) -> None:
+def write_registry(registry: Catalogue) -> None:
     """Write `results/<preset>/registry.tsv` from the tables and figures as they were rendered last."""
     write_text(registry.root / Results(registry.preset_id).registry, to_tsv(registry_lines(registry)))
 
 
-def registry_lines(registry: Registry) -> list[Line]:
+def registry_lines(registry: Catalogue) -> list[Line]:
     return [_line(shown, names, registry) for shown, names in _all_shown(registry).items()]
 
 
-def rendered_documents(registry: Registry) -> list[TableDocument | FigureDocument]:
+def rendered_documents(registry: Catalogue) -> list[TableDocument | FigureDocument]:
     """Every table and figure of the registry. Raises InputError for one that was not rendered yet."""
     results = Results(registry.preset_id)
     files = [(registry.root / results.table(name), TableDocument) for name in registry.shown_tables]
@@ -50,7 +50,7 @@ def rendered_documents(registry: Registry) -> list[TableDocument | FigureDocumen
     return [checked(read_json(path), model, str(path)) for path, model in files]
 
 
-def _all_shown(registry: Registry) -> dict[Shown, list[str]]:
+def _all_shown(registry: Catalogue) -> dict[Shown, list[str]]:
     """What is shown, with every seed, and by which tables and figures."""
     found: dict[Shown, list[str]] = {}
     for document in rendered_documents(registry):
@@ -60,7 +60,7 @@ def _all_shown(registry: Registry) -> dict[Shown, list[str]]:
     return found
 
 
-def _with_seeds(shown: Shown, registry: Registry) -> list[Shown]:
+def _with_seeds(shown: Shown, registry: Catalogue) -> list[Shown]:
     """Scores have one of each pair of seeds, probes one of each training seed; images, components and costs are of each run's own seed."""
     if shown.kind == "probe":
         return [replace(shown, run=run) for run in registry.with_training_seeds(shown.run)]
@@ -69,7 +69,7 @@ def _with_seeds(shown: Shown, registry: Registry) -> list[Shown]:
     return [Shown("score", run, shown.milestone, score, shown.metric) for run, score in registry.with_seeds(shown.run, shown.score)]
 
 
-def _line(shown: Shown, names: list[str], registry: Registry) -> Line:
+def _line(shown: Shown, names: list[str], registry: Catalogue) -> Line:
     score, known = shown.score, registry.has_part_of(shown.run)
     preset, spec = (registry.preset_of(shown.run), registry.spec(shown.run)) if known else (registry.preset, None)
     reached = known and available(registry, shown.run) and (shown.kind == "cost" or shown.milestone in preset.milestones)
@@ -98,7 +98,7 @@ def _line(shown: Shown, names: list[str], registry: Registry) -> Line:
     )
 
 
-def _found(shown: Shown, registry: Registry) -> _Found:
+def _found(shown: Shown, registry: Catalogue) -> _Found:
     """The number, and what its file says that it rests on."""
     path = _path_of(shown, Results(registry.preset_id))
     file = registry.root / path

@@ -11,11 +11,11 @@ from straight import StraightLoop
 from torch import Tensor, nn
 
 from sra.alignment.build import build_alignments
+from sra.content.catalogue import Catalogue
 from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.diffusion.process import build_process
 from sra.models.build import build_model
 from sra.spec.machine import Machine
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, TrainingBatch
 from sra.training.conditions import ClassLabels, StoredCaptions
@@ -35,7 +35,7 @@ CAPTIONED_DEPTH = 12  # of MMDiT's 24 blocks: two trainers of all would not fit 
 
 def spec_of(run: str, batch: int, precision: str = "fp32") -> RunSpec:
     """A run of the paper's registry, with a small batch; of MMDiT with half the blocks, SRA's at the same shares of the depth."""
-    spec = Registry(ROOT, "paper").spec(run)
+    spec = Catalogue(ROOT, "paper").spec(run)
     update = {"training": spec.training.model_copy(update={"batch": batch, "precision": precision})}
     if spec.model.text:
         update["model"] = spec.model.model_copy(update={"depth": CAPTIONED_DEPTH})

@@ -12,10 +12,10 @@ import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 from score_files import HOSTILE, digest, write_score_file
 
+from sra.content.catalogue import Catalogue
 from sra.plan.layout import Results
 from sra.plan.targets import wanted_by_all
 from sra.reporting.report import pdf
-from sra.spec.registry import Registry
 from sra.stages.render import refresh
 
 CHROMIUM = os.environ.get("SRA_CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -74,7 +74,7 @@ def _write_report_files(report: Path) -> None:
         (report / path).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _write_results(registry: Registry) -> None:
+def _write_results(registry: Catalogue) -> None:
     """A score for every cell but those that the sorted table leaves out, and samples for the figures of images."""
     results = Results(PRESET)
     of_table = {run: value for _, run, _, value in ROWS}
@@ -106,7 +106,7 @@ def chromium() -> str:
 def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
     checkout = new_checkout(tmp_path_factory.mktemp("browser") / "checkout")
     _write_report_files(checkout.folder / "report")
-    registry = Registry(checkout.folder, PRESET)
+    registry = Catalogue(checkout.folder, PRESET)
     _write_results(registry)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "render_pdf", lambda *_: None)  # it has tests of its own

@@ -10,10 +10,10 @@ from checkout import ROOT
 from playwright.sync_api import Locator, Page
 from score_files import write_score_file
 
+from sra.content.catalogue import Catalogue
 from sra.plan.layout import Results
 from sra.plan.targets import wanted_by_figure, wanted_by_table
 from sra.reporting.report import pdf
-from sra.spec.registry import Registry
 from sra.stages.render import refresh
 
 PRESET = "digits"
@@ -54,7 +54,7 @@ def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
     figure = yaml.safe_load((ROOT / "report/figures/figure_t2i.yaml").read_text(encoding="utf-8"))
     figure |= {"title": texts[3], "caption": " ".join(texts[:6]), "paper": texts[4], "count": len(texts)}
     checkout.show_only(table_s9=yaml.safe_dump(table | {"rows": rows, "notes": texts}), figure_t2i=yaml.safe_dump(figure))
-    registry, results = Registry(checkout.folder, PRESET), Results(PRESET)
+    registry, results = Catalogue(checkout.folder, PRESET), Results(PRESET)
     for wanted in wanted_by_table(registry.tables["table_s9"], registry):
         write_score_file(registry.root / results.score(wanted.run, wanted.score), wanted.run, preset=PRESET, warnings=texts, fid=9.0)
     for wanted in wanted_by_figure(registry.figures["figure_t2i"], registry):

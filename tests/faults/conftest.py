@@ -18,11 +18,11 @@ import pytest
 from safetensors import SafetensorError, safe_open
 from stopping import state_of
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.receipts import verify_contents
 from sra.data.store import shard_path, write_manifest, write_shard
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec, write_run
 
 HERE = Path(__file__).parent
@@ -295,7 +295,7 @@ def new_spec() -> Callable[..., RunSpec]:
     """`new_spec("sit_b2_sra", width=16, batch=8, **training)`: a run of the digits preset with a narrow model."""
 
     def make(run: str = "sit_b2_sra", width: int = 16, batch: int = 8, **training) -> RunSpec:
-        spec = Registry(ROOT, "digits").spec(run)
+        spec = Catalogue(ROOT, "digits").spec(run)
         model = spec.model.model_copy(update={"width": width, "heads": 2})
         return spec.model_copy(update={"model": model, "training": spec.training.model_copy(update={"batch": batch, **training})})
 

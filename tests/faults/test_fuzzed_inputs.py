@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from score_files import write_score_file
 
+from sra.content.margins import load_tolerances
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_json
 from sra.core.npz import open_npz, read_npz
@@ -37,7 +38,6 @@ from sra.reporting.read.scores import load_scores
 from sra.reporting.report.guide import Library
 from sra.spec.assets import DatasetEntry, WeightsEntry, load_table
 from sra.spec.load import checked_json, read_yaml
-from sra.spec.margin import load_tolerances
 from sra.spec.run import RunSpec, read_run, write_run
 from sra.spec.samplers import Sampler
 from sra.spec.throughput import read_rates

@@ -12,11 +12,11 @@ from ours_models import spec as model_spec
 from registry import Comparison, official, relative, relative_by_part
 from torch import nn
 
+from sra.content.catalogue import Catalogue
 from sra.data.order import batch_indices
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
 from sra.spec.method import ConstantEma
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 from sra.training.batches import TrainingBatch
 from sra.training.draws import StepDraws
@@ -58,7 +58,7 @@ class Latents:
 
 def run_spec(**training) -> RunSpec:
     """SiT-B/2 + SRA as configured at the paper's scale, in a small network and in float32: the settings are part of what is compared."""
-    run = Registry(ROOT, "paper").spec("sit_b2_sra")
+    run = Catalogue(ROOT, "paper").spec("sit_b2_sra")
     small = {"batch": TINY.batch, "precision": "fp32"}
     return run.model_copy(
         update={

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sra.content.catalogue import Catalogue
 from sra.plan.targets import packs_of_figure, wanted_by_all
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}
@@ -48,7 +48,7 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     assert not {"make_digits", "train_vae", "train_extractor", "train_encoder"} & set(jobs)
     assert (jobs["extract_latents"], jobs["extract_text"]) == (3 * 64, 64)  # ImageNet at two resolutions, and MS-COCO
     assert jobs["train_between"] > 0
-    registry = Registry(checkout.folder, "paper")
+    registry = Catalogue(checkout.folder, "paper")
     scored = wanted_by_all(registry)
     packs = {*scored, *(item for name in registry.shown_figures for item in packs_of_figure(registry.figures[name], registry))}
     assert (jobs["score_samples"], jobs["pack_samples"]) == (len(scored), len(packs))

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from score_files import write_score_file
 
-from sra.spec.registry import Registry
+from sra.content.catalogue import Catalogue
 from sra.stages.cost import cost_of, text_of
 
 
@@ -23,7 +23,7 @@ def settings_alone(tmp_path_factory, new_checkout):
 def test_the_plan_is_printed_without_any_result(checkout):
     done = checkout.snakemake("plan", "--quiet", "all", "--config", "preset=paper", "gpus=8")
     assert done.returncode == 0, done.stdout
-    expected = text_of(cost_of(Registry(checkout.folder, "paper"), [], devices=8))
+    expected = text_of(cost_of(Catalogue(checkout.folder, "paper"), [], devices=8))
     assert "8 GPUs, a100" in expected
     assert expected in done.stdout
     assert (checkout.folder / "results/paper/logs/plan.log").read_text().strip() == expected

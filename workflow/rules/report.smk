@@ -39,7 +39,7 @@ rule render_table:
         mem_mb=report_needs.mem_mb,
         runtime=report_needs.runtime,
     params:
-        source=plan.source("reporting"),
+        source=plan.source("reporting", "content"),
         options=plan.display_options(),
     message:
         "render {wildcards.table}"
@@ -77,7 +77,7 @@ rule render_figure:
         mem_mb=report_needs.mem_mb,
         runtime=report_needs.runtime,
     params:
-        source=plan.source("reporting"),
+        source=plan.source("reporting", "content"),
         options=plan.display_options(),
     message:
         "draw {wildcards.figure}"
@@ -107,7 +107,7 @@ rule judge_claims:
         mem_mb=report_needs.mem_mb,
         runtime=report_needs.runtime,
     params:
-        source=plan.source("reporting", "spec"),
+        source=plan.source("reporting", "content", "spec"),
         options=plan.display_options(),
     message:
         "judge the claims"
@@ -139,7 +139,7 @@ rule render_report:
         mem_mb=report_needs.mem_mb,
         runtime=report_needs.runtime,
     params:
-        source=plan.source("reporting"),
+        source=plan.source("reporting", "content"),
         options=plan.display_options(),
     message:
         "render the report"

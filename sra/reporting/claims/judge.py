@@ -4,6 +4,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import (
+    Alike,
+    AtLeast,
+    Claim,
+    Claims,
+    Closer,
+    Comparison,
+    Shown,
+    Side,
+    figure_of,
+    probes_shown,
+    run_of,
+    score_of,
+    shown_numbers,
+)
+from sra.content.figures import ProbesFigure
+from sra.content.margins import Margin
 from sra.core.errors import InputError
 from sra.core.files import write_checked_json, write_text
 from sra.reporting.claims.formats import to_csv, to_markdown
@@ -27,25 +45,7 @@ from sra.reporting.read.scores import Outcome, Scores, load_scores, outcome_of
 from sra.reporting.read.spread import Spread, seeds_text
 from sra.reporting.write.commands import build_command
 from sra.reporting.write.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, listed, milestone_text, number_text
-from sra.spec.claims import (
-    Alike,
-    AtLeast,
-    Claim,
-    Claims,
-    Closer,
-    Comparison,
-    Shown,
-    Side,
-    figure_of,
-    probes_shown,
-    run_of,
-    score_of,
-    shown_numbers,
-)
-from sra.spec.display import ScoreOf
-from sra.spec.inside import ProbesFigure
-from sra.spec.margin import Margin
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 
 LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
@@ -53,7 +53,7 @@ LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
 
 def render_claims(
     claims: Claims,
-    registry: Registry,
+    registry: Catalogue,
     score_files: Iterable[Path],
     published_folder: Path,
     output_folder: Path,
@@ -73,13 +73,13 @@ def render_claims(
     return document
 
 
-def _built(figure: ProbesFigure, files: InsideFiles, published: Published, registry: Registry) -> ProbesDocument:
+def _built(figure: ProbesFigure, files: InsideFiles, published: Published, registry: Catalogue) -> ProbesDocument:
     probes = load_probes(files.probes, registry.preset_id)
     return build_probes(figure, probes, published, files.carriers, registry.preset_id, registry.preset)
 
 
 def build_claims(
-    claims: Claims, registry: Registry, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument] | None = None
+    claims: Claims, registry: Catalogue, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument] | None = None
 ) -> ClaimsDocument:
     """probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
     judged = [_Judge(claims, claim, registry, scores, published, probed or {}).document() for claim in claims.claims]
@@ -92,7 +92,7 @@ def build_claims(
     )
 
 
-def _scope(claims: Claims, registry: Registry, spreads: list[Spread | None]) -> str:
+def _scope(claims: Claims, registry: Catalogue, spreads: list[Spread | None]) -> str:
     """What a verdict means at this preset."""
     preset, number = registry.preset, "Each number is one training run."
     if any(spreads):
@@ -129,7 +129,7 @@ class _Number:
 class _Judge:
     """One claim against the scores, the probes and the published numbers."""
 
-    def __init__(self, claims: Claims, claim: Claim, registry: Registry, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument]):
+    def __init__(self, claims: Claims, claim: Claim, registry: Catalogue, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument]):
         self.claims, self.claim, self.registry, self.scores, self.published, self.probed = claims, claim, registry, scores, published, probed
         self.shown = shown_numbers(claim, registry)
 

@@ -1,15 +1,15 @@
-"""How a comparison of numbers becomes a verdict, and the document that holds the verdicts. The kinds are defined in `sra/spec/claims.py`."""
+"""How a comparison of numbers becomes a verdict, and the document that holds the verdicts. The kinds are defined in `sra/content/claims.py`."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from sra.content.claims import Alike, AtLeast, Closer, Comparison
+from sra.content.margins import Margin
 from sra.reporting.read.spread import Spread
 from sra.spec.base import Strict
-from sra.spec.claims import Alike, AtLeast, Closer, Comparison
-from sra.spec.display import ScoreOf
-from sra.spec.margin import Margin
+from sra.spec.metric import ScoreOf
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

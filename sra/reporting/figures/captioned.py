@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from sra.content.figures import CaptionsFigure
 from sra.core.errors import InputError
 from sra.reporting.documents import CaptionsDocument, SampleBlock, heading_of
 from sra.reporting.figures.draw.sheets import Heading, Sheet, SheetRow, draw_sheet, wrapped
 from sra.reporting.read.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
 from sra.reporting.write.numbers import one_line
-from sra.spec.display import CaptionsFigure
 from sra.spec.scale import Preset
 
 CELL, GAP = 96, 8  # pixels of an image in the SVG and between columns

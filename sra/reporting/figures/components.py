@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sra.content.figures import FeaturesFigure, Inside
 from sra.core.errors import InputError
 from sra.core.npz import read_npz
 from sra.core.receipts import verify_contents
@@ -15,7 +16,6 @@ from sra.reporting.figures.draw.style import MUTED, PAGE_WIDTH, figure_style, sa
 from sra.reporting.figures.probes import block_remarks
 from sra.reporting.inside_documents import FeaturesDocument, FeaturesPanel
 from sra.reporting.write.numbers import count_text, milestone_text
-from sra.spec.inside import FeaturesFigure, Inside
 from sra.spec.run import check_place
 from sra.spec.scale import Carrier, Preset
 

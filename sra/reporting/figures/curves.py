@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.content.figures import CurvesFigure, Panel, Series
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
 from sra.reporting.figures.draw.axes import draw_band, label_ends, set_times, set_values, spaced, time_unit
 from sra.reporting.figures.draw.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
@@ -16,7 +17,7 @@ from sra.reporting.read.spread import lines_remark
 from sra.reporting.tables.costs import NO_COSTS, Costs, missing_text, unsteady_notes
 from sra.reporting.write.commands import missing_remark
 from sra.reporting.write.numbers import ARROWS, METRIC_NAMES, count_text, listed, milestone_text, steps_of_milestone
-from sra.spec.display import CurvesFigure, Panel, ScoreOf, Series
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
+from sra.content.figures import GridFigure
 from sra.core.errors import InputError
 from sra.reporting.documents import GridBlock, GridDocument, heading_of
 from sra.reporting.figures.draw.sheets import GAP, Heading, Sheet, SheetRow, draw_sheet
 from sra.reporting.read.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
 from sra.reporting.write.numbers import count_text
-from sra.spec.display import GridFigure
-from sra.spec.inside import CLASSES_OF_IMAGENET, class_here
-from sra.spec.scale import Preset
+from sra.spec.scale import CLASSES_OF_IMAGENET, Preset, class_here
 
 CLASSES_WHEN_UNSAID = 10
 CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.content.figures import ProbeLine, ProbesFigure
 from sra.core.errors import InputError
 from sra.reporting.documents import heading_of
 from sra.reporting.figures.draw.axes import draw_band, label_ends, set_values, spaced
@@ -17,7 +18,6 @@ from sra.reporting.read.published import Published
 from sra.reporting.read.spread import lines_remark
 from sra.reporting.write.commands import missing_remark
 from sra.reporting.write.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, steps_of_milestone
-from sra.spec.inside import ProbeLine, ProbesFigure
 from sra.spec.scale import Carrier, Preset
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from sra.content.figures import CaptionsFigure, FeaturesFigure, FigureSpec, GridFigure, ProbesFigure, TargetsFigure
 from sra.core.files import write_checked_json
 from sra.reporting.documents import FigureDocument
 from sra.reporting.figures.captioned import build_captions, draw_captions
@@ -15,8 +16,6 @@ from sra.reporting.read.probes import InsideFiles, load_probes
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.tables.costs import load_costs
-from sra.spec.display import CaptionsFigure, FigureSpec, GridFigure
-from sra.spec.inside import FeaturesFigure, ProbesFigure, TargetsFigure
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.content.figures import TargetPoint, TargetsFigure
 from sra.reporting.documents import heading_of
 from sra.reporting.figures.draw.axes import set_values, spread
 from sra.reporting.figures.draw.plates import Plate, Plates, draw_plates
@@ -17,8 +18,7 @@ from sra.reporting.read.scores import Scores, outcome_of
 from sra.reporting.read.spread import seeds_text
 from sra.reporting.write.commands import missing_remark
 from sra.reporting.write.numbers import ARROWS, METRIC_NAMES, count_text, milestone_text, number_text
-from sra.spec.display import ScoreOf
-from sra.spec.inside import TargetPoint, TargetsFigure
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Preset
 
 if TYPE_CHECKING:

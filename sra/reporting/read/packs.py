@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from sra.content.figures import SampleFigure, Series
 from sra.core.errors import InputError
 from sra.core.npz import open_npz
 from sra.core.receipts import receipt_path, recorded_sha256, verify_contents
 from sra.reporting.documents import SampleBlock
 from sra.reporting.write.commands import missing_remark
 from sra.reporting.write.numbers import count_text, milestone_text
-from sra.spec.display import SampleFigure, Series
 from sra.spec.run import check_place
 from sra.spec.scale import Preset
 

@@ -9,7 +9,7 @@ from sra.core.errors import InputError
 from sra.reporting.read.files import read_of_preset
 from sra.reporting.read.spread import Spread, mean_and_spread
 from sra.reporting.write.numbers import METRIC_NAMES, milestone_text
-from sra.spec.display import ScoreOf
+from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
 from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score

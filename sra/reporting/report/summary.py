@@ -8,7 +8,7 @@ from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocu
 from sra.reporting.inside_documents import InsideDocument, TargetsDocument
 from sra.reporting.read.scores import Scores
 from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
-from sra.spec.display import Metric, ScoreOf
+from sra.spec.metric import Metric, ScoreOf
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sra.content.tables import CostColumn, CostName, Row, TableSpec
 from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, table_heading
 from sra.reporting.read.files import read_of_preset
 from sra.reporting.read.published import UNITS, Published, PublishedNumber
 from sra.reporting.read.scores import Outcome
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, UNDEFINED, difference_text, number_text
-from sra.spec.display import CostColumn, CostName, Row, TableSpec
 from sra.spec.measured import MeasuredCost, read_cost
 from sra.spec.scale import Preset
 

@@ -8,6 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
+from sra.content.catalogue import Catalogue
+from sra.content.margins import Margin, Tolerances
+from sra.content.tables import Column, Row, TableSpec
 from sra.core.files import write_checked_json, write_text
 from sra.reporting.documents import Cell, DocumentColumn, DocumentRow, Note, Notes, TableDocument, table_heading
 from sra.reporting.read.published import Published, PublishedNumber, load_published
@@ -28,9 +31,7 @@ from sra.reporting.write.numbers import (
     milestone_text,
     number_text,
 )
-from sra.spec.display import Column, Row, ScoreOf, TableSpec
-from sra.spec.margin import Margin, Tolerances
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.seeds import Seeds
 
@@ -54,7 +55,7 @@ def render_table(
     published = load_published(published_folder)
     if table.kind == "settings":
         root = Path(published_folder).resolve().parents[1]
-        document = build_settings(table, published, Registry(root, PAPER), Registry(root, preset_id))
+        document = build_settings(table, published, Catalogue(root, PAPER), Catalogue(root, preset_id))
     elif table.kind == "costs":
         document = build_costs(table, load_costs(cost_files, preset_id), published, preset_id, preset)
     else:

@@ -5,17 +5,17 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sra.content.catalogue import Catalogue
+from sra.content.settings import ComparedModel, ComparedSetting, SettingName
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, table_heading
 from sra.reporting.read.published import Published, PublishedSetting
 from sra.reporting.write.numbers import ABSENT
-from sra.spec.display import TableSpec
 from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess, SraOptions
-from sra.spec.registry import Registry
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Sampler
 from sra.spec.scale import scaled_decay
-from sra.spec.settings import ComparedModel, ComparedSetting, SettingName
 
 PAPER = "paper"  # the preset whose settings are compared
 
@@ -88,7 +88,7 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
 }
 
 
-def build_settings(table: TableSpec, published: Published, paper: Registry, here: Registry) -> TableDocument:
+def build_settings(table: TableSpec, published: Published, paper: Catalogue, here: Catalogue) -> TableDocument:
     """`paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes."""
     lines, models, notes = table.compared.lines, table.compared.models, Notes()
     ours = [_ours(table, model, paper) for model in models]
@@ -124,7 +124,7 @@ def _tokens(text: str) -> list[str | float]:
     return [float(token) if token[0].isdigit() else token for token in tokens]
 
 
-def _ours(table: TableSpec, model: ComparedModel, registry: Registry) -> Ours:
+def _ours(table: TableSpec, model: ComparedModel, registry: Catalogue) -> Ours:
     run = registry.spec(model.run)
     if not isinstance(run.alignment, SraOptions):
         raise InputError(f"{_place(table, model)}: run {model.run} has method {run.alignment.method}; name a run of method sra")
@@ -183,7 +183,7 @@ def _conditions(body: SettingsBody) -> str:
     return f"Ours: read from the recipes, experiments and samplers at preset {PAPER}. Of {len(same)} settings {sum(same)} are the same and {differ}."
 
 
-def _changes(table: TableSpec, ours: list[Ours], here: Registry) -> list[str]:
+def _changes(table: TableSpec, ours: list[Ours], here: Catalogue) -> list[str]:
     """What the preset makes of each model: a preset changes scale, the method stays."""
     if here.preset_id == PAPER:
         return []

@@ -18,9 +18,9 @@ TRAIN = """
 import numpy as np, torch
 from pathlib import Path
 from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
-from sra.spec.registry import Registry
+from sra.content.catalogue import Catalogue
 from sra.training.loop import Trainer
-spec = Registry(Path("."), "digits").spec("sit_b2_layersync")
+spec = Catalogue(Path("."), "digits").spec("sit_b2_layersync")
 rows = np.random.default_rng(0).standard_normal((40, 8, 8, 8)).astype(np.float32)
 shard = shard_path(Path("store"), "latents", 0, 1)
 write_shard(shard, "latents", range(40), [rows], {})

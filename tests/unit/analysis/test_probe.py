@@ -9,7 +9,7 @@ import torch
 from sra.analysis.probe import EPSILON, Probes, held_out_rows, probe_accuracies
 from sra.core.errors import InputError
 from sra.data.order import batch_indices
-from sra.spec.inside import ProbeTraining
+from sra.spec.scale import ProbeTraining
 
 CPU = torch.device("cpu")
 SMALL = ProbeTraining(epochs=6, batch=50, learning_rate=1e-2, held_out=100, seed=3)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.npz import write_npz
@@ -15,7 +16,6 @@ from sra.plan.estimate import Remaining, estimate, shared_tasks
 from sra.plan.layout import Results, Shared
 from sra.plan.targets import wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.registry import Registry
 from sra.spec.run import model_named
 from sra.spec.scale import Latent, Text
 from sra.spec.throughput import Prices, Rate, Rates, Work, read_rates
@@ -124,7 +124,7 @@ def present(root):
 
 
 def spec_of(root, run):
-    return Registry(root, "tiny").spec(run)
+    return Catalogue(root, "tiny").spec(run)
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_stores_models_and_references_that_are_there_cost_nothing(estimated, pre
 
 
 def test_all_that_is_there_leaves_nothing(root, estimated, present):
-    registry = Registry(root, "tiny")
+    registry = Catalogue(root, "tiny")
     for run in ("sit_b2", "sit_b2_sra"):
         sampler = registry.sampler("sde250").model_dump(mode="json")
         present(Results("tiny").score(run, registry.tables["table_1"].score), fingerprint=registry.spec(run).fingerprint, sampler=sampler, count=12)

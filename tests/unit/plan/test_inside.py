@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import FeaturesFigure, Inside, ProbesFigure, TargetsFigure
 from sra.core.errors import InputError
 from sra.plan.inside import (
     ComponentsFile,
@@ -16,11 +18,9 @@ from sra.plan.inside import (
     standing,
 )
 from sra.plan.targets import wanted_by_figure
-from sra.spec.inside import FeaturesFigure, Inside, ProbesFigure, TargetsFigure
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[3]
-DIGITS, PAPER = Registry(ROOT, "digits"), Registry(ROOT, "paper")
+DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
 VANILLA = Inside(run="sit_xl2", milestones=["m4m"], released="sit_xl2_released", released_milestone="m7m")
 
 
@@ -34,9 +34,9 @@ def test_a_released_run_stands_where_its_file_fits():
 
 
 def test_with_released_weights_alone_nothing_is_trained_for_a_figure():
-    assert standing(VANILLA, Registry(ROOT, "paper", released=True)) == [("sit_xl2_released", "m7m")]
-    assert standing(VANILLA, Registry(ROOT, "digits", released=True)) == []
-    assert standing(Inside(run="sit_xl2_sra", milestones=["m400k"]), Registry(ROOT, "paper", released=True)) == []
+    assert standing(VANILLA, Catalogue(ROOT, "paper", released=True)) == [("sit_xl2_released", "m7m")]
+    assert standing(VANILLA, Catalogue(ROOT, "digits", released=True)) == []
+    assert standing(Inside(run="sit_xl2_sra", milestones=["m400k"]), Catalogue(ROOT, "paper", released=True)) == []
 
 
 def test_milestones_that_a_preset_does_not_reach_are_left_out_and_unknown_ones_refused():

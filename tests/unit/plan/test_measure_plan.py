@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from cost_files import write_cost_file
 
+from sra.content.catalogue import Catalogue
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError
 from sra.plan.cost import parameters, training_flops
 from sra.plan.estimate import Remaining
@@ -14,12 +16,10 @@ from sra.plan.layout import Results
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.display import TableSpec
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[3]
-DIGITS, PAPER = Registry(ROOT, "digits"), Registry(ROOT, "paper")
+DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
 RUNS = [f"{family}_{size}2{method}" for family in ("sit", "dit") for size in ("b", "l", "xl") for method in ("", "_sra")]
 
 
@@ -41,7 +41,7 @@ def test_the_supplement_needs_the_scores_of_figure_4_and_no_other():
 
 
 def test_released_weights_are_not_measured():
-    released = Registry(ROOT, "paper", released=True)
+    released = Catalogue(ROOT, "paper", released=True)
     assert measured_by_table(released.tables["table_7"], released) == []
     rows, columns = [{"label": "a", "run": "sit_xl2_released"}], [{"cost": "memory", "format": ".2f"}]
     table = TableSpec(kind="costs", id="table_7", title="t", paper="p", costs=columns, rows=rows)

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from sra.content.catalogue import Catalogue
+from sra.content.tables import Row
 from sra.core.errors import InputError
 from sra.plan.sources import source_hash
 from sra.plan.targets import point_before, point_named, training_points, wanted_by_all, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan, open_plan
-from sra.spec.display import Row
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[3]
-DIGITS, PAPER = Registry(ROOT, "digits"), Registry(ROOT, "paper")
+DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
 
 
 def test_table_1_shares_its_default_run():
@@ -110,7 +110,7 @@ def test_a_released_checkpoint_is_found_in_the_users_folder(tmp_path):
 
 
 def test_released_weights_replace_the_trained_ones_and_nothing_is_trained():
-    released = Registry(ROOT, "paper", released=True)
+    released = Catalogue(ROOT, "paper", released=True)
     wanted = wanted_by_table(released.tables["table_3"], released)
     assert {item.run for item in wanted} == {"dit_xl2_released", "sit_xl2_released", "sit_xl2_repa_released", "sit_xl2_sra_released"}
     assert {item.run for item in wanted_by_table(PAPER.tables["table_3"], PAPER)} == {"sit_xl2_sra"}
@@ -118,7 +118,7 @@ def test_released_weights_replace_the_trained_ones_and_nothing_is_trained():
 
 
 def test_released_weights_of_another_scale_are_not_wanted():
-    assert wanted_by_all(Registry(ROOT, "digits", released=True)) == []
+    assert wanted_by_all(Catalogue(ROOT, "digits", released=True)) == []
 
 
 def test_the_names_of_released_runs_say_so(tmp_path):
@@ -130,7 +130,7 @@ def test_the_names_of_released_runs_say_so(tmp_path):
             f"recipe: sit\nmodel: SiT-XL/2\nmilestones: [m7m]\nruns: {{{name}: {{method: none{weights}}}}}\n"
         )
         with pytest.raises(InputError, match=rf"a.yaml: run {name}: the names of runs with weights, and of no others, end in _released"):
-            _ = Registry(tmp_path, "paper").runs
+            _ = Catalogue(tmp_path, "paper").runs
 
 
 def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):
@@ -184,7 +184,7 @@ def test_a_run_in_two_files_is_refused(tmp_path):
             "recipe: sit\nmodel: SiT-B/2\nmilestones: [m400k]\nruns: {sit_b2: {method: none}}\n"
         )
     with pytest.raises(InputError, match=r"b.yaml: run sit_b2 is already defined in .*a.yaml"):
-        _ = Registry(tmp_path, "digits").runs
+        _ = Catalogue(tmp_path, "digits").runs
 
 
 def test_source_hashes_follow_the_code(monkeypatch, tmp_path):
@@ -309,9 +309,9 @@ def test_a_preset_without_captions_leaves_their_runs_out(tmp_path):
     preset = tmp_path / "config/presets/digits.yaml"
     text = preset.read_text()
     preset.write_text(text[: text.index("text_to_image:")] + text[text.index("needs:") :])
-    assert not any(item.run.startswith("mmdit") for item in wanted_by_all(Registry(tmp_path, "digits")))
+    assert not any(item.run.startswith("mmdit") for item in wanted_by_all(Catalogue(tmp_path, "digits")))
     with pytest.raises(InputError, match="has no text_to_image; add it, or choose a preset that has"):
-        Registry(tmp_path, "digits").spec("mmdit")
+        Catalogue(tmp_path, "digits").spec("mmdit")
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import GridFigure
 from sra.core.errors import InputError
 from sra.plan.targets import packs_of_figure, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.display import GridFigure
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[3]
 GRIDS = [f"figure_{number}" for number in range(10, 26)]
@@ -16,14 +16,14 @@ GRIDS = [f"figure_{number}" for number in range(10, 26)]
 
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_sixteen_figures_share_one_pack_that_is_not_scored(preset):
-    registry = Registry(ROOT, preset)
+    registry = Catalogue(ROOT, preset)
     packs = {item for name in GRIDS for item in packs_of_figure(registry.figures[name], registry)}
     assert len(packs) == 1
     assert all(wanted_by_figure(registry.figures[name], registry) == [] for name in GRIDS)
 
 
 def test_the_pack_has_the_classes_of_the_figures_and_enough_of_each():
-    registry = Registry(ROOT, "paper")
+    registry = Catalogue(ROOT, "paper")
     figures = [registry.figures[name] for name in GRIDS]
     assert all(isinstance(figure, GridFigure) for figure in figures)
     sampler = registry.sampler(figures[0].score.sampler)
@@ -32,7 +32,7 @@ def test_the_pack_has_the_classes_of_the_figures_and_enough_of_each():
 
 
 def test_classes_are_counted_round_a_smaller_data_set():
-    assert Registry(ROOT, "digits").sampler("sde250_cfg4_figures").classes == [3, 9, 7, 2, 5, 0, 8]
+    assert Catalogue(ROOT, "digits").sampler("sde250_cfg4_figures").classes == [3, 9, 7, 2, 5, 0, 8]
 
 
 def test_some_classes_alone_are_not_compared_with_all():

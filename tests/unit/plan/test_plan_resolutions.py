@@ -5,16 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from sra.content.catalogue import Catalogue
 from sra.plan.disk import latents_bytes, pack_bytes
 from sra.plan.estimate import Remaining
 from sra.plan.inside import available
 from sra.plan.targets import training_points, wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.registry import Registry
 from sra.stages.render import _preset_of as preset_shown
 
 ROOT = Path(__file__).parents[3]
-DIGITS, PAPER = Registry(ROOT, "digits"), Registry(ROOT, "paper")
+DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
 TABLE = "table_4"
 
 
@@ -66,10 +66,10 @@ def test_table_4_trains_sra_at_two_lengths_and_a_baseline():
 
 
 def test_table_4_of_released_checkpoints_trains_nothing():
-    registry = Registry(ROOT, "paper", released=True)
+    registry = Catalogue(ROOT, "paper", released=True)
     wanted = [(item.run, item.score.milestone, item.score.sampler) for item in wanted_by_table(registry.tables[TABLE], registry)]
     assert wanted == [("dit_xl2_512_released", "m3m", "ddpm250_cfg15"), ("sit_xl2_512_sra_released", "m2m", "sde250_cfg25")]
-    assert wanted_by_table(registry.tables[TABLE], Registry(ROOT, "digits", released=True)) == []
+    assert wanted_by_table(registry.tables[TABLE], Catalogue(ROOT, "digits", released=True)) == []
 
 
 def test_a_checkpoint_fits_the_run_of_its_resolution():
@@ -79,7 +79,7 @@ def test_a_checkpoint_fits_the_run_of_its_resolution():
 
 
 def test_without_the_part_the_table_wants_nothing():
-    bare = Registry(ROOT, "digits")
+    bare = Catalogue(ROOT, "digits")
     bare.__dict__["preset"] = DIGITS.preset.model_copy(update={"resolutions": {}})
     assert wanted_by_table(DIGITS.tables[TABLE], bare) == []
     assert wanted_by_table(DIGITS.tables["table_3"], bare) == wanted_by_table(DIGITS.tables["table_3"], DIGITS)

@@ -3,19 +3,19 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims
+from sra.content.figures import SampleFigure
 from sra.plan.estimate import Remaining
 from sra.plan.inside import components_files, probe_files
 from sra.plan.layout import Results
 from sra.plan.targets import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
-from sra.spec.claims import load_claims
-from sra.spec.display import SampleFigure
-from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds, split_seed
 
 ROOT = Path(__file__).resolve().parents[3]
-ONE = Registry(ROOT, "digits")
-SIX = Registry(ROOT, "digits", asked=Seeds(training=(0, 1, 2), sampling=(0, 1)))
+ONE = Catalogue(ROOT, "digits")
+SIX = Catalogue(ROOT, "digits", asked=Seeds(training=(0, 1, 2), sampling=(0, 1)))
 
 
 def test_a_table_wants_every_seed_and_what_it_had():

@@ -7,9 +7,8 @@ import pytest
 from score_files import HOSTILE, write_score_file
 
 from sra.core.files import write_json
-from sra.spec.inside import ProbeTraining
 from sra.spec.probe import ProbeRecord
-from sra.spec.scale import Latent, Preset
+from sra.spec.scale import Latent, Preset, ProbeTraining
 
 ROOT = Path(__file__).resolve().parents[3]
 

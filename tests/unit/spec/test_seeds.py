@@ -6,8 +6,8 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.spec.config import UserConfig
-from sra.spec.display import ScoreOf
 from sra.spec.load import checked
+from sra.spec.metric import ScoreOf
 from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds, seeded, split_seed
 

@@ -15,16 +15,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from sra.cli import planning
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.diffusion.process import build_process
 from sra.plan import cost
-from sra.spec.registry import Registry
 from sra.spec.samplers import SAMPLER_OF, Guidance
 from sra.spec.throughput import Rate, Rates, read_rates
 from sra.stages.cost import cost_of, json_of, show_cost, text_of
 
 ROOT = Path(__file__).parents[3]
-DIGITS = Registry(ROOT, "digits")
+DIGITS = Catalogue(ROOT, "digits")
 
 
 # For machines
@@ -35,7 +35,7 @@ RATE_KEYS = ["what", "device", "precision", "network", "method", "value", "unit"
 
 
 def test_json_keeps_its_schema_and_adds_up(checkout, capsys):
-    show_cost(cost_of(Registry(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8), as_json=True)
+    show_cost(cost_of(Catalogue(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8), as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert list(found) == KEYS
     assert (found["schema"], found["device"], found["devices"], found["watts"]) == (1, "a100", 8, 400)
@@ -54,7 +54,7 @@ def test_json_keeps_its_schema_and_adds_up(checkout, capsys):
 
 
 def test_one_item_is_shared_with_others_that_were_not_asked_for(checkout):
-    alone, beside = (cost_of(Registry(checkout.folder, "digits"), items) for items in (["table_6"], ["table_6", "table_1"]))
+    alone, beside = (cost_of(Catalogue(checkout.folder, "digits"), items) for items in (["table_6"], ["table_6", "table_1"]))
     assert alone.items[0] == beside.items[0]
     assert alone.items[0].shared_seconds > 0
     assert alone.total.total_seconds == alone.items[0].total_seconds
@@ -62,8 +62,8 @@ def test_one_item_is_shared_with_others_that_were_not_asked_for(checkout):
 
 
 def test_the_same_item_twice_is_one(checkout):
-    assert json_of(cost_of(Registry(checkout.folder, "digits"), ["table_6", "table_6"])) == json_of(
-        cost_of(Registry(checkout.folder, "digits"), ["table_6"])
+    assert json_of(cost_of(Catalogue(checkout.folder, "digits"), ["table_6", "table_6"])) == json_of(
+        cost_of(Catalogue(checkout.folder, "digits"), ["table_6"])
     )
 
 
@@ -71,7 +71,7 @@ def test_the_same_item_twice_is_one(checkout):
 
 
 def test_text_is_aligned_and_says_where_it_is_from(checkout):
-    found = cost_of(Registry(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8)
+    found = cost_of(Catalogue(checkout.folder, "paper"), ["table_1", "table_6"], 8, 8)
     text = text_of(found)
     rows = [line for line in text.split("left to do")[1].split("\n\n")[0].splitlines()[1:] if line]
     assert len({len(row) for row in rows}) == 1
@@ -87,7 +87,7 @@ def test_text_is_aligned_and_says_where_it_is_from(checkout):
 
 
 def test_small_work_is_told_in_minutes_of_a_core(checkout):
-    text = text_of(cost_of(Registry(checkout.folder, "digits"), ["table_6"], 2))
+    text = text_of(cost_of(Catalogue(checkout.folder, "digits"), ["table_6"], 2))
     assert "core-minutes" in text
     assert "GPU" not in text.replace("no GPU", "")
     assert "\nmachine     2 cores, cpu; 1 for one training run\n" in text
@@ -95,7 +95,7 @@ def test_small_work_is_told_in_minutes_of_a_core(checkout):
 
 def test_nothing_left_is_nothing(checkout):
     """Released weights alone, and none that fit the digits."""
-    found = cost_of(Registry(checkout.folder, "digits", released=True), ["table_3"])
+    found = cost_of(Catalogue(checkout.folder, "digits", released=True), ["table_3"])
     text = text_of(found)
     assert (found.total.total_seconds, found.total.kept) == (0, 0)
     assert "rests" not in text
@@ -112,16 +112,16 @@ def test_nothing_left_is_nothing(checkout):
 )
 def test_mistakes_are_one_line(checkout, preset, items, device, message):
     with pytest.raises(InputError, match=re.escape(message)) as refused:
-        cost_of(Registry(checkout.folder, preset), items, device=device)
+        cost_of(Catalogue(checkout.folder, preset), items, device=device)
     assert "\n" not in str(refused.value)
 
 
 def test_the_command_prints_what_the_stage_says(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     done = CliRunner().invoke(planning.commands, ["table_6", "--preset", "paper", "--gpus", "8", "--processes", "4", "--device", "h100", "--json"])
-    assert json.loads(done.stdout) == json_of(cost_of(Registry(checkout.folder, "paper"), ["table_6"], 8, 4, "h100"))
+    assert json.loads(done.stdout) == json_of(cost_of(Catalogue(checkout.folder, "paper"), ["table_6"], 8, 4, "h100"))
     text = CliRunner().invoke(planning.commands, ["--weights", "released", "--preset", "paper"]).stdout
-    assert text == text_of(cost_of(Registry(checkout.folder, "paper", released=True), [])) + "\n"
+    assert text == text_of(cost_of(Catalogue(checkout.folder, "paper", released=True), [])) + "\n"
     refused = CliRunner().invoke(planning.commands, ["--weights", "all"]).exception
     assert str(refused) == "unknown weights 'all'; known: released, trained"
 
@@ -131,9 +131,9 @@ def test_the_whole_paper_is_counted_without_torch(checkout):
     program = """
 import sys
 from pathlib import Path
-from sra.spec.registry import Registry
+from sra.content.catalogue import Catalogue
 from sra.stages.cost import cost_of, show_cost
-show_cost(cost_of(Registry(Path.cwd(), "paper"), [], 8, 8))
+show_cost(cost_of(Catalogue(Path.cwd(), "paper"), [], 8, 8))
 heavy = {"torch", "timm", "diffusers", "transformers", "sklearn", "scipy", "pandas"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """
@@ -142,7 +142,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
     )
     assert done.returncode == 0, done.stderr
     names = [line.split()[0] for line in done.stdout.split("left to do")[1].split("\n\n")[0].splitlines()[1:]]
-    paper = Registry(ROOT, "paper")
+    paper = Catalogue(ROOT, "paper")
     assert names == [*paper.shown_tables, *paper.shown_figures, "total"]
 
 
@@ -167,7 +167,7 @@ class Watched:
     ("kind", "evaluations"), [("sde", 250), ("sde", 7), ("ode_euler", 50), ("ode_heun", 49), ("ode_heun", 50), ("ddpm", 250), ("ddpm", 10)]
 )
 def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance):
-    registry = Registry(ROOT, "digits")
+    registry = Catalogue(ROOT, "digits")
     spec = registry.spec("dit_b2" if kind == "ddpm" else "sit_b2")
     sampler = SAMPLER_OF[kind](evaluations=evaluations, guidance=guidance)
     watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
@@ -178,7 +178,7 @@ def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance
 
 def test_the_papers_guided_samples():
     """422 passes an image: 78 of the 250 evaluations are outside the interval."""
-    registry = Registry(ROOT, "paper")
+    registry = Catalogue(ROOT, "paper")
     flops = cost.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
     assert flops == pytest.approx(100.1e12, rel=1e-3)
 
@@ -215,7 +215,7 @@ def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     from sra.encoders.vision_training import EncoderTraining
     from sra.metrics.extractors import SmallNetwork
 
-    preset = Registry(ROOT, name).preset
+    preset = Catalogue(ROOT, name).preset
     widths = {kind: settings.width for kind, settings in preset.standins.items()}
     with torch.device("meta"):
         vae = small_network(widths["vae"] or VaeTraining.width).eval()
@@ -240,7 +240,7 @@ def test_extractors_are_counted_as_torch_counts_them():
 def test_vision_encoders_are_those_of_timm(name):
     from sra.encoders.vision import size_of
 
-    found = size_of(Registry(ROOT, "paper").weights[name].place, 16)
+    found = size_of(Catalogue(ROOT, "paper").weights[name].place, 16)
     assert cost.ENCODERS[name].width == found.width
     assert cost.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
 
@@ -267,7 +267,7 @@ def test_towers_of_clip_are_those_of_transformers():
 
 def test_every_model_of_weights_tsv_is_known():
     kinds = {"encoder": cost.ENCODERS, "extractor": cost.EXTRACTOR_FLOPS, "vae": cost.ENCODER_FLOPS, "clip": cost.JUDGES}
-    for entry in Registry(ROOT, "paper").weights.values():
+    for entry in Catalogue(ROOT, "paper").weights.values():
         assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
     assert cost.DECODER_FLOPS.keys() == cost.ENCODER_FLOPS.keys()
 

@@ -9,6 +9,7 @@ import torch
 from random_clip import save_random_clip
 from torch import nn
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import write_receipt
@@ -16,12 +17,11 @@ from sra.plan.cost import block_flops, head_parameters, parameters, training_flo
 from sra.plan.layout import Results, Shared
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions, RepaSraOptions, SraOptions, WeightsFrom
-from sra.spec.registry import Registry
 from sra.spec.run import write_run
 from sra.stages import describe_training as stage
 
 ROOT = Path(__file__).parents[3]
-DIGITS = Registry(ROOT, "digits")
+DIGITS = Catalogue(ROOT, "digits")
 CPU = Machine(device="cpu")
 RATE = 1e10  # FLOP/s of a block
 

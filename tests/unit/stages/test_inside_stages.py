@@ -20,9 +20,9 @@ from sra.core.receipts import read_receipt, write_receipt
 from sra.data.images import write_index
 from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.models.build import build_model
-from sra.spec.inside import ProbeTraining
 from sra.spec.probe import read_probe
 from sra.spec.run import write_run
+from sra.spec.scale import ProbeTraining
 from sra.stages.pca import components
 from sra.stages.probe import probe
 

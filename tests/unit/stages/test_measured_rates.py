@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from cost_files import write_cost_file
 
+from sra.content.catalogue import Catalogue
 from sra.core.files import write_text
 from sra.core.receipts import write_receipt
 from sra.plan.cost import sampling_flops, training_flops
 from sra.plan.layout import Results
-from sra.spec.display import ScoreOf
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.stages.cost import cost_of
 
 ROOT = Path(__file__).parents[3]
-DIGITS = Registry(ROOT, "digits")
+DIGITS = Catalogue(ROOT, "digits")
 BENCHMARK = "s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t100\n"
 MACHINE = {"device": "cpu", "processes": 1, "micro_batch": None, "compile": False, "activation_checkpointing": False}
 START = 2  # seconds of a job on a core, config/throughput.tsv
@@ -62,7 +62,7 @@ def test_finished_segments_give_the_rate_of_their_model_and_a_median_for_others(
     finished("sit_b2", "m200k", 12.0)
     finished("sit_b2", "m400k", 7.0)
     finished("sit_l2", "m200k", 3.0, fingerprint="of another run")
-    found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"])
     step = DIGITS.spec("sit_b2").training.batch * training_flops(DIGITS.spec("sit_b2")).total
     expected = (125 * step / (12 - START) + 125 * step / (7 - START)) / 2  # median of two; each is 125 steps
     mine, others = rate_used(found, "train", "SiT-B/2"), rate_used(found, "train", "SiT-L/2")
@@ -70,7 +70,7 @@ def test_finished_segments_give_the_rate_of_their_model_and_a_median_for_others(
     assert "median of 2 finished segments (results/digits/benchmarks/train)" in mine.evidence
     assert (others.value, others.network) == (mine.value, None)
     # Asking for a device by name asks for its listed rates.
-    listed = cost_of(Registry(checkout.folder, "digits"), ["figure_4"], device="cpu")
+    listed = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"], device="cpu")
     assert rate_used(listed, "train", "SiT-B/2").network is None
     assert listed.total.total_seconds != found.total.total_seconds
 
@@ -78,15 +78,15 @@ def test_finished_segments_give_the_rate_of_their_model_and_a_median_for_others(
 def test_segments_of_other_devices_and_without_a_machine_are_not_measured(checkout, finished):
     finished("sit_b2", "m200k", 12.0, machine=MACHINE | {"device": "cuda"})
     finished("sit_b2", "m400k", 12.0, machine=None)
-    found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"])
     assert rate_used(found, "train", "SiT-B/2").evidence.startswith("snakemake --cores 2 on the digits preset")
 
 
 def test_processes_share_the_rate(checkout, finished):
     finished("sit_b2", "m200k", 12.0)
-    one = rate_used(cost_of(Registry(checkout.folder, "digits"), ["figure_4"]), "train", "SiT-B/2").value
+    one = rate_used(cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"]), "train", "SiT-B/2").value
     finished("sit_b2", "m200k", 12.0, machine=MACHINE | {"processes": 2})
-    assert rate_used(cost_of(Registry(checkout.folder, "digits"), ["figure_4"]), "train", "SiT-B/2").value == pytest.approx(one / 2)
+    assert rate_used(cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"]), "train", "SiT-B/2").value == pytest.approx(one / 2)
 
 
 @pytest.fixture
@@ -104,14 +104,14 @@ def test_cost_receipts_give_the_rate_of_models_without_a_finished_segment(checko
     receipt("sit_b2", 0.5)
     receipt("sit_b2_sra", 0.4)
     receipt("sit_l2", 0.1)
-    found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"])
     mine, large, others = (rate_used(found, "train", model) for model in ("SiT-B/2", "SiT-L/2", "SiT-XL/2"))
     assert (mine.value, mine.source) == (pytest.approx((2e9 + 2.5e9) / 2), "measured")
     assert mine.evidence == "median of 2 cost receipts (results/digits/costs, alone on the machine)"
     assert (large.value, others.value, others.network) == (pytest.approx(1e10), pytest.approx(2.5e9), None)
     # What jobs took side by side says more than a measurement alone on the machine; for models of neither, one kind of evidence is enough.
     finished("sit_b2", "m200k", 12.0)
-    found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"])
     segments, still, others = (rate_used(found, "train", model) for model in ("SiT-B/2", "SiT-L/2", "SiT-XL/2"))
     assert "finished segment" in segments.evidence
     assert [rate.network for rate in found.rates.measured_here if rate.what == "train"] == ["SiT-B/2", None, "SiT-L/2"]
@@ -123,7 +123,7 @@ def test_receipts_count_for_each_core_and_only_of_this_run_and_kind_of_device(ch
     receipt("sit_b2", 0.5, threads=2, machine=MACHINE | {"processes": 4})
     receipt("sit_l2", 0.5, fingerprint="of another run")
     receipt("sit_xl2", 0.5, machine=MACHINE | {"device": "cuda"})
-    found = cost_of(Registry(checkout.folder, "digits"), ["figure_4"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["figure_4"])
     assert rate_used(found, "train", "SiT-B/2").value == pytest.approx(2e9 / 8)
     assert rate_used(found, "train", "SiT-L/2").network is None
     assert rate_used(found, "train", "SiT-XL/2").network is None
@@ -131,7 +131,7 @@ def test_receipts_count_for_each_core_and_only_of_this_run_and_kind_of_device(ch
 
 def test_finished_sample_sets_give_the_rate_of_sampling(checkout, drawn):
     drawn("sit_b2", [10.0])
-    found = cost_of(Registry(checkout.folder, "digits"), ["table_1"])
+    found = cost_of(Catalogue(checkout.folder, "digits"), ["table_1"])
     flops = DIGITS.sample_count(50_000) * sampling_flops(DIGITS.spec("sit_b2").model, DIGITS.sampler("sde250"))
     rate = rate_used(found, "sample", "SiT-B/2")
     assert (rate.value, rate.source) == (pytest.approx(flops / (10 - START)), "measured")
@@ -140,5 +140,5 @@ def test_finished_sample_sets_give_the_rate_of_sampling(checkout, drawn):
 @pytest.mark.parametrize(("seconds", "device"), [([], "cpu"), ([5.0, 5.0], "cpu"), ([10.0], "cuda")], ids=["no seconds", "other shards", "a GPU"])
 def test_sample_sets_that_do_not_tell_are_not_measured(checkout, drawn, seconds, device):
     drawn("sit_b2", seconds, device)
-    rate = rate_used(cost_of(Registry(checkout.folder, "digits"), ["table_1"]), "sample", "SiT-B/2")
+    rate = rate_used(cost_of(Catalogue(checkout.folder, "digits"), ["table_1"]), "sample", "SiT-B/2")
     assert rate.evidence.startswith("snakemake --cores 2 on the digits preset")

@@ -17,6 +17,7 @@ import pytest
 from rocrate.rocrate import ROCrate
 from score_files import digest, write_score_file
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_text
 from sra.core.receipts import write_receipt
@@ -25,8 +26,7 @@ from sra.plan.layout import Results, Shared
 from sra.plan.measure import measured_by_figure, measured_by_table
 from sra.plan.targets import packs_of_figure, wanted_by_all
 from sra.reporting.report.spending import device_time
-from sra.spec.display import ScoreOf
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.spec.seeds import Seeds
 from sra.stages.archive import archive
 from sra.stages.planned import planned_cost
@@ -92,23 +92,23 @@ def made(tmp_path_factory, new_checkout):
         ("score/sit_b2/m400k/sde250/n50000", 5),
     ):
         write_text(checkout.folder / f"results/digits/benchmarks/{stage}.tsv", f"s\tmax_rss\tcpu_time\n{seconds}\t100\t{seconds}\n")
-    refresh(Registry(checkout.folder, "digits"))
+    refresh(Catalogue(checkout.folder, "digits"))
     return checkout.folder
 
 
 @pytest.fixture
-def house(made, tmp_path) -> Registry:
+def house(made, tmp_path) -> Catalogue:
     """A copy to change."""
     shutil.copytree(made, tmp_path / "house")
     os.utime(tmp_path / "house" / RESULTS.score("sit_b2", SCORE), (DAY, DAY))
-    return Registry(tmp_path / "house", "digits")
+    return Catalogue(tmp_path / "house", "digits")
 
 
-def read_lines(registry: Registry) -> pd.DataFrame:
+def read_lines(registry: Catalogue) -> pd.DataFrame:
     return pd.read_csv(registry.root / RESULTS.registry, sep="\t", dtype={"shown_in": str})
 
 
-def line_of(registry: Registry, **where) -> dict:
+def line_of(registry: Catalogue, **where) -> dict:
     lines = read_lines(registry)
     for name, value in where.items():
         lines = lines[lines[name] == value]
@@ -149,7 +149,7 @@ def test_images_are_listed_by_their_receipt(house):
 
 
 def test_each_seed_has_a_line(house):
-    other = Registry(house.root, "digits", asked=Seeds(training=(0, 1)))
+    other = Catalogue(house.root, "digits", asked=Seeds(training=(0, 1)))
     write_registry(other)
     lines = read_lines(house)
     runs = lines[(lines["metric"] == "fid") & (lines["milestone"] == "m400k")].set_index("run")
@@ -176,7 +176,7 @@ def test_the_registry_asks_for_what_was_not_rendered(house):
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_the_registry_has_all_that_the_workflow_makes_for_tables_and_figures(checkout, preset):
     """Against the planner: nothing that it makes is missing from the registry, and nothing else waits to be run."""
-    registry = Registry(checkout.folder, preset, asked=Seeds(training=(0, 1)))
+    registry = Catalogue(checkout.folder, preset, asked=Seeds(training=(0, 1)))
     refresh(registry)
     lines = pd.read_csv(checkout.folder / Results(preset).registry, sep="\t", keep_default_na=False)
     assert set(lines["kind"]) == {"score", "probe", "cost", "images", "components"}
@@ -307,7 +307,7 @@ def test_a_table_says_what_it_was_made_of_and_a_figure_of_samples_does_not(house
 
 def test_a_mean_over_seeds_names_every_score(house):
     write_score_file(house.root / RESULTS.score("sit_b2__s1", SCORE), "sit_b2__s1", preset="digits", step=250, fid=9.0)
-    seeded = Registry(house.root, "digits", asked=Seeds(training=(0, 1)))
+    seeded = Catalogue(house.root, "digits", asked=Seeds(training=(0, 1)))
     refresh(seeded)
     graph = {entity["@id"]: entity for entity in json.loads(opened(archive(seeded))["ro-crate-metadata.json"])["@graph"]}
     scores = {one["@id"] for one in graph["#made-table_s9"]["object"]} - {"report/tables/table_s9.yaml"}
@@ -320,7 +320,7 @@ def test_archives_of_the_same_results_are_the_same_bytes(house, tmp_path):
     os.utime(second / RESULTS.score("sit_b2", SCORE), (DAY, DAY))
     for path in second.rglob("*.csv"):
         os.utime(path)
-    assert first.read_bytes() == archive(Registry(second, "digits"), tmp_path / "b.zip").read_bytes()
+    assert first.read_bytes() == archive(Catalogue(second, "digits"), tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(first) as packed:
         assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 12, 0, 0)}  # the oldest that a zip can tell
         assert packed.namelist()[1:] == sorted(packed.namelist()[1:])

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.locks import only_one
 from sra.core.receipts import write_receipt
 from sra.plan.layout import Results
 from sra.reporting.status import cut, text_of
-from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds
 from sra.stages.status import show_status, status_of
 from sra.training.scratch import LOCK, last_entry
@@ -28,7 +28,7 @@ def put(path, text, age=0.0):
 
 
 def status(folder, preset="digits", **choices):
-    return status_of(Registry(folder, preset, **choices), NOW)
+    return status_of(Catalogue(folder, preset, **choices), NOW)
 
 
 def of_run(folder, run=RUN):
@@ -36,7 +36,7 @@ def of_run(folder, run=RUN):
 
 
 def scratch(folder):
-    return folder / "results/digits/runs" / RUN / "scratch" / Registry(folder, "digits").spec(RUN).fingerprint[:12]
+    return folder / "results/digits/runs" / RUN / "scratch" / Catalogue(folder, "digits").spec(RUN).fingerprint[:12]
 
 
 def failed_log(folder, end=""):
@@ -98,7 +98,7 @@ def test_weights_of_another_configuration_are_not_reached(checkout):
     put(path, "weights", age=7)
     write_receipt(path, "weights", fingerprint="f" * 64)
     assert (of_run(checkout.folder).state, of_run(checkout.folder).milestone) == ("waiting", None)
-    write_receipt(path, "weights", fingerprint=Registry(checkout.folder, "digits").spec(RUN).fingerprint)
+    write_receipt(path, "weights", fingerprint=Catalogue(checkout.folder, "digits").spec(RUN).fingerprint)
     assert (of_run(checkout.folder).state, of_run(checkout.folder).milestone, of_run(checkout.folder).step) == ("done", "m600k", 375)
 
 
@@ -129,7 +129,7 @@ def test_text_fits_eighty_columns(checkout):
 
 def test_watching_needs_a_terminal(checkout):
     with pytest.raises(InputError, match="terminal"):
-        show_status(Registry(checkout.folder, "digits"), watch=1)
+        show_status(Catalogue(checkout.folder, "digits"), watch=1)
 
 
 def test_a_curve_that_is_not_there_has_no_entry(tmp_path):

@@ -7,6 +7,9 @@ import shutil
 import pytest
 import yaml
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
+from sra.content.margins import Margin
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.plan.targets import wanted_by_all
@@ -15,9 +18,6 @@ from sra.reporting.claims.verdicts import combined, judge
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.write.commands import build_command
-from sra.spec.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
-from sra.spec.margin import Margin
-from sra.spec.registry import Registry
 
 UNIT = Margin(value=1.0, why="w")
 A, B, C = (Side(run=name) for name in "abc")
@@ -116,12 +116,12 @@ def changed(value, path: str, new):
 def registry_of(tmp_path, root):
     """registry_of(file, preset) -> the repository's registry with these claims in place of its own."""
 
-    def call(file=FILE, preset="digits", released=False) -> Registry:
+    def call(file=FILE, preset="digits", released=False) -> Catalogue:
         if not (tmp_path / "config").exists():
             for name in ("config", "report"):
                 shutil.copytree(root / name, tmp_path / name)
         (tmp_path / "report/claims.yaml").write_text(yaml.safe_dump(file, allow_unicode=True))
-        return Registry(tmp_path, preset, released)
+        return Catalogue(tmp_path, preset, released)
 
     return call
 
@@ -315,7 +315,7 @@ NOT_SHOWN_BY_THE_PAPER = {"blocks_best", "interval_best", "head_needed", "system
 
 @pytest.mark.parametrize(("preset", "released"), [("digits", False), ("paper", False), ("paper", True)])
 def test_claims_cost_no_run_of_their_own(root, preset, released):
-    registry = Registry(root, preset, released)
+    registry = Catalogue(root, preset, released)
     claims = load_claims(registry)
     assert len(claims.claims) >= 15
     reachable = {(run, score) for run, score in scores_behind(claims, registry) if score.milestone in registry.preset.milestones}
@@ -325,14 +325,14 @@ def test_claims_cost_no_run_of_their_own(root, preset, released):
 
 
 def test_before_anything_ran_no_claim_has_a_verdict(root):
-    registry = Registry(root, "digits")
+    registry = Catalogue(root, "digits")
     document = build_claims(load_claims(registry), registry, load_scores([], "digits"), load_published(root / "report/published"))
     assert document.counts == {"supported": 0, "contradicted": 0, "inconclusive": 0, "not run": len(document.claims)}
 
 
 def test_the_papers_own_numbers_as_scores_get_the_papers_own_verdicts(root, write_score):
     """A claim whose rule the paper's numbers do not pass would be a claim about the rule."""
-    registry, published = Registry(root, "paper"), load_published(root / "report/published")
+    registry, published = Catalogue(root, "paper"), load_published(root / "report/published")
     claims = load_claims(registry)
     claims = claims.model_copy(update={"claims": [claim for claim in claims.claims if claim.score]})
     printed = {}

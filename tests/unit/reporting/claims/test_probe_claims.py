@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims, probed_by
 from sra.core.errors import InputError
 from sra.plan.inside import as_it_stands, carriers
 from sra.plan.workflow import Plan
@@ -15,8 +17,6 @@ from sra.reporting.figures.probes import build_probes, key_end
 from sra.reporting.read.probes import load_probes
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
-from sra.spec.claims import load_claims, probed_by
-from sra.spec.registry import Registry
 
 WITH, WITHOUT = {"line": "with SRA", "at": 20}, {"line": "SiT-XL/2", "at": 20}
 CLAIM = {
@@ -38,14 +38,14 @@ def registry_of(tmp_path, root):
     for name in ("config", "report"):
         shutil.copytree(root / name, tmp_path / name)
 
-    def call(file, preset="digits") -> Registry:
+    def call(file, preset="digits") -> Catalogue:
         (tmp_path / "report/claims.yaml").write_text(yaml.safe_dump(file))
-        return Registry(tmp_path, preset)
+        return Catalogue(tmp_path, preset)
 
     return call
 
 
-def judged(registry: Registry, files: list):
+def judged(registry: Catalogue, files: list):
     """The document of claims from probe files."""
     published, claims = load_published(registry.root / "report/published"), load_claims(registry)
     figures = [as_it_stands(figure, registry) for figure in probed_by(claims, registry)]
@@ -123,7 +123,7 @@ def test_the_repositorys_claims_probe_nothing_of_their_own(root, preset):
 
 def test_the_papers_own_accuracies_get_the_papers_own_verdicts(root, write_probe):
     """A claim whose rule the paper's numbers do not pass would be a claim about the rule."""
-    registry, published = Registry(root, "paper"), load_published(root / "report/published")
+    registry, published = Catalogue(root, "paper"), load_published(root / "report/published")
     claims, accuracies = load_claims(registry), {}
     for figure in probed_by(claims, registry):
         for line, here in zip(figure.lines, as_it_stands(figure, registry).lines, strict=True):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sra.content.figures import CaptionsFigure, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file
 from sra.reporting.documents import CaptionsDocument, number_of
 from sra.reporting.figures.draw.sheets import font, wrapped
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
-from sra.spec.display import CaptionsFigure, ScoreOf, Series
+from sra.spec.metric import ScoreOf
 
 SCORE = ScoreOf(milestone="m400k", sampler="cfg2", samples=50000)
 METHODS = {"plain": "none", "with_repa": "repa", "with_sra": "sra"}

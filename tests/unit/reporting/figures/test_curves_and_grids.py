@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sra.content.figures import CurvesFigure, GridFigure, Panel, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import CurvesDocument, GridDocument
@@ -16,7 +17,7 @@ from sra.reporting.figures.draw.axes import plain_ticks, spaced, spread
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
 from sra.reporting.report.summary import packs_of, wanted_by
-from sra.spec.display import CurvesFigure, GridFigure, Panel, ScoreOf, Series
+from sra.spec.metric import ScoreOf
 
 GUIDED = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)
 

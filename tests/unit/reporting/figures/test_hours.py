@@ -3,12 +3,12 @@
 import pytest
 from cost_files import write_cost_file
 
+from sra.content.figures import CurvesFigure, Panel, Series
 from sra.reporting.figures import curves as module
 from sra.reporting.figures.draw.axes import time_unit
 from sra.reporting.figures.draw.style import figure_style
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.published import load_published
-from sra.spec.display import CurvesFigure, Panel, Series
 
 HOUR = 3600
 

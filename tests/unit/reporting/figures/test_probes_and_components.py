@@ -11,6 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import FeaturesFigure, Inside, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.core.npz import write_npz
@@ -22,10 +24,8 @@ from sra.reporting.figures.render import render_figure
 from sra.reporting.figures.targets import pearson
 from sra.reporting.read.probes import InsideFiles
 from sra.reporting.report.summary import progress_of, wanted_by
-from sra.spec.display import ScoreOf
-from sra.spec.inside import FeaturesFigure, Inside, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
 from sra.spec.load import checked
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
 from sra.stages import render as stage
 
@@ -368,14 +368,14 @@ def tree(tmp_path, root):
 def test_a_released_run_is_drawn_where_it_stands(tree):
     for preset, run, milestone in (("paper", "sit_xl2_released", "m7m"), ("digits", "sit_xl2", "m4m")):
         for name in ("figure_7c", "figure_2a"):
-            stage.render_figure(Registry(tree, preset), name)
+            stage.render_figure(Catalogue(tree, preset), name)
         folder = tree / f"results/{preset}/figures"
         probed, shown = read_json(folder / "figure_7c.json"), read_json(folder / "figure_2a.json")["panels"][0]
         assert (probed["probed_run"], probed["probed_milestone"]) == (shown["run"], shown["milestone"]) == (run, milestone)
 
 
 def test_the_repositorys_figures_are_on_the_page_before_anything_ran(tree):
-    registry = Registry(tree, "digits")
+    registry = Catalogue(tree, "digits")
     kinds = ProbesFigure | TargetsFigure | FeaturesFigure
     shown = [name for name, figure in registry.figures.items() if isinstance(figure, kinds)]
     assert len(shown) == 9

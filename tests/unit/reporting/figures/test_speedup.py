@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
+from sra.content.figures import CurvesFigure, Panel, Series
 from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.speedup import findings_of, step_of_value, welch_interval
 from sra.reporting.read.spread import mean_and_spread
-from sra.spec.display import CurvesFigure, Panel, Series
 
 STEPS = {"m100k": 100, "m200k": 200, "m400k": 400}
 MINUS = "\u2212"

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import CurvesFigure
 from sra.core.errors import InputError
 from sra.reporting.read.published import load_published
 from sra.reporting.write.numbers import milestone_text, steps_of_milestone
-from sra.spec.display import CurvesFigure
-from sra.spec.registry import Registry
 
 HEADER = "key,metric,value,unit,source,confidence\n"
 
@@ -88,7 +88,7 @@ def test_the_number_that_nobody_has_read_says_so(root):
 
 def test_what_the_paper_says_of_table_2_elsewhere_stands_apart(root):
     """Its table, its body text and an abstract give three values of one FID; each stands in a group of its own, and only the table's beside ours."""
-    published, table = load_published(root / "report" / "published"), Registry(root, "digits").tables["table_2"]
+    published, table = load_published(root / "report" / "published"), Catalogue(root, "digits").tables["table_2"]
     assert table.best_of == "group"
     values = {}
     for row in table.rows:
@@ -100,7 +100,7 @@ def test_what_the_paper_says_of_table_2_elsewhere_stands_apart(root):
 
 def test_protocols_of_text_to_image_are_not_mixed(root):
     """In each group of Table S2 our runs have one sampler and one number of images, and the number stands in its title."""
-    table = Registry(root, "digits").tables["table_s2"]
+    table = Catalogue(root, "digits").tables["table_s2"]
     for group in {row.group for row in table.rows}:
         scores = {table.score_of(row) for row in table.rows if row.group == group and row.run}
         assert len(scores) <= 1
@@ -116,7 +116,7 @@ def keys_named_by(value):
 
 
 def test_every_key_of_the_tables_and_figures_exists(root):
-    published, registry = load_published(root / "report" / "published"), Registry(root, "digits")
+    published, registry = load_published(root / "report" / "published"), Catalogue(root, "digits")
     for table in registry.tables.values():
         for row in (row for row in table.rows if row.published):
             metrics = [column.metric for column in table.columns] + [column.cost for column in table.costs]
@@ -130,7 +130,7 @@ def test_every_key_of_the_tables_and_figures_exists(root):
 
 
 def test_all_published_keys_are_shown(root):
-    registry = Registry(root, "digits")
+    registry = Catalogue(root, "digits")
     shown = {row.published for table in registry.tables.values() for row in table.rows}
     shown |= set().union(*(keys_named_by(figure.model_dump()) for figure in registry.figures.values()))
     keys = load_published(root / "report" / "published").keys
@@ -171,7 +171,7 @@ def test_the_same_setting_twice_is_refused(tmp_path):
 
 
 def test_every_printed_setting_of_table_5_is_compared(root):
-    published, compared = load_published(root / "report" / "published"), Registry(root, "digits").tables["table_5"].compared
+    published, compared = load_published(root / "report" / "published"), Catalogue(root, "digits").tables["table_5"].compared
     printed = [line.published for line in compared.lines]
     assert len(printed) == len(set(printed)) == 23
     assert [model.label for model in compared.models] == ["SiT-B", "SiT-L", "SiT-XL", "DiT-B", "DiT-L", "DiT-XL"]
@@ -185,7 +185,7 @@ SAMPLERS = {"sde": "SDE", "ddpm": "DDPM"}
 
 def test_the_protocol_of_each_neighbour_that_runs_here_is_that_of_its_run(root):
     """The words of Table S4's columns beside what our run is, so that no number of ours stands under a protocol that is not its own."""
-    registry = Registry(root, "paper")
+    registry = Catalogue(root, "paper")
     table = registry.tables["table_s4"]
     ours = [row for row in table.rows if row.run or row.released]
     assert len(ours) >= 14
@@ -204,7 +204,7 @@ def test_the_protocol_of_each_neighbour_that_runs_here_is_that_of_its_run(root):
 
 def test_neighbours_can_be_told_apart(root):
     """Each row says its whole protocol, and within a group its name is its own: a narrow screen hides the columns."""
-    table = Registry(root, "digits").tables["table_s4"]
+    table = Catalogue(root, "digits").tables["table_s4"]
     assert table.best_of == "group"
     assert len({(row.group, row.label) for row in table.rows}) == len(table.rows) <= 65
     assert all(set(row.settings) == {column.key for column in table.setting_columns} for row in table.rows)

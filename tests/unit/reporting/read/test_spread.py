@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from report_samples import TEMPLATES
 
+from sra.content.claims import Alike, AtLeast, Better, Closer, Side
+from sra.content.figures import CurvesFigure, Panel, ProbeLine, ProbesFigure, Series
+from sra.content.margins import Margin
+from sra.content.tables import Column, Row, TableSpec
 from sra.core.files import sha256_of_file
 from sra.reporting.claims.judge import _errors, _Number  # the smallest place that decides whether seeds have measured the noise
 from sra.reporting.claims.verdicts import judge
@@ -18,10 +22,7 @@ from sra.reporting.read.published import Published
 from sra.reporting.read.scores import Outcome, load_scores, outcome_of
 from sra.reporting.read.spread import Spread, mean_and_spread, seeds_text
 from sra.reporting.tables.scores import render_table
-from sra.spec.claims import Alike, AtLeast, Better, Closer, Side
-from sra.spec.display import Column, CurvesFigure, Panel, Row, ScoreOf, Series, TableSpec
-from sra.spec.inside import ProbeLine, ProbesFigure
-from sra.spec.margin import Margin
+from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
 from sra.spec.seeds import Seeds
 

@@ -5,13 +5,14 @@ import shutil
 import pytest
 from report_samples import COUNTS, TEMPLATES, claims_of, report_in
 
+from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.reporting.report.document import Planned
 from sra.reporting.report.spending import costs_of, spent_by_stage, time_text
 from sra.reporting.tables.scores import render_table
 from sra.reporting.write.numbers import NARROW_SPACE
-from sra.spec.display import Column, Row, ScoreOf, TableSpec
+from sra.spec.metric import ScoreOf
 
 
 @pytest.fixture

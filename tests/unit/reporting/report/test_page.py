@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from report_samples import TEMPLATES, claims_of, rendered_page
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import CaptionsFigure, CurvesFigure, GridFigure, Panel, Series
+from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures.render import render_figure
 from sra.reporting.report.page import contents_of
 from sra.reporting.tables.scores import render_table
-from sra.spec.display import CaptionsFigure, Column, CurvesFigure, GridFigure, Panel, Row, ScoreOf, Series, TableSpec
-from sra.spec.registry import Registry
+from sra.spec.metric import ScoreOf
 from sra.spec.run import write_run
 
 VOID = {"meta", "img", "br", "input", "link"}
@@ -178,7 +180,7 @@ def test_equal_inputs_are_equal_bytes_and_hold_no_machine_path(build, tmp_path):
 
 
 def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, write_score, root):
-    spec = Registry(root, "digits").spec("sit_b2_sra")
+    spec = Catalogue(root, "digits").spec("sit_b2_sra")
     write_run(tmp_path / "runs/sit_b2_sra/config.json", spec)
     score = write_score("sit_b2_sra", fid=1.0)  # its fingerprint is not that of the configuration
     text = rendered_page(tmp_path, preset, [score])
@@ -248,11 +250,11 @@ def test_a_wrong_file_of_claims_is_refused(tmp_path, preset):
 @pytest.fixture
 def text_to_image(tmp_path, preset, write_score, write_published, root):
     """text_to_image(caption, **metrics) -> the page of a preset with one run on captions, sampled and scored."""
-    digits = Registry(root, "digits").preset
+    digits = Catalogue(root, "digits").preset
     captioned = preset.model_copy(update={"text_to_image": digits.text_to_image})
 
     def call(caption, **metrics):
-        spec = Registry(root, "digits").spec("mmdit_sra")
+        spec = Catalogue(root, "digits").spec("mmdit_sra")
         write_run(tmp_path / "runs/mmdit_sra/config.json", spec)
         score = write_score("mmdit_sra", sampler="cfg2", scale=2.0, fid=1.0, **metrics)
         pack = tmp_path / "captioned.npz"

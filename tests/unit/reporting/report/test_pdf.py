@@ -8,13 +8,15 @@ from PIL import Image
 from pypdf import PdfReader
 from report_samples import TEMPLATES, claims_of, report_in
 
+from sra.content.figures import CurvesFigure, Panel, Series
+from sra.content.tables import Column, Row, SettingColumn, TableSpec
 from sra.core.errors import StageError
 from sra.reporting.figures.render import render_figure
 from sra.reporting.report.pdf import page_images, render_pdf
 from sra.reporting.report.pdf_data import pdf_data
 from sra.reporting.report.pdf_grid import plain
 from sra.reporting.tables.scores import render_table
-from sra.spec.display import Column, CurvesFigure, Panel, Row, ScoreOf, Series, SettingColumn, TableSpec
+from sra.spec.metric import ScoreOf
 
 MARKUP = '#panic("x") $x^2$ *bold* _it_ `raw` <label> @ref [a] \\ ~ // no /* no */ = h + SRA - - # none <b>html</b> &amp; {{ jinja }}'
 PORTRAIT, LANDSCAPE = (595, 842), (842, 595)

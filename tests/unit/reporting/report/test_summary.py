@@ -2,12 +2,12 @@
 
 import pytest
 
+from sra.content.figures import CurvesFigure, Panel, Series
 from sra.data.scenes import COLOURS, DIGIT_NAMES
 from sra.reporting.figures.curves import build_curves
 from sra.reporting.read.published import Published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, progress_of, verdict_sentence
-from sra.spec.display import CurvesFigure, Panel, Series
 
 CAVEAT = "This preset exercises the method, it does not prove or disprove the paper."
 

@@ -8,12 +8,12 @@ from cost_files import CPU, write_cost_file
 from pydantic import ValidationError
 from report_samples import TEMPLATES
 
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.reporting.read.published import load_published
 from sra.reporting.tables.costs import load_costs
 from sra.reporting.tables.scores import render_table
-from sra.spec.display import TableSpec
 
 NAMES = ["memory", "memory_over_baseline", "epoch_time", "time_over_baseline", "extra_parameters"]
 FORMATS = [".2f", ".1f", ".3f", ".0f", ".0f"]

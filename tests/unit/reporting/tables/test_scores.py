@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 import pytest
 from report_samples import TEMPLATES
 
+from sra.content.margins import Margin, Tolerances
+from sra.content.tables import Column, Row, SettingColumn, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables.scores import render_table
-from sra.spec.display import Column, Row, ScoreOf, SettingColumn, TableSpec
-from sra.spec.margin import Margin, Tolerances
+from sra.spec.metric import ScoreOf
 
 KINDS = ("json", "csv", "html", "tex", "md")
 TOLERANCES = Tolerances(tolerances={"fid": Margin(share=0.1, why="labs differ")})

@@ -9,15 +9,15 @@ import pytest
 import yaml
 from report_samples import TEMPLATES
 
+from sra.content.catalogue import Catalogue
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.plan.targets import wanted_by_table
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables.scores import render_table
 from sra.reporting.tables.settings import READERS, same_setting
-from sra.spec.display import TableSpec
 from sra.spec.load import checked
-from sra.spec.registry import Registry
 from sra.spec.scale import Latent, Width
 
 
@@ -125,7 +125,7 @@ def make(tmp_path, comparable, preset):
             writer.writerows([f"table_9/{model}", setting, value, "text", "a paper, Table 9", "exact"] for model, setting, value in printed)
         compared = {"models": list(models), "lines": lines}
         table = {"kind": "settings", "id": "table_9", "title": "Settings", "paper": "a paper", "compared": compared} | of_table
-        registry = Registry(tmp_path, preset_id)
+        registry = Catalogue(tmp_path, preset_id)
         return render_table(checked(table, TableSpec, "table_9"), [], folder, preset_id, registry.preset, tmp_path / "out" / preset_id, TEMPLATES)
 
     return call
@@ -358,7 +358,7 @@ def table_5(root, tmp_path):
     """table_5(preset) -> the real table."""
 
     def call(preset_id):
-        registry = Registry(root, preset_id)
+        registry = Catalogue(root, preset_id)
         table = registry.tables["table_5"]
         assert wanted_by_table(table, registry) == []
         return render_table(table, [], root / "report/published", preset_id, registry.preset, tmp_path / preset_id, TEMPLATES)

@@ -7,12 +7,12 @@ import subprocess
 import pytest
 from score_files import write_score_file
 
+from sra.content.catalogue import Catalogue
 from sra.core.files import read_json
 from sra.plan.layout import Results
 from sra.plan.targets import wanted_by_table
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables.formats import to_tex
-from sra.spec.registry import Registry
 from sra.stages.render import render_table
 
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")
@@ -39,7 +39,7 @@ def hostile(value, key=None):
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory, new_checkout):
     """{name: TeX} of every table of the repository without values, with values, and with both and hostile words."""
-    registry = Registry(new_checkout(tmp_path_factory.mktemp("tex") / "checkout").folder, "digits")
+    registry = Catalogue(new_checkout(tmp_path_factory.mktemp("tex") / "checkout").folder, "digits")
     results, found = Results("digits"), {}
     for name, spec in registry.tables.items():
         render_table(registry, name)

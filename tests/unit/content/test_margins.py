@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import get_args
 
-from sra.spec.margin import Margin, Tolerances, load_tolerances
-from sra.spec.registry import Registry
+from sra.content.catalogue import Catalogue
+from sra.content.margins import Margin, Tolerances, load_tolerances
 from sra.spec.scale import SecondaryMetric
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,7 +18,7 @@ def test_within_means_up_to_the_margin_on_both_sides():
 
 
 def test_every_score_that_a_table_prints_beside_ours_has_a_tolerance():
-    tables = [table for table in Registry(ROOT, "paper").tables.values() if any(row.published and row.run for row in table.rows)]
+    tables = [table for table in Catalogue(ROOT, "paper").tables.values() if any(row.published and row.run for row in table.rows)]
     shown = {column.metric for table in tables for column in table.columns} - set(get_args(SecondaryMetric))
     assert {"fid", "is"} <= shown <= set(load_tolerances(ROOT).tolerances)
 

@@ -1,4 +1,4 @@
-"""JSON schemas of every typed file, generated from the models: `python -m sra.spec.schemas` writes them to `workflow/schemas`.
+"""JSON schemas of every typed file, generated from the models: `python -m sra.content.schemas` writes them to `workflow/schemas`.
 
 Editors complete and check YAML by them; a test fails when they lag behind the models.
 """
@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from sra.content.claims import Claims
+from sra.content.figures import FigureSpec
+from sra.content.margins import Tolerances
+from sra.content.tables import TableSpec
 from sra.core.files import write_text
 from sra.spec.assets import DatasetEntry, WeightsEntry
-from sra.spec.claims import Claims
 from sra.spec.config import UserConfig
-from sra.spec.display import FigureSpec, TableSpec
-from sra.spec.margin import Tolerances
 from sra.spec.method import Experiment, Recipe
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Samplers

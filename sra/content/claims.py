@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from sra.content.catalogue import Catalogue
+from sra.content.figures import CurvesFigure, ProbesFigure
+from sra.content.margins import Margin
+from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.spec.base import Strict
-from sra.spec.display import CurvesFigure, Metric, ScoreOf, TableSpec
-from sra.spec.inside import ProbesFigure
 from sra.spec.load import load
-from sra.spec.margin import Margin
-from sra.spec.registry import Registry
+from sra.spec.metric import Metric, ScoreOf
 
 FILE = "report/claims.yaml"
 
@@ -175,7 +176,7 @@ class Shown:
 ShownNumbers = dict[tuple[str, ScoreOf, Metric], Shown]
 
 
-def load_claims(registry: Registry) -> Claims:
+def load_claims(registry: Catalogue) -> Claims:
     """The claims of the registry's root that stand on what its preset shows. Refuses what names no run, or a number that its targets do not
     show, with one line.
     """
@@ -187,7 +188,7 @@ def load_claims(registry: Registry) -> Claims:
     return claims.model_copy(update={"claims": [claim for claim in claims.claims if shown >= set(claim.targets)]})
 
 
-def run_of(side: Side, registry: Registry) -> str | None:
+def run_of(side: Side, registry: Catalogue) -> str | None:
     return side.released if registry.released and side.released else side.run
 
 
@@ -195,13 +196,13 @@ def score_of(claim: Claim, side: Side) -> ScoreOf | None:
     return claim.score.model_copy(update={"milestone": side.milestone}) if side.milestone else claim.score
 
 
-def scores_behind(claims: Claims, registry: Registry) -> list[tuple[str, ScoreOf]]:
+def scores_behind(claims: Claims, registry: Catalogue) -> list[tuple[str, ScoreOf]]:
     """Run and score of every number that is measured, each once."""
     sides = [(claim, side) for claim in claims.claims for comparison in claim.comparisons for side in comparison.sides if side.run]
     return list(dict.fromkeys((run_of(side, registry), score_of(claim, side)) for claim, side in sides))
 
 
-def shown_numbers(claim: Claim, registry: Registry) -> ShownNumbers:
+def shown_numbers(claim: Claim, registry: Catalogue) -> ShownNumbers:
     """Everything that the claim's targets show, by run, score and metric; the first of two targets counts."""
     found: ShownNumbers = {}
     for name in reversed(claim.targets):
@@ -210,12 +211,12 @@ def shown_numbers(claim: Claim, registry: Registry) -> ShownNumbers:
     return found
 
 
-def probes_shown(claim: Claim, registry: Registry) -> list[ProbesFigure]:
+def probes_shown(claim: Claim, registry: Catalogue) -> list[ProbesFigure]:
     """The claim's targets that are figures of probes."""
     return [figure for name in claim.targets if isinstance(figure := registry.figures.get(name), ProbesFigure)]
 
 
-def probed_by(claims: Claims, registry: Registry) -> list[ProbesFigure]:
+def probed_by(claims: Claims, registry: Catalogue) -> list[ProbesFigure]:
     """The figures of probes that some side is a point of, each once."""
     lines = [(side, claim) for claim in claims.claims for comparison in claim.comparisons for side in comparison.sides if side.line]
     found = (figure_of(side, probes_shown(claim, registry)) for side, claim in lines)
@@ -246,7 +247,7 @@ def _of_curves(figure: CurvesFigure) -> ShownNumbers:
     }
 
 
-def _refuse_wrong(claim: Claim, registry: Registry, where: str) -> None:
+def _refuse_wrong(claim: Claim, registry: Catalogue, where: str) -> None:
     for target in claim.targets:
         if target not in registry.tables and target not in registry.figures:
             raise unknown("table or figure", target, [*registry.tables, *registry.figures], where=where)

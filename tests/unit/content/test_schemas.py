@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sra.spec.schemas import MODELS, schema_text
+from sra.content.schemas import MODELS, schema_text
 
 ROOT = Path(__file__).parents[3]
 FILES = {

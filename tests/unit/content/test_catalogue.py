@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims
 from sra.core.errors import InputError
 from sra.plan.workflow import Plan
-from sra.spec.claims import load_claims
-from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds
 
 ROOT = Path(__file__).resolve().parents[3]
-DIGITS, FASHION, TOY = (Registry(ROOT, name) for name in ("digits", "fashion", "fashion_toy"))
+DIGITS, FASHION, TOY = (Catalogue(ROOT, name) for name in ("digits", "fashion", "fashion_toy"))
 
 
 def test_a_preset_shows_what_it_names_and_without_names_all_that_is_not_on_request():
@@ -62,15 +62,15 @@ def test_a_wrong_preset_is_refused_in_one_line(checkout, change, message):
     file, old, new = change
     checkout.edit(file, old, new)
     with pytest.raises(InputError, match=message) as caught:
-        _ = Registry(checkout.folder, "fashion_toy").shown_tables
+        _ = Catalogue(checkout.folder, "fashion_toy").shown_tables
     assert "\n" not in str(caught.value)
 
 
 def test_the_users_seeds_come_before_the_presets():
     assert DIGITS.seeds == Seeds()
     assert FASHION.seeds == Seeds(training=(0, 1, 2))
-    assert Registry(ROOT, "fashion", asked=Seeds(sampling=(0, 1))).seeds == Seeds(training=(0, 1, 2), sampling=(0, 1))
-    assert Registry(ROOT, "fashion", asked=Seeds(training=(5,))).seeds == Seeds(training=(5,))
+    assert Catalogue(ROOT, "fashion", asked=Seeds(sampling=(0, 1))).seeds == Seeds(training=(0, 1, 2), sampling=(0, 1))
+    assert Catalogue(ROOT, "fashion", asked=Seeds(training=(5,))).seeds == Seeds(training=(5,))
 
 
 def test_small_networks_are_trained_as_their_preset_says_and_no_others():

@@ -1,31 +1,95 @@
-"""What figures show of a model's inside: how well its blocks' features classify images (linear probes), and their principal components."""
+"""What each figure shows (`report/figures/*.yaml`): curves, samples, and models looked into by probes and principal components."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from sra.spec.base import Display, Share, Strict
+from sra.spec.metric import Metric, ScoreOf
+
+# The paper's numbers and letters, supplements of ours (s1), and the one picture of text to image, which the paper has not.
+FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|t2i)$")]
 
 
-class ProbeTraining(Strict):
-    """How linear probes are trained (arXiv 2505.02831v5, appendix C): adaptive average pooling, batch norm, a linear layer; AdamW, cosine decay.
+class Series(Strict):
+    """One line of a plot: a run over its milestones. `published` is the key's front part; the milestone completes it."""
 
-    held_out: images of the train split that the probe does not see and is scored on.
+    method: Literal["none", "sra", "repa"]
+    run: str
+    published: str | None = None
+
+
+class Panel(Strict):
+    title: str
+    sampler: str
+    milestones: list[str] | None = None  # when they differ from the figure's
+    # When they differ from the figure's; such a panel has an axis of its own.
+    metric: Metric | None = None
+    better: Literal["lower", "higher"] | None = None
+    series: list[Series] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _knows_which_way_is_better(self):
+        if (self.metric is None) != (self.better is None):
+            raise ValueError("metric and better go together; give both or neither")
+        return self
+
+
+class CurvesFigure(Display):
+    """A metric against training, one panel per model.
+
+    against: steps, or hours, which are steps times the seconds that one takes, as measured for each run.
+    speedup: also say when each method's FID reaches the last one of the run without alignment, and whether the difference there is chance.
     """
 
-    epochs: PositiveInt = 80
-    batch: PositiveInt = 4096
-    learning_rate: PositiveFloat = 1e-3
-    held_out: PositiveInt = 50_000
-    seed: int = 0
+    kind: Literal["curves"]
+    against: Literal["steps", "hours"] = "steps"
+    id: FigureId
+    title: str
+    paper: str
+    caption: str
+    metric: Metric
+    better: Literal["lower", "higher"]
+    samples: PositiveInt
+    milestones: list[str] = Field(min_length=1)
+    columns: PositiveInt = 3
+    panels: list[Panel] = Field(min_length=1)
+    speedup: bool = False
+
+    def metric_of(self, panel: Panel) -> Metric:
+        return panel.metric or self.metric
+
+    def better_of(self, panel: Panel) -> Literal["lower", "higher"]:
+        return panel.better or self.better
+
+    def milestones_of(self, panel: Panel) -> list[str]:
+        return panel.milestones or self.milestones
 
 
-CLASSES_OF_IMAGENET = 1000
+class SampleFigure(Display):
+    """Images of sample packs of one score, one row a run. Which images is a rule; nobody picks them."""
+
+    id: FigureId
+    title: str
+    paper: str
+    caption: str
+    score: ScoreOf
+    runs: list[Series] = Field(min_length=1)
 
 
-def class_here(image_class: int, classes: int) -> int:
-    """The class that stands for one of ImageNet's in a data set of so many classes: counted round them, so 33 is 3 of ten."""
-    return image_class % classes
+class GridFigure(SampleFigure):
+    """The first `per_class` of each class in index order, one column block per class."""
+
+    kind: Literal["grid"]
+    classes: list[int] | None = None  # None: the first ten classes
+    per_class: PositiveInt = 6
+
+
+class CaptionsFigure(SampleFigure):
+    """Text to image: the first `count` places of the packs, one column a caption."""
+
+    kind: Literal["captions"]
+    count: PositiveInt = 8
 
 
 class Inside(Strict):
@@ -139,3 +203,6 @@ class FeaturesFigure(Display):
     blocks: list[PositiveInt] = Field(min_length=1)
     times: list[Annotated[Share, Field(lt=1)]] = Field(min_length=1)
     image_class: int = Field(88, ge=0)
+
+
+FigureSpec = Annotated[CurvesFigure | GridFigure | CaptionsFigure | ProbesFigure | TargetsFigure | FeaturesFigure, Field(discriminator="kind")]

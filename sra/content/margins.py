@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import Field, PositiveFloat, model_validator
 
 from sra.spec.base import Share, Strict
-from sra.spec.display import Metric
 from sra.spec.load import load
+from sra.spec.metric import Metric
 
 
 class Margin(Strict):

@@ -1,0 +1,60 @@
+"""The registry together with what the report shows of it: every table and figure, and those that a preset shows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sra.content.figures import FigureSpec
+from sra.content.tables import TableSpec
+from sra.core.errors import InputError, unknown
+from sra.spec.load import load
+from sra.spec.registry import Registry
+
+
+@dataclass(frozen=True)
+class Catalogue(Registry):
+    """A registry with its tables and figures, from `report` beside `config`."""
+
+    @cached_property
+    def tables(self) -> dict[str, TableSpec]:
+        tables = _by_id(self.root / "report" / "tables", TableSpec)
+        return {name: _with_released_runs(table) for name, table in tables.items()} if self.released else tables
+
+    @cached_property
+    def figures(self) -> dict[str, FigureSpec]:
+        return _by_id(self.root / "report" / "figures", FigureSpec)
+
+    @cached_property
+    def shown_tables(self) -> list[str]:
+        """Those of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
+        return [name for name in self.tables if name in self._shown]
+
+    @cached_property
+    def shown_figures(self) -> list[str]:
+        """Likewise."""
+        return [name for name in self.figures if name in self._shown]
+
+    @cached_property
+    def _shown(self) -> set[str]:
+        displays = {**self.tables, **self.figures}
+        if self.preset.shows is None:
+            return {name for name, display in displays.items() if not display.on_request}
+        for name in self.preset.shows:
+            if name not in displays:
+                raise unknown("table or figure", name, displays, where=f"config/presets/{self.preset_id}.yaml: shows")
+        return set(self.preset.shows)
+
+
+def _with_released_runs(table: TableSpec) -> TableSpec:
+    return table.model_copy(update={"rows": [row.model_copy(update={"run": row.released or row.run}) for row in table.rows]})
+
+
+def _by_id(folder: Path, model) -> dict:
+    """The typed files of a folder by their id, which must be the file's name: `snakemake table_1` builds `table_1.yaml`."""
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        spec = load(path, model)
+        if spec.id != path.stem:
+            raise InputError(f"{path}: id is {spec.id}; give it the file's name, {path.stem}")
+        found[spec.id] = spec
+    return found

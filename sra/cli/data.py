@@ -35,7 +35,9 @@ def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, m
 def make_fashion(
     output: Output,
     images: Annotated[int, typer.Option(min=70, help="of both splits, six of seven to train on")] = 70_000,
-    source: Annotated[Path | None, typer.Option(help="folder with the four files of Fashion-MNIST, .gz or unpacked")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="folder with the four files of Fashion-MNIST, .gz or unpacked, or the root of torchvision's FashionMNIST")
+    ] = None,
     downloads: Annotated[Path, typer.Option(help="where torchvision keeps what it downloads without --source")] = Path("downloads/fashion_mnist"),
 ) -> None:
     """Write Fashion-MNIST at 32 x 32 pixels as an archive of class folders.
@@ -47,7 +49,7 @@ def make_fashion(
 
 @commands.command()
 def index(
-    images: Annotated[str, typer.Option(help="folder of class folders, tar (of one tar a class) or zip")],
+    images: Annotated[str, typer.Option(help="folder of class folders, or one above it; tar (of one tar a class) or zip")],
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
@@ -76,7 +78,7 @@ def make_scenes(output: OutputFolder, seed: int = 0) -> None:
 
 @commands.command()
 def index_captions(
-    root: Annotated[Path, typer.Option(help="folder with annotations, train2014 and val2014 (folders or zips)")],
+    root: Annotated[Path, typer.Option(help="folder with annotations, and train2014 and val2014 (folders or zips) there or in images")],
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_train: Annotated[int | None, typer.Option(min=1, help="images of train2014; by default COCO's 82783")] = None,

@@ -12,7 +12,7 @@ def index_images(
 ) -> None:
     """Write the index of the archive or folder `images` and its receipt. What is expected of it is said where the data set is known."""
     expected = Expected(expected_images, expected_classes) if expected_images is not None else None
-    write_index(images, output, image_size, expected, workers)
+    notes = write_index(images, output, image_size, expected, workers)
     content = read_json(output)
-    facts = {"image_size": image_size, "classes": len(content["classes"]), "splits": content["splits"]}
+    facts = {"image_size": image_size, "classes": len(content["classes"]), "splits": content["splits"], **({"notes": notes} if notes else {})}
     write_receipt(output, "index", hashes={"images": content["archive"]["sha256"]}, **facts)

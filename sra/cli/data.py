@@ -49,7 +49,9 @@ def make_fashion(
 
 @commands.command()
 def index(
-    images: Annotated[str, typer.Option(help="folder of class folders, or one above it; tar (of one tar a class) or zip")],
+    images: Annotated[
+        str, typer.Option(help="folder of class folders, or one above it; tar (of one tar a class) or zip; images of REPA's preprocessing")
+    ],
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
@@ -142,6 +144,27 @@ def extract_latents(
     if dtype not in ("fp32", "fp16"):
         raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, dtype, workers, batch, device_type(device))
+
+
+@commands.command()
+def take_latents(
+    index: Index,
+    vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder that made the moments")],
+    moments: Annotated[Path, typer.Option(help="folder vae-sd of REPA's or SRA's preprocessing")],
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option(min=1)],
+    output: Output,
+    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that read files")] = 1,
+    device: Device = "auto",
+) -> None:
+    """Take over one shard of moments that REPA's or SRA's preprocessing computed; some are computed again and compared.
+
+    Example: sra take-latents --index index.json --vae stabilityai/sd-vae-ft-ema --moments repa/vae-sd --shard 0 --shards 64 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    stage("take_latents", "take_latents")(index, vae, moments, shard, shards, output, dtype, workers, device_type(device))
 
 
 @commands.command()

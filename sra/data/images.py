@@ -39,6 +39,7 @@ from sra.core.progress import tracked
 from sra.core.receipts import checked_sha256, read_receipt, receipt_path, recorded_sha256, verify_contents
 from sra.data.archives import Images, TarImages, ZipImages, open_archive
 from sra.data.crops import CROPS, RGB_FROM, to_rgb
+from sra.data.labels import has_labels, labelled_places
 from sra.data.places import Places, places_of
 from sra.spec.load import checked
 
@@ -109,7 +110,7 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
     archive, index_json = Path(archive), Path(index_json)
     with open_archive(archive) as source:
         _refuse_repeated(archive, source.files)
-        places = _expected_part(archive, places_of(source), expected)
+        places = _expected_part(archive, labelled_places(source) if has_labels(source) else places_of(source), expected)
         _refuse_other_counts(archive, places.of, expected)
         _refuse_empty_classes(archive, places)
         for note in places.notes:

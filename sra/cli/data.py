@@ -55,7 +55,7 @@ def index(
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
-    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
+    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number")] = None,
     workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
 ) -> None:
     """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
@@ -63,9 +63,8 @@ def index(
     Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
     """
     if not images:
-        raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
-    if expected_classes is not None and expected_images is None:
-        raise InputError("sra index: --expected-classes needs --expected-images; give both")
+        yours = "for the preset own set paths.own to your folder of class folders"
+        raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
     stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers)
 
 

@@ -94,9 +94,9 @@ class _Index(TypedDict):
 
 @dataclass(frozen=True)
 class Expected:
-    """How large a known data set is, over all splits. classes: None for a subset, which may lack some."""
+    """How large a data set is, over all splits. images: None for the user's own.  classes: None for a subset, which may lack some."""
 
-    images: int
+    images: int | None
     classes: int | None = None
 
 
@@ -315,7 +315,7 @@ def _refuse_empty_classes(archive: Path, places: Places) -> None:
 def _expected_part(archive: Path, places: Places, expected: Expected | None) -> Places:
     """The split train alone, where that is all of the known data set: ImageNet's train images lie beside its 50,000 for validation."""
     alone = {name: place for name, place in places.of.items() if place[0] == "train"}
-    if expected is None or len(places.of) == expected.images or len(alone) != expected.images:
+    if expected is None or expected.images is None or len(places.of) == expected.images or len(alone) != expected.images:
         return places
     others = Counter(split for split, _ in places.of.values() if split != "train")
     left = " and ".join(f"{split} ({count})" for split, count in sorted(others.items()))
@@ -330,6 +330,10 @@ def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expe
         return
     counts = Counter(folder for _, folder in places.values())
     classes = len(counts) if expected.classes is None else expected.classes
+    if expected.images is None:
+        if len(counts) != classes:
+            raise InputError(f"{archive}: holds {len(counts)} classes, expected {classes}; set classes: {len(counts)} in the preset, if they are all")
+        return
     if len(places) == expected.images and len(counts) == classes:
         return
     more = len(places) > expected.images

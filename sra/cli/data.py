@@ -57,6 +57,7 @@ def index(
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
     expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number")] = None,
     workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
+    least_images: Annotated[int, typer.Option(min=0, help="images that are needed, of a data set of any number")] = 0,
 ) -> None:
     """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
 
@@ -65,7 +66,7 @@ def index(
     if not images:
         yours = "for the preset own set paths.own to your folder of class folders"
         raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
-    stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers)
+    stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers, least_images)
 
 
 @commands.command()

@@ -94,10 +94,13 @@ class _Index(TypedDict):
 
 @dataclass(frozen=True)
 class Expected:
-    """How large a data set is, over all splits. images: None for the user's own.  classes: None for a subset, which may lack some."""
+    """How large a data set is, over all splits. images: None for the user's own, of which `least` are needed.  classes: None for a subset, which
+    may lack some.
+    """
 
     images: int | None
     classes: int | None = None
+    least: int = 0
 
 
 def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None, workers: int = 1) -> list[str]:
@@ -174,7 +177,7 @@ def _checked_images(source: Images, facts: dict[str, dict], hashed: bool, worker
         raise errors[0]
     if errors:
         shown = ", ".join(unreadable[:LISTED]) + (", ..." if len(unreadable) > LISTED else "")
-        raise InputError(f"{source.path}: {len(unreadable)} images cannot be read: {shown}; the log says why; replace or remove them")
+        raise InputError(f"{source.path}: {len(unreadable)} images cannot be read: {shown}; the log says why and what to do with each")
     return images
 
 
@@ -331,6 +334,11 @@ def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expe
     counts = Counter(folder for _, folder in places.values())
     classes = len(counts) if expected.classes is None else expected.classes
     if expected.images is None:
+        train = sum(split == "train" for split, _ in places.values())
+        if train < expected.least:
+            raise InputError(
+                f"{archive}: holds {train} images, the preset compares with {expected.least}; add some, or lower reference_images in the preset"
+            )
         if len(counts) != classes:
             raise InputError(f"{archive}: holds {len(counts)} classes, expected {classes}; set classes: {len(counts)} in the preset, if they are all")
         return

@@ -87,7 +87,8 @@ class DataPlan(PlanBase):
         if dataset.source == "paths.imagenet" and paths.expected_images is not None:
             return f"--expected-images {paths.expected_images}"
         if dataset.classes is None:
-            return f"--expected-classes {self._preset_on(dataset.name).classes}"
+            preset = self._preset_on(dataset.name)
+            return f"--expected-classes {preset.classes} --least-images {0 if preset.reference else preset.reference_images}"
         return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
 
     def dtype(self, kind: str) -> Callable[..., str]:

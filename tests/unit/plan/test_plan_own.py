@@ -30,7 +30,7 @@ def test_its_classes_are_those_of_the_model_and_of_the_index(checkout):
     plan = Plan(checkout.folder, {"preset": "own", "paths": {"own": "flowers"}})
     own = SimpleNamespace(dataset="own256")
     assert plan.images_source(own) == "flowers"
-    assert plan.expected_images(own) == "--expected-classes 102"
+    assert plan.expected_images(own) == "--expected-classes 102 --least-images 1000"
     assert plan.registry("own").spec("sit_b2_sra").model.classes == 102
     assert plan.registry("paper").spec("sit_b2_sra").model.classes == 1000
 

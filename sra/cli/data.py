@@ -35,7 +35,9 @@ def make_digits(output: Output, image_size: Annotated[int, typer.Option(min=8, m
 def make_fashion(
     output: Output,
     images: Annotated[int, typer.Option(min=70, help="of both splits, six of seven to train on")] = 70_000,
-    source: Annotated[Path | None, typer.Option(help="folder with the four files of Fashion-MNIST, .gz or unpacked")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="folder with the four files of Fashion-MNIST, .gz or unpacked, or the root of torchvision's FashionMNIST")
+    ] = None,
     downloads: Annotated[Path, typer.Option(help="where torchvision keeps what it downloads without --source")] = Path("downloads/fashion_mnist"),
 ) -> None:
     """Write Fashion-MNIST at 32 x 32 pixels as an archive of class folders.
@@ -47,22 +49,24 @@ def make_fashion(
 
 @commands.command()
 def index(
-    images: Annotated[str, typer.Option(help="folder of class folders, tar (of one tar a class) or zip")],
+    images: Annotated[
+        str, typer.Option(help="folder of class folders, or one above it; tar (of one tar a class) or zip; images of REPA's preprocessing")
+    ],
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_images: Annotated[int | None, typer.Option(min=1, help="images of all splits; by default any number")] = None,
-    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number; needs --expected-images")] = None,
+    expected_classes: Annotated[int | None, typer.Option(min=1, help="by default any number")] = None,
     workers: Annotated[int, typer.Option(min=1, help="threads that decode")] = 1,
+    least_images: Annotated[int, typer.Option(min=0, help="images that are needed, of a data set of any number")] = 0,
 ) -> None:
     """Decode every image once and list them with class, split, size and hash. Nothing is unpacked to disk.
 
     Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
     """
     if not images:
-        raise InputError("paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml")
-    if expected_classes is not None and expected_images is None:
-        raise InputError("sra index: --expected-classes needs --expected-images; give both")
-    stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers)
+        yours = "for the preset own set paths.own to your folder of class folders"
+        raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
+    stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers, least_images)
 
 
 @commands.command()
@@ -76,7 +80,7 @@ def make_scenes(output: OutputFolder, seed: int = 0) -> None:
 
 @commands.command()
 def index_captions(
-    root: Annotated[Path, typer.Option(help="folder with annotations, train2014 and val2014 (folders or zips)")],
+    root: Annotated[Path, typer.Option(help="folder with annotations, and train2014 and val2014 (folders or zips) there or in images")],
     image_size: Annotated[int, typer.Option(min=1, max=4096)],
     output: Output,
     expected_train: Annotated[int | None, typer.Option(min=1, help="images of train2014; by default COCO's 82783")] = None,
@@ -140,6 +144,27 @@ def extract_latents(
     if dtype not in ("fp32", "fp16"):
         raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, dtype, workers, batch, device_type(device))
+
+
+@commands.command()
+def take_latents(
+    index: Index,
+    vae: Annotated[str, typer.Option(help="folder or hub name of the autoencoder that made the moments")],
+    moments: Annotated[Path, typer.Option(help="folder vae-sd of REPA's or SRA's preprocessing")],
+    shard: Annotated[int, typer.Option(help="from 0")],
+    shards: Annotated[int, typer.Option(min=1)],
+    output: Output,
+    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="threads that read files")] = 1,
+    device: Device = "auto",
+) -> None:
+    """Take over one shard of moments that REPA's or SRA's preprocessing computed; some are computed again and compared.
+
+    Example: sra take-latents --index index.json --vae stabilityai/sd-vae-ft-ema --moments repa/vae-sd --shard 0 --shards 64 --output ...
+    """
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    stage("take_latents", "take_latents")(index, vae, moments, shard, shards, output, dtype, workers, device_type(device))
 
 
 @commands.command()

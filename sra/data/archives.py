@@ -1,9 +1,11 @@
 """Reading collections of images without unpacking them: the same few questions to a zip, a tar (of tars) and a folder.
 
-Each holds `<split>/<class>/<file>`, or `<class>/<file>` alone, which is one split named `train`. To add a kind, write a class with the
-methods of `ZipImages` and name it in `KINDS`. Names are checked to stay inside before anything is read.
+Where among their files the images lie is found in `sra.data.places`. What a collection is its first bytes say, not its suffix. To add a kind,
+write a class with the methods of `ZipImages` and name it in `open_archive`. Names are checked to stay inside before anything is read.
 """
 
+import gzip
+import os
 import stat
 import zipfile
 import zlib
@@ -11,16 +13,22 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from sra.core.errors import InputError, unknown
+from sra.core.kinds import HEAD, kind_of, kind_of_bytes
+from sra.core.leftovers import is_leftover, without_leftovers
 from sra.core.zips import checked_members
 from sra.data.tars import Span, read_span, tar_spans
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 LARGEST_MEMBER = 256 * 2**20  # bytes; ImageNet's largest file has 16 MB
-DEPTH = 3  # <split>/<class>/<file>
+DEPTH = 7  # imagenet-object-localization-challenge/ILSVRC/Data/CLS-LOC/train/<class>/<file>
 
 
 class ZipImages:
-    """A zip of images, open for reading. `files` and `folders` are the members' names, checked to stay inside the archive."""
+    """A zip of images, open for reading. `files` and `folders` are the members' names, checked to stay inside the archive.
+
+    passed_over: how many more there are that operating systems leave.
+    """
+
+    is_folder = False
 
     def __init__(self, path: Path):
         self.path = path
@@ -34,8 +42,8 @@ class ZipImages:
             check_size(path, member.filename, member.file_size)
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise InputError(f"{path}: member {member.filename!r} is a link or a device, expected an image; do not use this archive")
-        self.files = [member.filename for member in members if not member.is_dir()]
-        self.folders = [member.filename.rstrip("/") for member in members if member.is_dir()]
+        self.files, self.passed_over = without_leftovers(member.filename for member in members if not member.is_dir())
+        self.folders, _ = without_leftovers(member.filename.rstrip("/") for member in members if member.is_dir())
 
     def read(self, name: str) -> bytes:
         """The whole member; its CRC is checked."""
@@ -57,20 +65,23 @@ class TarImages:
     spans: where each member lies, as an index recorded it; without them every header is read once.
     """
 
+    is_folder = False
+
     def __init__(self, path: Path, spans: dict[str, Span] | None = None):
         self.path = path
         self.file = path.open("rb")
         if spans is None:
             try:
-                self.members, self.folders = tar_spans(path, self.file)
-                for name, (_, size) in self.members:
+                members, folders = tar_spans(path, self.file)
+                for name, (_, size) in members:
                     check_name(path, name)
                     check_size(path, name, size)
             except InputError:
                 self.file.close()
                 raise
-            spans = dict(self.members)
-            self.files = [name for name, _ in self.members]
+            spans = dict(members)
+            self.files, self.passed_over = without_leftovers(name for name, _ in members)
+            self.folders, _ = without_leftovers(folders)
         self.spans = spans
 
     def read(self, name: str) -> bytes:
@@ -90,23 +101,30 @@ class TarImages:
 class FolderImages:
     """A folder of class folders. Links are followed: it is the user's own disk, and subsets are often made of links."""
 
+    is_folder = True
+
     def __init__(self, path: Path):
         self.path = path
 
     @cached_property
-    def _listing(self) -> tuple[list[str], list[str]]:
-        files, folders, waiting = [], [], [(self.path, "", 1)]
+    def _listing(self) -> tuple[list[str], list[str], int]:
+        """Files, folders, and how many leftovers were passed over; what lies in a folder of leftovers is not looked at."""
+        files, folders, left = [], [], 0
+        waiting = [(self.path, "", frozenset({_identity(self.path)}))]
         while waiting:
-            folder, prefix, depth = waiting.pop()
-            for entry in sorted(folder.iterdir()):
-                name = prefix + entry.name
-                # A folder deeper than an image may lie is listed as a file, and refused as misplaced; a circle of links ends here too.
-                if entry.is_dir() and depth < DEPTH:
-                    folders.append(name)
-                    waiting.append((entry, f"{name}/", depth + 1))
-                else:
-                    files.append(name)
-        return files, folders
+            folder, prefix, above = waiting.pop()
+            with os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    name = prefix + entry.name
+                    if is_leftover(entry.name):
+                        left += 1
+                    # A folder deeper than an image may lie is listed as a file, and refused as misplaced; so is a link to a folder above it.
+                    elif not entry.is_dir() or len(above) == DEPTH or (identity := _identity(Path(entry.path))) in above:
+                        files.append(name)
+                    else:
+                        folders.append(name)
+                        waiting.append((Path(entry.path), f"{name}/", above | {identity}))
+        return files, folders, left
 
     @property
     def files(self) -> list[str]:
@@ -115,6 +133,10 @@ class FolderImages:
     @property
     def folders(self) -> list[str]:
         return self._listing[1]
+
+    @property
+    def passed_over(self) -> int:
+        return self._listing[2]
 
     def read(self, name: str) -> bytes:
         check_name(self.path, name)
@@ -134,20 +156,43 @@ class FolderImages:
         pass
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    """The same for every path and link to the folder."""
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
 Images = ZipImages | TarImages | FolderImages
-KINDS = {".zip": ZipImages, ".tar": TarImages}
+SUFFIXES_OF = {".zip": ZipImages, ".tar": TarImages}  # where the first bytes say nothing
 
 
 def open_archive(path: Path, spans: dict[str, Span] | None = None) -> Images:
-    """Open a folder, or a file by its suffix. spans: recorded places of a tar's members."""
+    """Open a folder, a zip or a tar. spans: recorded places of a tar's members. Raises InputError saying what to do with what it is instead."""
     path = Path(path)
     if path.is_dir():
         return FolderImages(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if path.suffix not in KINDS:
-        raise unknown("kind of archive", path.suffix, KINDS, where=str(path))
-    return TarImages(path, spans) if path.suffix == ".tar" else ZipImages(path)
+    kind = kind_of(path)
+    if kind.name == "tar archive" or (kind.name == "unknown" and path.suffix.lower() == ".tar"):
+        return TarImages(path, spans)
+    if kind.name.endswith("zip archive") or (kind.name == "unknown" and path.suffix.lower() == ".zip"):
+        return ZipImages(path)
+    if kind.name == "gzip file" and _holds_a_tar(path):
+        unpack = f"unpack it (gunzip {path.name}) and give the tar, which needs no further unpacking"
+        raise InputError(f"{path}: is a gzip'd tar, in which an image is found only by unpacking all before it; {unpack}")
+    if kind.name == "unknown":
+        raise unknown("kind of archive", path.suffix, SUFFIXES_OF, where=str(path))
+    article = "an" if kind.name.startswith(("empty", "HDF5", "npz")) else "a"
+    raise InputError(f"{path}: is {article} {kind.name}, expected a folder, zip or tar of images; {kind.advice or 'give that'}")
+
+
+def _holds_a_tar(path: Path) -> bool:
+    try:
+        with gzip.open(path) as file:
+            return kind_of_bytes(file.read(HEAD)) == "tar archive"
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def check_name(archive: Path, name: str) -> None:
@@ -158,20 +203,4 @@ def check_name(archive: Path, name: str) -> None:
 
 def check_size(archive: Path, name: str, size: int) -> None:
     if size > LARGEST_MEMBER:
-        raise InputError(f"{archive}: member {name!r} has {size} bytes, expected an image; remove it")
-
-
-def places_of(archive: Path, files: list[str]) -> dict[str, tuple[str, str]]:
-    """Split and class of each file: `train/7/0001.png` -> ("train", "7"). Where every file lies one folder deep, the split is `train`."""
-    alone = all(len(PurePosixPath(name).parts) == DEPTH - 1 for name in files)
-    return {name: ("train", split_and_class(archive, f"train/{name}", name)[1]) if alone else split_and_class(archive, name) for name in files}
-
-
-def split_and_class(archive: Path, name: str, shown: str = "") -> tuple[str, str]:
-    """`train/7/0001.png` -> ("train", "7"). Anything that is not an image two folders deep is refused, by the name that is `shown`."""
-    parts, shown = PurePosixPath(name).parts, shown or name
-    if len(parts) != DEPTH:
-        raise InputError(f"{archive}: member {shown!r} is in the wrong place; expected <split>/<class>/<file>; move or remove it")
-    if PurePosixPath(name).suffix.lower() not in SUFFIXES:
-        raise InputError(f"{archive}: member {shown!r} is not an image; expected {', '.join(SUFFIXES)}; remove it")
-    return parts[0], parts[1]
+        raise InputError(f"{archive}: member {name!r} has {size} bytes, expected an image; move it elsewhere")

@@ -1,7 +1,8 @@
 """Captioned images as MS-COCO 2014 distributes them, indexed and read.
 
 A data set is a folder with `annotations/captions_train2014.json` and `captions_val2014.json` (keys `images`: id, file_name; `annotations`:
-id, image_id, caption) and the images they name in `train2014/` and `val2014/`, unpacked or still in `train2014.zip` and `val2014.zip`.
+id, image_id, caption) and the images they name in `train2014/` and `val2014/`, unpacked or still in `train2014.zip` and `val2014.zip`,
+there or in its folder `images`.
 Images that no annotation names are left alone, so a subset is a smaller annotation file.
 
 Splits are `train` and `val`, images in the order of their id, every caption of an image in the order of its annotation's id.
@@ -9,6 +10,7 @@ Source of the splits and their sizes: Lin et al. 2014; U-ViT's preparation count
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,12 +22,15 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import write_json
+from sra.core.leftovers import passed_over, without_leftovers
 from sra.core.seeds import derive_seed
 from sra.data.archives import open_archive
 from sra.data.images import LISTED, ImageSplit, described
 
 FOLDERS = {"train": "train2014", "val": "val2014"}
 COCO_2014 = {"train": 82_783, "val": 40_504}  # images
+PLACES = (".", "images")  # of the images, in the data set's folder
+KARPATHY = "dataset_coco.json"
 CROP = "lanczos"
 AGAIN = "download it again from cocodataset.org"
 
@@ -53,6 +58,7 @@ def write_caption_index(root: Path, index_json: Path, image_size: int, expected:
     path, split, width, height, bytes, SHA-256, id and captions.
     """
     root, index_json, sizes = Path(root), Path(index_json), {**COCO_2014, **(expected or {})}
+    _refuse_other_splits(root)
     annotated = {split: read_captions(annotation_path(root, split)) for split in FOLDERS}
     for split, images in annotated.items():
         _refuse_other_count(annotation_path(root, split), len(images), sizes[split], split)
@@ -183,19 +189,34 @@ def _refuse_other_count(annotations: Path, found: int, expected: int, split: str
         raise InputError(f"{annotations}: holds {found} images, expected {expected}; {AGAIN}, or give --expected-{split} {found} for a subset")
 
 
+def _refuse_other_splits(root: Path) -> None:
+    """Raises InputError for what is MS-COCO in another division, whose scores would be of other images."""
+    needed = "needed are the splits of 2014: annotations_trainval2014.zip, train2014.zip and val2014.zip from cocodataset.org"
+    if root.name == KARPATHY or any((root / place / KARPATHY).exists() and not annotation_path(root, "train").exists() for place in PLACES):
+        raise InputError(f"{root}: {KARPATHY} is Karpathy's division of the images, not COCO's captions as published; {needed}")
+    later = [root / "annotations" / "captions_train2017.json", *(root / place / "train2017" for place in PLACES)]
+    if not annotation_path(root, "train").exists() and (found := next((path for path in later if path.exists()), None)):
+        raise InputError(f"{found}: is of MS-COCO 2017, which divides the images otherwise than the paper; {needed}")
+
+
 def _images_of(root: Path, split: str, images: list[CaptionedImage]) -> Path:
-    """Where the images of a split are, after checking that all are there: the data set's folder, or the zip of the split."""
+    """Where the images of a split are, after checking that all are there: the folder of the split's folder, or the zip of the split."""
     folder = FOLDERS[split]
-    if (root / folder).is_dir():
-        place, shown = root, root / folder
-        there = {f"{folder}/{file.name}" for file in (root / folder).iterdir()}
+    place = next((root / below for below in PLACES if (root / below / folder).is_dir()), None)
+    if place:
+        shown = place / folder
+        names, passed = without_leftovers(file.name for file in shown.iterdir())
+        there = {f"{folder}/{name}" for name in names}
     else:
-        place = shown = root / f"{folder}.zip"
-        if not place.exists():
+        zips = [root / below / f"{folder}{suffix}" for below in PLACES for suffix in (".zip", ".ZIP")]
+        place = shown = next((path for path in zips if path.exists()), None)
+        if not place:
             raise InputError(f"{root}: has neither {folder}/ nor {folder}.zip; download {folder}.zip from cocodataset.org to that folder")
         with open_archive(place) as source:
-            there = set(source.files)
+            there, passed = set(source.files), source.passed_over
             _refuse(place, "member more than once", _repeated(source.files), "download the zip again")
+    if passed:
+        print(passed_over(shown, passed), file=sys.stderr, flush=True)
     missing = [f"{image.file_name} (id {image.id})" for image in images if f"{folder}/{image.file_name}" not in there]
     _refuse(shown, f"image of {annotation_path(root, split).name} that is missing", missing, "put it there or remove it from the annotations")
     return place

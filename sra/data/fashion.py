@@ -26,6 +26,8 @@ SPLITS = {"train": "train", "held_out": "t10k"}  # ours: how the source calls it
 # Places of their names are the source's labels; the number in front keeps their order in a sorted list of folders.
 CLASSES = ("t_shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle_boot")
 LARGEST_FILE = 64 << 20  # bytes unpacked; the largest of the real ones has 47,040,016
+GZIP = b"\x1f\x8b"
+PLACES = (".", "raw", "FashionMNIST/raw")  # the last two: below the root of torchvision's FashionMNIST
 PAGE = "github.com/zalandoresearch/fashion-mnist"
 
 
@@ -44,7 +46,10 @@ def padded(grey: np.ndarray) -> np.ndarray:
 
 
 def read_fashion(folder: Path) -> "dict[str, FashionMNIST]":
-    """Both splits from a folder with the source's four files, as downloaded (.gz) or unpacked. Raises InputError for one that is missing or wrong."""
+    """Both splits from a folder with the source's four files, as downloaded (.gz) or unpacked, or from the root of torchvision's FashionMNIST.
+
+    Raises InputError for one that is missing or wrong.
+    """
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as root:
         raw = Path(root, "FashionMNIST", "raw")
@@ -74,17 +79,34 @@ def _opened(root: Path, shown: Path, download: bool) -> "dict[str, FashionMNIST]
 
 
 def _unpacked(folder: Path, name: str) -> bytes:
-    """The content of one of the source's files, which lies there packed or not."""
-    packed, plain = folder / f"{name}.gz", folder / name
+    """The content of one of the source's files: packed or not, which its first bytes say, with a dash or a dot before idx, there or in the
+    folders that torchvision makes. An empty or broken file does not hide a good one beside it.
+    """
+    names = [f"{base}{suffix}" for base in (name, name.replace("-idx", ".idx")) for suffix in (".gz", "")]
+    found = [folder / place / spelled for place in PLACES for spelled in names if (folder / place / spelled).is_file()]
+    if not found:
+        raise InputError(f"{folder / name}.gz: no such file; paths.fashion is a folder with the four files of {PAGE}")
+    errors = []
+    for file in found:
+        try:
+            return _content(file)
+        except InputError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _content(path: Path) -> bytes:
     try:
-        with gzip.open(packed) if packed.exists() else plain.open("rb") as file:
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP
+        with gzip.open(path) if packed else path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise InputError(f"{packed}: no such file; paths.fashion is a folder with the four files of {PAGE}") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{packed}: cannot be unpacked ({error}); fetch it again from {PAGE}") from None
+        raise InputError(f"{path}: cannot be unpacked ({error}); fetch it again from {PAGE}") from None
+    if not content and not packed:
+        raise InputError(f"{path}: is empty, so a download broke off; fetch it again from {PAGE}")
     if len(content) > LARGEST_FILE:
-        raise InputError(f"{packed}: unpacks to more than {LARGEST_FILE >> 20} MB, which no file of Fashion-MNIST does; fetch it again from {PAGE}")
+        raise InputError(f"{path}: unpacks to more than {LARGEST_FILE >> 20} MB, which no file of Fashion-MNIST does; fetch it again from {PAGE}")
     return content
 
 

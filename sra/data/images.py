@@ -34,10 +34,13 @@ from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12
 
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
+from sra.core.kinds import HEAD, kind_of_bytes
 from sra.core.progress import tracked
 from sra.core.receipts import checked_sha256, read_receipt, receipt_path, recorded_sha256, verify_contents
-from sra.data.archives import Images, TarImages, ZipImages, open_archive, places_of
+from sra.data.archives import Images, TarImages, ZipImages, open_archive
 from sra.data.crops import CROPS, RGB_FROM, to_rgb
+from sra.data.labels import has_labels, labelled_places
+from sra.data.places import Places, places_of
 from sra.spec.load import checked
 
 # PIL warns of odd metadata that does not touch the pixels. Said once for all: putting filters back after each image is not safe among threads.
@@ -91,14 +94,17 @@ class _Index(TypedDict):
 
 @dataclass(frozen=True)
 class Expected:
-    """How large a known data set is, over all splits. classes: None for a subset, which may lack some."""
+    """How large a data set is, over all splits. images: None for the user's own, of which `least` are needed.  classes: None for a subset, which
+    may lack some.
+    """
 
-    images: int
+    images: int | None
     classes: int | None = None
+    least: int = 0
 
 
-def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None, workers: int = 1) -> None:
-    """Decode every image of the archive once and write the index: images in the order of class and name.
+def write_index(archive: Path, index_json: Path, image_size: int, expected: Expected | None = None, workers: int = 1) -> list[str]:
+    """Decode every image of the archive once and write the index: images in the order of class and name. Returns what a person should know.
 
     expected: what it should hold, when the data set is known; counted before anything is decoded. Raises InputError naming the first member
     in the wrong place or outside the archive, a class folder without images, the classes behind a wrong count, or up to ten images that
@@ -106,23 +112,26 @@ def write_index(archive: Path, index_json: Path, image_size: int, expected: Expe
     """
     archive, index_json = Path(archive), Path(index_json)
     with open_archive(archive) as source:
-        places = places_of(archive, source.files)
         _refuse_repeated(archive, source.files)
-        _refuse_other_counts(archive, places, expected)
-        _refuse_empty_classes(archive, places, source.folders)
-        in_order = sorted(places, key=lambda name: (*places[name], name))
-        facts = {name: {"class": places[name][1], "split": places[name][0]} for name in in_order}
+        places = _expected_part(archive, labelled_places(source) if has_labels(source) else places_of(source), expected)
+        _refuse_other_counts(archive, places.of, expected)
+        _refuse_empty_classes(archive, places)
+        for note in places.notes:
+            print(note, file=sys.stderr, flush=True)
+        in_order = sorted(places.of, key=lambda name: (*places.of[name], name))
+        facts = {name: {"class": places.of[name][1], "split": places.of[name][0]} for name in in_order}
         identity, images = described(source, facts, index_json, workers)
     write_json(
         index_json,
         {
             "archive": identity,
             "image_size": image_size,
-            "classes": sorted({folder for _, folder in places.values()}),
-            "splits": dict(Counter(split for split, _ in places.values())),
+            "classes": sorted({folder for _, folder in places.of.values()}),
+            "splits": dict(Counter(split for split, _ in places.of.values())),
             "images": images,
         },
     )
+    return places.notes
 
 
 def described(source: Images, facts: dict[str, dict], index_json: Path, workers: int) -> tuple[dict, list[dict]]:
@@ -168,7 +177,7 @@ def _checked_images(source: Images, facts: dict[str, dict], hashed: bool, worker
         raise errors[0]
     if errors:
         shown = ", ".join(unreadable[:LISTED]) + (", ..." if len(unreadable) > LISTED else "")
-        raise InputError(f"{source.path}: {len(unreadable)} images cannot be read: {shown}; the log says why; replace or remove them")
+        raise InputError(f"{source.path}: {len(unreadable)} images cannot be read: {shown}; the log says why and what to do with each")
     return images
 
 
@@ -280,6 +289,9 @@ def decoded(source: Images, name: str, content: bytes) -> Image.Image:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        kind = kind_of_bytes(content[:HEAD])
+        if isinstance(error, Image.UnidentifiedImageError) and kind.endswith("image"):
+            raise InputError(f"{source.path}: member {name!r} is a {kind}, expected PNG or JPEG; convert it") from None
         raise InputError(f"{source.path}: member {name!r} is not a whole image ({_short(error)}); replace or remove it") from None
     if image.mode not in RGB_FROM:
         raise InputError(f"{source.path}: member {name!r} has mode {image.mode}, expected 8 bits a channel; convert it")
@@ -295,20 +307,28 @@ def _refuse_repeated(archive: Path, files: list[str]) -> None:
     repeated = [name for name, times in Counter(files).items() if times > 1]
     if repeated:
         raise InputError(f"{archive}: member {repeated[0]!r} appears more than once; build the archive again")
-    if not files:
-        raise InputError(f"{archive}: holds no images; expected <split>/<class>/<file>")
 
 
-def _refuse_empty_classes(archive: Path, places: dict[str, tuple[str, str]], folders: list[str]) -> None:
+def _refuse_empty_classes(archive: Path, places: Places) -> None:
     """Every class must have images in every split: a label without images would only show after training."""
-    filled, first = set(places.values()), next(iter(places))
-    prefix = "" if first.startswith(f"{places[first][0]}/{places[first][1]}/") else "train/"
-    named = filled | {tuple(parts) for folder in folders if len(parts := f"{prefix}{folder}".split("/")) == 2}
+    filled, named = set(places.of.values()), places.class_folders
     classes, splits = {folder for _, folder in named}, {split for split, _ in named}
     for split, folder in sorted((split, folder) for split in splits for folder in classes):
         if (split, folder) not in filled:
-            shown = folder if prefix else f"{split}/{folder}"
-            raise InputError(f"{archive}: class folder {shown!r} has no images; add some or remove the class from every split")
+            shown = named.get((split, folder)) or f"{split}/{folder}"
+            raise InputError(f"{archive}: class folder {shown!r} has no images; add some or take the class out of every split")
+
+
+def _expected_part(archive: Path, places: Places, expected: Expected | None) -> Places:
+    """The split train alone, where that is all of the known data set: ImageNet's train images lie beside its 50,000 for validation."""
+    alone = {name: place for name, place in places.of.items() if place[0] == "train"}
+    if expected is None or expected.images is None or len(places.of) == expected.images or len(alone) != expected.images:
+        return places
+    others = Counter(split for split, _ in places.of.values() if split != "train")
+    left = " and ".join(f"{split} ({count})" for split, count in sorted(others.items()))
+    note = f"{archive.name}: images taken from its split train, which alone has the {expected.images} expected; left out: {left}"
+    folders = {place: name for place, name in places.class_folders.items() if place[0] == "train"}
+    return Places(alone, folders, [*places.notes, note])
 
 
 def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expected: Expected | None) -> None:
@@ -317,6 +337,15 @@ def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expe
         return
     counts = Counter(folder for _, folder in places.values())
     classes = len(counts) if expected.classes is None else expected.classes
+    if expected.images is None:
+        train = sum(split == "train" for split, _ in places.values())
+        if train < expected.least:
+            raise InputError(
+                f"{archive}: holds {train} images, the preset compares with {expected.least}; add some, or lower reference_images in the preset"
+            )
+        if len(counts) != classes:
+            raise InputError(f"{archive}: holds {len(counts)} classes, expected {classes}; set classes: {len(counts)} in the preset, if they are all")
+        return
     if len(places) == expected.images and len(counts) == classes:
         return
     more = len(places) > expected.images

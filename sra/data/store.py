@@ -58,6 +58,13 @@ class Shard(Part):
     rows: NonNegativeInt
 
 
+class _Foreign(TypedDict):
+    """Of latents that another's code computed: whose, and the hash of all of its files."""
+
+    layout: str
+    sha256: str
+
+
 @with_config(ConfigDict(extra="allow"))
 class _Facts(TypedDict, total=False):
     """What is read of a store's facts; there are others that are for people."""
@@ -67,6 +74,7 @@ class _Facts(TypedDict, total=False):
     encoder_sha256: str
     empty_row: NonNegativeInt
     split: str
+    foreign: _Foreign
 
 
 class _Manifest(Strict):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sra.core.errors import InputError
+from sra.core.leftovers import is_leftover
 
 Span = tuple[int, int]  # offset in the outermost file, size; bytes
 
@@ -44,8 +45,8 @@ def tar_spans(path: Path, file: BinaryIO) -> tuple[list[tuple[str, Span]], list[
     """
     files, folders = [], []
     for name, span in _members(path, str(path), file, (0, path.stat().st_size), folders):
-        if name.endswith(".tar"):
-            folder = name.removesuffix(".tar")
+        if name.lower().endswith(".tar") and not is_leftover(name):
+            folder = name[: -len(".tar")]
             folders.append(folder)
             inside: list[str] = []
             files += [(f"{folder}/{inner}", where) for inner, where in _members(path, f"{path}: {name}", file, span, inside)]

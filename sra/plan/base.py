@@ -6,7 +6,9 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
+from sra.core.receipts import receipt_of, receipt_path
 from sra.plan.assets import Assets
+from sra.plan.layout import Shared
 from sra.plan.resources import StageNeeds
 from sra.plan.sources import source_hash
 from sra.plan.work import Works, planned_device
@@ -14,6 +16,8 @@ from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.scale import Needs, Preset
 from sra.spec.throughput import Prices, Work, is_core, read_rates
+
+IMAGENET = 1_281_167  # images
 
 
 class PlanBase:
@@ -83,6 +87,13 @@ class PlanBase:
         if name not in datasets:
             raise InputError(f"data set {name!r} is not in config/datasets.tsv; known: {', '.join(datasets)}")
         return datasets[name]
+
+    def images_of(self, dataset: str) -> int:
+        """Images to train on: as config/datasets.tsv says or, of a user's own, as their index does; as many as ImageNet has until there is one."""
+        entry, index = self._dataset(dataset), self.root / Shared(dataset).index
+        if entry.images is not None:
+            return entry.images
+        return receipt_of(index)["facts"]["splits"]["train"] if receipt_path(index).exists() else IMAGENET
 
     def _assets(self, wildcards) -> Assets:
         return Assets(self.root, self.registry(getattr(wildcards, "preset", self.preset)), self.user.paths.downloads)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from sra.core.errors import unknown
 from sra.plan.base import PlanBase
 from sra.plan.layout import Shared
 from sra.spec.scale import StandIn
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
+NONE = "(?!)"  # the pattern that no name fits
 SCENES = (*ANNOTATIONS, "train2014.zip", "val2014.zip")  # what `sra make-scenes` writes
 
 
@@ -47,7 +49,30 @@ class DataPlan(PlanBase):
         dataset = self._dataset(wildcards.dataset)
         if dataset.kind == "made":
             return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
-        return getattr(self.user.paths, dataset.source.removeprefix("paths.")) or ""
+        below = self.user.paths.preprocessed.get(dataset.name)
+        images = next((f"{below}/{name}" for name in ("images", "images.zip") if (self.root / below / name).exists()), None) if below else None
+        return images or getattr(self.user.paths, dataset.source.removeprefix("paths.")) or ""
+
+    @property
+    def preprocessed(self) -> str:
+        """The data sets whose latents are taken over, as the pattern of a wildcard. Raises InputError for one that has none to take over."""
+        datasets = self.registry(self.preset).datasets
+        possible = [name for name, dataset in datasets.items() if dataset.kind == "path" and not dataset.captioned]
+        for name in self.user.paths.preprocessed:
+            if name not in possible:
+                raise unknown("data set", name, possible, where="paths.preprocessed")
+        return "|".join(self.user.paths.preprocessed) or NONE
+
+    @property
+    def extracted(self) -> str:
+        """The data sets whose latents are extracted here, likewise."""
+        return f"(?!(?:{self.preprocessed})/)[a-z0-9_]+"
+
+    def moments(self, wildcards) -> str:
+        """The folder or zip of the latents that are taken over."""
+        below = self.user.paths.preprocessed[wildcards.dataset]
+        packed = f"{below}/vae-sd.zip"
+        return packed if (self.root / packed).exists() else f"{below}/vae-sd"
 
     def expected_images(self, wildcards) -> str:
         """Options of `sra index` and `sra index-captions`: what config/datasets.tsv says of the data set. A subset of the user's has its own
@@ -59,8 +84,11 @@ class DataPlan(PlanBase):
             subset = paths.expected_coco if yours else None
             train, val = (subset.train, subset.val) if subset else (dataset.images, dataset.validation)
             return f"--expected-train {train} --expected-val {val}"
-        if yours and paths.expected_images is not None:
+        if dataset.source == "paths.imagenet" and paths.expected_images is not None:
             return f"--expected-images {paths.expected_images}"
+        if dataset.classes is None:
+            preset = self._preset_on(dataset.name)
+            return f"--expected-classes {preset.classes} --least-images {0 if preset.reference else preset.reference_images}"
         return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
 
     def dtype(self, kind: str) -> Callable[..., str]:

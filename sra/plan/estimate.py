@@ -213,7 +213,7 @@ class Remaining:
         entry = self.registry.datasets[dataset]
         if self._exists(Shared(dataset).index):
             return ()
-        return (Task("data", f"index of {dataset}", kept=disk.INDEX_LINE * (entry.images + (entry.validation or 0))),)
+        return (Task("data", f"index of {dataset}", kept=disk.INDEX_LINE * (self._images(dataset) + (entry.validation or 0))),)
 
     def _standin(self, kind: str, name: str | None, spec: RunSpec) -> Chain:
         """The training of a small model that stands for a downloaded one."""
@@ -231,7 +231,9 @@ class Remaining:
         made = {} if preset.reference else {self.plan.reference_of(wildcards): preset.reference_images}
         made |= dict.fromkeys(self.plan.pytorch_reference_of(wildcards), 0)  # statistics alone
         tasks = [
-            self._extraction(spec, f"reference {Path(path).stem}", entry.validation or entry.images, disk.pixels_bytes(images, spec.image_size))
+            self._extraction(
+                spec, f"reference {Path(path).stem}", entry.validation or self._images(preset.dataset), disk.pixels_bytes(images, spec.image_size)
+            )
             for path, images in made.items()
             if not self._exists(path)
         ]
@@ -266,7 +268,7 @@ class Remaining:
     # Small answers
 
     def _images(self, dataset: str) -> int:
-        return self.registry.datasets[dataset].images
+        return self.plan.images_of(dataset)
 
     def _wildcards(self, run: str, wanted: Wanted | None = None) -> SimpleNamespace:
         """What Snakemake would ask the plan with."""

@@ -52,6 +52,7 @@ class Plan(DataPlan, TrainingPlan, MeasuringPlan, ScoringPlan, AnalysisPlan):
         self.refuse_impossible(wanted_by_all(self.registry(self.preset)))
         load_claims(self.registry(self.preset))
         self.prices(self.preset)  # refuses unknown hardware
+        _ = self.preprocessed  # refuses an unknown data set
 
     def refuse_target(self, wildcards) -> list[str]:
         """End with one line for a table or figure that does not exist; Snakemake would only say that no rule makes it."""

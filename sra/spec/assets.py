@@ -20,13 +20,14 @@ CHECKPOINT_KEYS = ("page", "family", "model", "resolution", "step")
 class DatasetEntry(Strict):
     """kind: `made` by the workflow, or at a `path` that the user names in config.yaml.
 
-    A data set has classes, or captions and images for validation.
+    A data set has classes, or captions and images for validation. What users bring of their own has any number of images, and as many classes
+    as the preset says.
     """
 
     name: Name
     kind: Literal["made", "path"]
     source: str
-    images: PositiveInt
+    images: PositiveInt | None = None
     classes: PositiveInt | None = None
     validation: PositiveInt | None = Field(None, description="images of the split val, of a captioned data set")
     licence: str
@@ -34,13 +35,15 @@ class DatasetEntry(Strict):
 
     @model_validator(mode="after")
     def _has_classes_or_captions(self):
-        if (self.classes is None) == (self.validation is None):
-            raise ValueError("fill in classes, or validation for a captioned data set")
+        if self.images is None and self.classes is None and self.validation is None and self.kind == "path":
+            return self
+        if self.images is None or (self.classes is None) == (self.validation is None):
+            raise ValueError("fill in images and classes, or validation for a captioned data set; for a user's own leave all three empty")
         return self
 
     @property
     def captioned(self) -> bool:
-        return self.classes is None
+        return self.validation is not None
 
 
 class WeightsEntry(Strict):

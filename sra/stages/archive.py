@@ -192,8 +192,8 @@ def _hashes(value: Any, key: str = "") -> Iterator[str]:
 def _refuse_private(files: list[CrateFile], registry: Catalogue) -> None:
     """Raises InputError for a file that names a folder of this machine, above all the user's own choice of paths."""
     user = load(registry.root / "config" / "config.yaml", UserConfig)
-    for name, value in user.paths:
-        if isinstance(value, str) and Path(value).is_absolute():
+    for name, given in user.paths:
+        if any(isinstance(value, str) and Path(value).is_absolute() for value in (given.values() if isinstance(given, dict) else [given])):
             raise InputError(f"config/config.yaml: paths.{name} is a path of this machine; give it as --config paths=... and archive again")
     told = [f"{folder}/".encode() for folder in {registry.root.resolve(), Path.home()} if len(folder.parts) > 2]
     for file in files:

@@ -12,6 +12,7 @@ import torch
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.memory import peak_resident
+from sra.core.receipts import receipt_of, receipt_path
 from sra.data.store import ArrayStore
 from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
@@ -273,7 +274,10 @@ def _images(registry: Registry, run: RunSpec, latents: Path | None) -> tuple[int
         store = latents or made
         return len(ArrayStore.open(store, "latents")), str(store.relative_to(registry.root) if store.is_relative_to(registry.root) else store)
     if run.dataset in registry.datasets:
-        return registry.datasets[run.dataset].images, "config/datasets.tsv"
+        images, index = registry.datasets[run.dataset].images, registry.root / Shared(run.dataset).index
+        if images is None and receipt_path(index).exists():
+            return receipt_of(index)["facts"]["splits"]["train"], str(index.relative_to(registry.root))
+        return images, "config/datasets.tsv" if images else f"the images of {run.dataset} are your own and not indexed yet"
     return None, f"data set {run.dataset} is not in config/datasets.tsv; give --latents"
 
 

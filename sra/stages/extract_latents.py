@@ -14,6 +14,7 @@ from sra.data.store import receipts_of, shard_rows, write_manifest, write_shard
 from sra.data.stored import STORED, as_stored
 from sra.encoders.vae import Vae, vae_files, vae_hashes
 from sra.spec.scale import StoredDtype
+from sra.stages.take_latents import foreign_fact
 
 BATCH = 64  # part of what the bytes depend on: kernels sum in another order for another size
 
@@ -61,5 +62,6 @@ def finish_latents(shards: list[Path], index: Path, vae: Path | str, output: Pat
     made_from, facts = receipts[0]["made_from"], receipts[0]["facts"]
     hashes = {} if "vae" in inputs else {"vae": made_from["vae"]}
     labels = ImageSplit(index, "train").labels
+    foreign = foreign_fact([receipt["facts"] for receipt in receipts])
     kept = {key: facts[key] for key in ("scaling_factor", "precision", "vae") if key in facts}
-    write_manifest(output, "latents", shards, labels, inputs, hashes=hashes, **kept, vae_sha256=made_from["vae"])
+    write_manifest(output, "latents", shards, labels, inputs, hashes=hashes, **kept, **foreign, vae_sha256=made_from["vae"])

@@ -62,6 +62,7 @@ class Trainer:
         stores = {"latents": latents} | ({"features": features} if features else {}) | ({"pixels": online.pixels} if online else {})
         self.conditions = captions or ClassLabels(latents, spec.model.classes)
         data = {role: store.sha256 for role, store in stores.items()} | (online.hashes if online else {}) | self.conditions.hashes
+        data |= {"foreign_latents": latents.facts["foreign"]["sha256"]} if "foreign" in latents.facts else {}
         self.state = TrainingState(spec, data, model, alignments, teacher)
         self._average = list(teacher.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]

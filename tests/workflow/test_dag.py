@@ -55,6 +55,18 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 10_000) for item in packs)
 
 
+def test_a_folder_of_ones_own_classes_plans_at_the_papers_scale_by_one_key(checkout):
+    checkout.edit("config/presets/own.yaml", "\nclasses: 1000", "\nclasses: 3")
+    jobs = checkout.planned("--config", "preset=own", "paths={own: flowers}")
+    assert (jobs["index_images"], jobs["extract_latents"], jobs["make_reference"], jobs["resolve_run"]) == (1, 64, 1, 3)
+    assert not {"train_vae", "train_encoder", "train_extractor", "index_captions"} & set(jobs)
+
+
+def test_latents_of_another_preprocessing_take_the_place_of_an_extraction(checkout):
+    jobs = checkout.planned("table_1", "table_4", "--config", "preset=paper", "paths={preprocessed: {imagenet256: repa}}")
+    assert (jobs["take_latents"], jobs["extract_latents"], jobs["finish_latents"]) == (64, 64, 2)  # the second at 512 pixels
+
+
 @pytest.mark.parametrize(("table", "checkpoints"), [("table_3", 4), ("table_4", 2)])
 def test_released_weights_need_no_training(checkout, table, checkpoints):
     jobs = checkout.planned(table, "--config", "preset=paper", "weights=released")

@@ -12,6 +12,8 @@ rule extract_latents:
         "results/shared/{dataset}/logs/extract_latents/{vae}/{shard}_of_{shards}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/extract_latents/{vae}/{shard}_of_{shards}.tsv"
+    wildcard_constraints:
+        dataset=plan.extracted,
     conda:
         "../envs/stages.yaml"
     threads: data_needs.threads
@@ -28,6 +30,36 @@ rule extract_latents:
     shell:
         "sra extract-latents --index {input.index} --vae {params.vae:q} --dtype {params.dtype} --batch {params.batch} --workers {threads} "
         "--shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard} 2> {log}"
+
+
+rule take_latents:
+    """Take over one shard of moments that REPA's or SRA's preprocessing computed, and compare some of them."""
+    input:
+        index="results/shared/{dataset}/index.json",
+        vae=plan.fetched("vae"),
+    output:
+        shard="results/shared/{dataset}/latents/{vae}/latents_{shard}_of_{shards}.npy",
+    log:
+        "results/shared/{dataset}/logs/take_latents/{vae}/{shard}_of_{shards}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/take_latents/{vae}/{shard}_of_{shards}.tsv"
+    wildcard_constraints:
+        dataset=plan.preprocessed,
+    conda:
+        "../envs/stages.yaml"
+    threads: data_needs.threads
+    resources:
+        mem_mb=data_needs.mem_mb,
+        runtime=data_needs.runtime,
+    params:
+        vae=plan.model("vae"),
+        dtype=plan.dtype("latents"),
+        moments=plan.moments,
+    message:
+        "take over latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
+    shell:
+        "sra take-latents --index {input.index} --vae {params.vae:q} --moments {params.moments:q} --dtype {params.dtype} --workers {threads} "
+        "--device cpu --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard} 2> {log}"
 
 
 rule finish_latents:

@@ -15,7 +15,7 @@ from PIL import Image
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import write_receipt
-from sra.data.captions import CaptionedSplit, drawn_captions, read_captions, write_caption_index
+from sra.data.captions import FOLDERS, CaptionedSplit, drawn_captions, read_captions, write_caption_index
 from sra.data.crops import lanczos_center_crop
 from sra.data.images import ImageSplit, write_index
 
@@ -345,3 +345,42 @@ def test_jpegs_are_read_too(tmp_path):
     images = next(CaptionedSplit(indexed(tmp_path), "val").batches(range(3), 3))
     assert images.shape == (3, 16, 16, 3)
     assert (images == images[..., :1]).all()
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_images_may_lie_in_a_folder_of_that_name_and_leftovers_do_not_count(tmp_path, kind, capsys):
+    plain, below = write_coco(tmp_path / "plain", kind), write_coco(tmp_path / "below", kind)
+    (below / "images").mkdir()
+    for name in FOLDERS.values():
+        name = name if kind == "folder" else f"{name}.zip"
+        shutil.move(below / name, below / "images" / name)
+        if kind == "folder":
+            (below / "images" / name / "._COCO_train2014_0999.png").write_bytes(b"")
+    (below / "images" / "Thumbs.db").write_bytes(b"")
+    expected, found = (read_json(indexed(root)) for root in (plain, below))
+    assert found["images"] == expected["images"]
+    assert np.array_equal(*(ImageSplit(root / "index.json", "val").whole() for root in (plain, below)))
+    assert capsys.readouterr().err.count("1 file that operating systems leave") == (2 if kind == "folder" else 0)
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ("annotations/captions_train2017.json", r"captions_train2017.json: is of MS-COCO 2017, which divides .*; needed are the splits of 2014"),
+        ("images/train2017/a.jpg", r"train2017: is of MS-COCO 2017"),
+        ("dataset_coco.json", r"dataset_coco.json is Karpathy's division .*; needed are the splits of 2014: annotations_trainval2014.zip"),
+    ],
+)
+def test_coco_divided_otherwise_gets_a_line_that_says_what_is_needed(tmp_path, there, message):
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_text("{}")
+    with pytest.raises(InputError, match=message) as caught:
+        indexed(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_divisions_beside_the_one_of_2014_are_no_hindrance(tmp_path):
+    write_coco(tmp_path)
+    for name in ("dataset_coco.json", "annotations/captions_train2017.json"):
+        (tmp_path / name).write_text("{}")
+    assert indexed(tmp_path).exists()

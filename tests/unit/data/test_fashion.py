@@ -65,6 +65,41 @@ def test_packed_and_unpacked_files_give_the_same_bytes(source, tmp_path):
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
+@pytest.mark.parametrize(("dot", "packed"), [(dot, packed) for dot in (False, True) for packed in (False, True)])
+@pytest.mark.parametrize("place", [".", "raw", "FashionMNIST/raw"])
+def test_every_way_in_which_the_files_are_named_gives_the_same_bytes(source, tmp_path, dot, packed, place):
+    folder, content = source
+    there = tmp_path / "there" / place
+    there.mkdir(parents=True)
+    for file in folder.iterdir():
+        name = file.name.replace("-idx", ".idx") if dot else file.name
+        (there / (name if packed else name.removesuffix(".gz"))).write_bytes(file.read_bytes() if packed else gzip.decompress(file.read_bytes()))
+    found = read_fashion(tmp_path / "there")
+    assert all(np.array_equal(found[split].data.numpy(), content[name][0]) for split, name in (("train", "train"), ("held_out", "t10k")))
+
+
+def test_gzip_is_told_by_content(source, tmp_path):
+    folder, content = source
+    name = "train-images-idx3-ubyte"
+    (folder / f"{name}.gz").write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))  # a browser unpacked it and kept the name
+    (folder / "t10k-images-idx3-ubyte.gz").rename(folder / "t10k-images-idx3-ubyte")
+    found = read_fashion(folder)
+    assert np.array_equal(found["train"].data.numpy(), content["train"][0])
+    assert np.array_equal(found["held_out"].data.numpy(), content["t10k"][0])
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x1f\x8b\x08\x00"])
+def test_an_empty_or_broken_file_does_not_hide_a_good_one(source, broken):
+    folder, content = source
+    packed = folder / "train-images-idx3-ubyte.gz"
+    (folder / "train-images-idx3-ubyte").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.write_bytes(broken)
+    assert np.array_equal(read_fashion(folder)["train"].data.numpy(), content["train"][0])
+    (folder / "train-images-idx3-ubyte").unlink()
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz: (is empty, so a download broke off|cannot be unpacked .*); fetch it again"):
+        read_fashion(folder)
+
+
 def test_names_of_classes_sort_as_the_sources_labels():
     folders = [f"{label}_{name}" for label, name in enumerate(CLASSES)]
     assert folders == sorted(folders)

@@ -34,7 +34,8 @@ def test_an_archive_made_here_is_vouched_for_by_its_own_hash(digits, tmp_path):
             ("--expected-images", 1798, "--expected-classes", 10),
             "1797 images of 10 classes, expected 1798 of 10; its smallest classes: 8 174, ",
         ),
-        (("--expected-classes", 10), "--expected-classes needs --expected-images"),
+        (("--least-images", 2000), "holds 1437 images, the preset compares with 2000; add some, or lower reference_images in the preset"),
+        (("--expected-classes", 9), "holds 10 classes, expected 9; set classes: 10 in the preset, if they are all"),
     ],
 )
 def test_a_wrong_count_ends_the_command_with_one_line(digits, tmp_path, monkeypatch, capsys, options, message):

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from sra.content.claims import load_claims, probed_by
 from sra.content.figures import FigureSpec
+from sra.content.inside import components_files, probe_files
 from sra.core.errors import InputError
 from sra.plan.base import PlanBase
-from sra.plan.inside import components_files, probe_files
-from sra.plan.layout import Results, Shared
+from sra.spec.layout import Results, Shared
 
 
 class AnalysisPlan(PlanBase):

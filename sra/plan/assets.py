@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
-from sra.plan.layout import Shared
+from sra.spec.layout import Shared
 
 FILES = {"vae": "diffusion_pytorch_model.safetensors"}  # of a saved model; `model.safetensors` unless it says otherwise
 TIMM = "timm/"

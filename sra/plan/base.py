@@ -7,15 +7,15 @@ from pathlib import Path
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.receipts import receipt_of, receipt_path
+from sra.forecast.rates import Prices, Work, is_core, read_rates
+from sra.forecast.work import Works, planned_device
 from sra.plan.assets import Assets
-from sra.plan.layout import Shared
 from sra.plan.resources import StageNeeds
 from sra.plan.sources import source_hash
-from sra.plan.work import Works, planned_device
 from sra.spec.config import UserConfig
+from sra.spec.layout import Shared
 from sra.spec.load import checked
 from sra.spec.scale import Needs, Preset
-from sra.spec.throughput import Prices, Work, is_core, read_rates
 
 IMAGENET = 1_281_167  # images
 

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from sra.core.errors import unknown
 from sra.plan.base import PlanBase
-from sra.plan.layout import Shared
+from sra.spec.layout import Shared
 from sra.spec.scale import StandIn
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")

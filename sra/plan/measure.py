@@ -1,29 +1,8 @@
-"""Which runs are measured for a table or figure, and what the rule that measures one asks."""
+"""What the rule that measures a run's training asks, and the receipts that tables and figures need."""
 
-from sra.content.catalogue import Catalogue
-from sra.content.figures import CurvesFigure, FigureSpec
-from sra.content.tables import TableSpec
+from sra.content.wanted import measured_by_figure, measured_by_table
 from sra.plan.base import PlanBase
-from sra.plan.inside import available
-from sra.plan.layout import Results
-
-
-def measured_by_table(table: TableSpec, registry: Catalogue) -> list[str]:
-    """The runs whose cost a table of costs shows, without those that are not trained here."""
-    return _trained([row.run for row in table.rows if row.run] if table.kind == "costs" else [], registry)
-
-
-def measured_by_figure(figure: FigureSpec, registry: Catalogue) -> list[str]:
-    """The runs whose seconds a step a figure against hours needs."""
-    if not (isinstance(figure, CurvesFigure) and figure.against == "hours"):
-        return []
-    return _trained([series.run for panel in figure.panels for series in panel.series], registry)
-
-
-def _trained(runs: list[str], registry: Catalogue) -> list[str]:
-    for run in runs:
-        registry.spec(run)  # refuses one that is not there
-    return [run for run in dict.fromkeys(runs) if registry.checkpoint(run) is None and available(registry, run)]
+from sra.spec.layout import Results
 
 
 class MeasuringPlan(PlanBase):

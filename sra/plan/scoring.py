@@ -5,12 +5,12 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
+from sra.content.wanted import Wanted
 from sra.core.errors import InputError
+from sra.forecast.disk import pack_bytes
 from sra.plan.base import PlanBase
-from sra.plan.disk import pack_bytes
-from sra.plan.layout import Results, Shared
 from sra.plan.resources import StageNeeds
-from sra.plan.targets import Wanted
+from sra.spec.layout import Results, Shared
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 

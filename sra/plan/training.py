@@ -3,10 +3,10 @@
 from functools import lru_cache
 from pathlib import Path
 
+from sra.content.wanted import point_before, point_named
 from sra.plan.base import PlanBase
-from sra.plan.layout import Results, Shared
 from sra.plan.resources import StageNeeds
-from sra.plan.targets import point_before, point_named
+from sra.spec.layout import Results, Shared
 from sra.spec.registry import Checkpoint
 from sra.spec.scale import ROLLING_STATES
 

@@ -10,15 +10,15 @@ from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.content.figures import FigureSpec
 from sra.content.tables import TableSpec
+from sra.content.wanted import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
 from sra.plan.analysis import AnalysisPlan
 from sra.plan.data import DataPlan
-from sra.plan.layout import Results
 from sra.plan.measure import MeasuringPlan
 from sra.plan.scoring import ScoringPlan
-from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.training import TrainingPlan
+from sra.spec.layout import Results
 from sra.spec.machine import Machine
 
 TABLE_KINDS = ("json", "csv", "html", "tex", "md")

@@ -32,7 +32,7 @@ from sra.spec.method import (
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
-# In sra.plan.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
+# In sra.spec.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
 PLACE_OF_A_RUN = re.compile(r".*/results/[a-z0-9_]+/(?:runs|samples|scores|costs|probes|pca)/(?P<run>[a-z0-9_]+)(?:/|\.json$)")
 
 

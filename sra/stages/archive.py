@@ -14,12 +14,12 @@ from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
 from sra.core.origin import day_of, version_label
 from sra.deposit.crate import METADATA, About, CrateFile, Made, described
-from sra.plan.layout import Results, Shared
 from sra.plan.workflow import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS, plan_of
 from sra.reporting.documents import FigureDocument, TableDocument
 from sra.reporting.write.commands import build_command
 from sra.spec.citation import read_citation
 from sra.spec.config import UserConfig
+from sra.spec.layout import Results, Shared
 from sra.spec.load import load
 from sra.stages.write_registry import rendered_documents
 

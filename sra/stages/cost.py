@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sra.content.catalogue import Catalogue
+from sra.content.wanted import Point, Wanted, training_points, wanted_by_all
 from sra.core.receipts import receipt_of, receipt_path
-from sra.plan.estimate import STAGES, Estimate, Remaining, estimate, shared_tasks
-from sra.plan.layout import Results
-from sra.plan.targets import Point, Wanted, training_points, wanted_by_all
-from sra.plan.work import planned_device
+from sra.forecast.rates import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
+from sra.forecast.remaining import STAGES, Estimate, Remaining, estimate, shared_tasks
+from sra.forecast.work import planned_device
 from sra.plan.workflow import plan_of
 from sra.reporting.write.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
+from sra.spec.layout import Results
 from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
 from sra.spec.run import RunSpec
-from sra.spec.throughput import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
 
 SCHEMA = 1
 KILOWATT_HOUR = 3.6e6  # joules

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from sra.content.wanted import Point, training_points
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.memory import peak_resident
@@ -16,13 +17,22 @@ from sra.core.receipts import receipt_of, receipt_path
 from sra.data.store import ArrayStore
 from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
+from sra.forecast.flops import (
+    FP32,
+    TrainingFlops,
+    block_flops,
+    head_parameters,
+    images_at_once,
+    parameters,
+    state_bytes,
+    training_flops,
+    training_memory,
+)
 from sra.models.blocks import Block
 from sra.models.initial import initial_weights
 from sra.models.mmdit import JointBlock
-from sra.plan.cost import FP32, TrainingFlops, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
-from sra.plan.layout import Results, Shared
-from sra.plan.targets import Point, training_points
 from sra.reporting.write.units import binary, decimal, duration, grouped, several, text_table
+from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions
 from sra.spec.registry import Registry

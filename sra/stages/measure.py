@@ -12,7 +12,7 @@ from sra.core.memory import peak_resident, resident
 from sra.core.progress import Progress
 from sra.core.receipts import versions
 from sra.data.store import ArrayStore
-from sra.plan.cost import head_parameters, parameters
+from sra.forecast.flops import head_parameters, parameters
 from sra.spec.machine import Machine
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS, CountedParameters, MeasuredCost, MeasuredMemory, MeasuredSteps
 from sra.spec.method import SraOptions

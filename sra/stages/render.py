@@ -5,15 +5,22 @@ from pathlib import Path
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
 from sra.content.figures import FigureSpec
+from sra.content.inside import as_it_stands, carriers, components_files, probe_files
 from sra.content.margins import load_tolerances
+from sra.content.wanted import (
+    Wanted,
+    measured_by_figure,
+    measured_by_table,
+    packs_of_figure,
+    wanted_by_all,
+    wanted_by_claims,
+    wanted_by_figure,
+    wanted_by_table,
+)
 from sra.core.errors import unknown
 from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
-from sra.plan.disk import bytes_here
-from sra.plan.inside import as_it_stands, carriers, components_files, probe_files
-from sra.plan.layout import Results, Shared
-from sra.plan.measure import measured_by_figure, measured_by_table
-from sra.plan.targets import Wanted, packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.forecast.disk import bytes_here
 from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
 from sra.reporting.read.probes import InsideFiles
@@ -21,6 +28,7 @@ from sra.reporting.read.scores import load_scores
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
 from sra.reporting.tables import scores as tables
+from sra.spec.layout import Results, Shared
 from sra.spec.scale import Preset
 from sra.stages.planned import planned_cost
 from sra.stages.write_appendix import TEMPLATES, write_appendix

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
+from sra.content.inside import components_files, probe_files
+from sra.content.wanted import Wanted, training_points, wanted_by_all
 from sra.core.errors import InputError
 from sra.core.locks import is_held
-from sra.plan.disk import is_there
-from sra.plan.estimate import Remaining
-from sra.plan.inside import components_files, probe_files
-from sra.plan.targets import Wanted, training_points, wanted_by_all
+from sra.forecast.disk import is_there
+from sra.forecast.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, cut, text_of
 from sra.training.scratch import CURVE, LOCK, last_entry, scratch_folder, states_newest_first, tail

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
+from sra.content.inside import components_files, probe_files
+from sra.content.wanted import measured_by_figure, measured_by_table, packs_of_figure, training_points, wanted_by_figure, wanted_by_table
 from sra.core.files import read_json
 from sra.core.origin import commit_of, day_of, is_changed, version_label
 from sra.deposit.appendix import Facts, Target, render_appendix
-from sra.plan.disk import bytes_here
-from sra.plan.estimate import Remaining, estimate
-from sra.plan.inside import components_files, probe_files
-from sra.plan.layout import Results, Shared
-from sra.plan.measure import measured_by_figure, measured_by_table
-from sra.plan.targets import packs_of_figure, training_points, wanted_by_figure, wanted_by_table
-from sra.plan.work import planned_device
+from sra.forecast.disk import bytes_here
+from sra.forecast.rates import Prices, read_rates
+from sra.forecast.remaining import Remaining, estimate
+from sra.forecast.work import planned_device
 from sra.plan.workflow import plan_of
 from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.documents import number_of
@@ -25,10 +24,10 @@ from sra.reporting.report.spending import spent_by_stage
 from sra.reporting.write.numbers import METRIC_NAMES
 from sra.spec.assets import WeightsEntry
 from sra.spec.citation import read_citation
+from sra.spec.layout import Results, Shared
 from sra.spec.load import checked, load
 from sra.spec.scale import Needs
 from sra.spec.score import read_score
-from sra.spec.throughput import Prices, read_rates
 from sra.stages.cost import job_seconds
 from sra.stages.planned import planned_cost
 from sra.stages.write_registry import registry_lines

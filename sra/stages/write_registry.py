@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
+from sra.content.inside import available
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
 from sra.core.receipts import receipt_of, receipt_path, recorded_sha256
 from sra.deposit.ledger import Line, Shown, State, shown_by, to_tsv
-from sra.plan.inside import available
-from sra.plan.layout import Results
 from sra.reporting.documents import FigureDocument, TableDocument
+from sra.spec.layout import Results
 from sra.spec.load import checked
 from sra.spec.measured import read_cost
 from sra.spec.probe import read_probe

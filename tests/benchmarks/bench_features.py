@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from sra.forecast.flops import EXTRACTOR_FLOPS
 from sra.metrics.extractors import spatial_features
 from sra.metrics.inception import InceptionExtractor
-from sra.plan.cost import EXTRACTOR_FLOPS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from random_networks import save_random_inception  # of the tests

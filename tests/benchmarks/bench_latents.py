@@ -21,7 +21,7 @@ from torch import Tensor
 from sra.data.crops import adm_center_crop
 from sra.data.images import ImageSplit
 from sra.encoders.vae import Vae
-from sra.plan.cost import ENCODER_FLOPS
+from sra.forecast.flops import ENCODER_FLOPS
 from sra.stages.index_images import index_images
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -20,8 +20,8 @@ from train_candidates import RUNS, SIZES, build_ceilings, diffusers_network, spe
 
 from sra.diffusion.process import build_process
 from sra.diffusion.streams import SampleNoise
+from sra.forecast.flops import sampling_flops
 from sra.models.build import build_model
-from sra.plan.cost import sampling_flops
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Guidance, Sampler, SdeSampler
 from sra.stages.sample import drawn_batches

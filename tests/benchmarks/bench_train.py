@@ -39,7 +39,7 @@ from train_candidates import (
     write_stores,
 )
 
-from sra.plan.cost import training_flops
+from sra.forecast.flops import training_flops
 
 # Of the norms of the weights after the same steps. Without the alignment they are at least a tenth apart.
 NEAR = 1e-4

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from score_files import HOSTILE, digest, write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.plan.layout import Results
-from sra.plan.targets import wanted_by_all
+from sra.content.wanted import wanted_by_all
 from sra.reporting.report import pdf
+from sra.spec.layout import Results
 from sra.stages.render import refresh
 
 CHROMIUM = os.environ.get("SRA_CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

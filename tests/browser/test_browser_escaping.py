@@ -11,9 +11,9 @@ from playwright.sync_api import Locator, Page
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.plan.layout import Results
-from sra.plan.targets import wanted_by_figure, wanted_by_table
+from sra.content.wanted import wanted_by_figure, wanted_by_table
 from sra.reporting.report import pdf
+from sra.spec.layout import Results
 from sra.stages.render import refresh
 
 PRESET = "digits"

@@ -29,6 +29,7 @@ from sra.core.receipts import receipt_of, receipt_path, write_receipt
 from sra.data.captions import read_captions
 from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore
+from sra.forecast.rates import read_rates
 from sra.metrics.extractors import WEIGHTS_FILE
 from sra.metrics.reference import read_reference
 from sra.metrics.samples import read_samples
@@ -40,7 +41,6 @@ from sra.spec.assets import DatasetEntry, WeightsEntry, load_table
 from sra.spec.load import checked_json, read_yaml
 from sra.spec.run import RunSpec, read_run, write_run
 from sra.spec.samplers import Sampler
-from sra.spec.throughput import read_rates
 from sra.stages import describe_training
 from sra.stages.index_images import index_images
 from sra.stages.score_inputs import open_extractor

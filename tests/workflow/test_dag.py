@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.plan.targets import packs_of_figure, wanted_by_all
+from sra.content.wanted import packs_of_figure, wanted_by_all
 
 ROOT = Path(__file__).parents[2]
 DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}

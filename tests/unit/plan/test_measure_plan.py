@@ -9,13 +9,12 @@ from cost_files import write_cost_file
 
 from sra.content.catalogue import Catalogue
 from sra.content.tables import TableSpec
+from sra.content.wanted import measured_by_figure, measured_by_table, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
-from sra.plan.cost import parameters, training_flops
-from sra.plan.estimate import Remaining
-from sra.plan.layout import Results
-from sra.plan.measure import measured_by_figure, measured_by_table
-from sra.plan.targets import wanted_by_figure, wanted_by_table
+from sra.forecast.flops import parameters, training_flops
+from sra.forecast.remaining import Remaining
 from sra.plan.workflow import Plan
+from sra.spec.layout import Results
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 
 ROOT = Path(__file__).parents[3]

@@ -11,9 +11,9 @@ import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.content.tables import Row
+from sra.content.wanted import point_before, point_named, training_points, wanted_by_all, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
 from sra.plan.sources import source_hash
-from sra.plan.targets import point_before, point_named, training_points, wanted_by_all, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan, open_plan
 
 ROOT = Path(__file__).parents[3]

@@ -6,8 +6,8 @@ import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.content.figures import GridFigure
+from sra.content.wanted import packs_of_figure, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
-from sra.plan.targets import packs_of_figure, wanted_by_figure, wanted_by_table
 from sra.plan.workflow import Plan
 
 ROOT = Path(__file__).resolve().parents[3]

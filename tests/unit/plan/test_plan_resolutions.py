@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.plan.disk import latents_bytes, pack_bytes
-from sra.plan.estimate import Remaining
-from sra.plan.inside import available
-from sra.plan.targets import training_points, wanted_by_table
+from sra.content.inside import available
+from sra.content.wanted import training_points, wanted_by_table
+from sra.forecast.disk import latents_bytes, pack_bytes
+from sra.forecast.remaining import Remaining
 from sra.plan.workflow import Plan
 from sra.stages.render import _preset_of as preset_shown
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.content.figures import SampleFigure
-from sra.plan.estimate import Remaining
-from sra.plan.inside import components_files, probe_files
-from sra.plan.layout import Results
-from sra.plan.targets import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.content.inside import components_files, probe_files
+from sra.content.wanted import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.forecast.remaining import Remaining
 from sra.plan.workflow import Plan
+from sra.spec.layout import Results
 from sra.spec.seeds import Seeds, split_seed
 
 ROOT = Path(__file__).resolve().parents[3]

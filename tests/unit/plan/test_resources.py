@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sra.core.errors import InputError
-from sra.plan.cost import state_bytes
+from sra.forecast.flops import state_bytes
 from sra.plan.resources import MEMORY_MARGIN, TIME_MARGIN
 from sra.plan.workflow import Plan
 

@@ -18,9 +18,9 @@ from sra.cli import planning
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.diffusion.process import build_process
-from sra.plan import cost
+from sra.forecast import flops
+from sra.forecast.rates import Rate, Rates, read_rates
 from sra.spec.samplers import SAMPLER_OF, Guidance
-from sra.spec.throughput import Rate, Rates, read_rates
 from sra.stages.cost import cost_of, json_of, show_cost, text_of
 
 ROOT = Path(__file__).parents[3]
@@ -172,15 +172,15 @@ def test_forward_passes_are_those_that_samplers_make(kind, evaluations, guidance
     sampler = SAMPLER_OF[kind](evaluations=evaluations, guidance=guidance)
     watched, noise = Watched(8 if kind == "ddpm" else 4), torch.zeros(1, 4, 2, 2)
     build_process(spec.process).sample(watched, sampler, noise, torch.zeros(1, dtype=torch.long), torch.tensor(10), lambda: noise)
-    passes = cost.sampling_flops(spec.model, sampler) / cost.forward_flops(spec.model)
+    passes = flops.sampling_flops(spec.model, sampler) / flops.forward_flops(spec.model)
     assert passes == pytest.approx(watched.seen, abs=kind == "ddpm")  # a chain's steps are rounded
 
 
 def test_the_papers_guided_samples():
     """422 passes an image: 78 of the 250 evaluations are outside the interval."""
     registry = Catalogue(ROOT, "paper")
-    flops = cost.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
-    assert flops == pytest.approx(100.1e12, rel=1e-3)
+    of_an_image = flops.sampling_flops(registry.spec("sit_xl2_sra").model, registry.sampler("sde250_cfg18"))
+    assert of_an_image == pytest.approx(100.1e12, rel=1e-3)
 
 
 # Networks around the model
@@ -205,8 +205,8 @@ def test_autoencoders_are_counted_as_torch_counts_them():
     for name, network, sizes in (("sd_vae_ft_ema", large, (256, 512)), ("digits_vae", small, (32, 64)), ("scenes_vae", small, (32,))):
         latent = 8 if network is large else 4
         for size in sizes:
-            assert cost.ENCODER_FLOPS[name][size] == counted(network.encode, (3, size, size))
-            assert cost.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
+            assert flops.ENCODER_FLOPS[name][size] == counted(network.encode, (3, size, size))
+            assert flops.DECODER_FLOPS[name][size] == counted(network.decode, (4, size // latent, size // latent))
 
 
 @pytest.mark.parametrize("name", ["fashion", "fashion_toy"])
@@ -220,10 +220,10 @@ def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     with torch.device("meta"):
         vae = small_network(widths["vae"] or VaeTraining.width).eval()
         extractor = SmallNetwork(10, widths["extractor"] or 1).eval()
-    assert cost.ENCODER_FLOPS[preset.vae] == {32: counted(vae.encode, (3, 32, 32))}
-    assert cost.DECODER_FLOPS[preset.vae] == {32: counted(vae.decode, (4, 8, 8))}
-    assert cost.EXTRACTOR_FLOPS[preset.extractor] == counted(extractor, (3, 32, 32))
-    assert cost.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
+    assert flops.ENCODER_FLOPS[preset.vae] == {32: counted(vae.encode, (3, 32, 32))}
+    assert flops.DECODER_FLOPS[preset.vae] == {32: counted(vae.decode, (4, 8, 8))}
+    assert flops.EXTRACTOR_FLOPS[preset.extractor] == counted(extractor, (3, 32, 32))
+    assert flops.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
 
 
 def test_extractors_are_counted_as_torch_counts_them():
@@ -231,9 +231,9 @@ def test_extractors_are_counted_as_torch_counts_them():
     from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
 
     small = SmallNetwork(10).eval().to("meta")
-    assert cost.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
+    assert flops.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))
     inception = InceptionNetwork(_torch_fidelity_layers().to_empty(device="cpu")).eval().to("meta")
-    assert cost.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))
+    assert flops.EXTRACTOR_FLOPS["inception_2015"] == counted(lambda images: inception.taps(inception.stem(images)), (3, 299, 299))
 
 
 @pytest.mark.parametrize("name", ["dinov2b", "dinov2g", "dinob"])
@@ -241,8 +241,8 @@ def test_vision_encoders_are_those_of_timm(name):
     from sra.encoders.vision import size_of
 
     found = size_of(Catalogue(ROOT, "paper").weights[name].place, 16)
-    assert cost.ENCODERS[name].width == found.width
-    assert cost.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
+    assert flops.ENCODERS[name].width == found.width
+    assert flops.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
 
 
 def test_towers_of_clip_are_those_of_transformers():
@@ -257,19 +257,19 @@ def test_towers_of_clip_are_those_of_transformers():
         }
 
     with torch.device("meta"):
-        text = CLIPTextModel(CLIPTextConfig(**sizes(cost.TEXT_ENCODERS["clip_l14"], 12))).eval()
-        judge, patches = cost.JUDGES["clip_l14_336"]
+        text = CLIPTextModel(CLIPTextConfig(**sizes(flops.TEXT_ENCODERS["clip_l14"], 12))).eval()
+        judge, patches = flops.JUDGES["clip_l14_336"]
         vision = CLIPVisionModel(CLIPVisionConfig(**sizes(judge, 16), image_size=336, patch_size=14)).eval()
     found = counted(lambda ids: text(input_ids=ids.long()), (77,))
-    assert cost.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
+    assert flops.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
     assert judge.flops(patches) == pytest.approx(counted(lambda images: vision(pixel_values=images), (3, 336, 336)), rel=0.01)
 
 
 def test_every_model_of_weights_tsv_is_known():
-    kinds = {"encoder": cost.ENCODERS, "extractor": cost.EXTRACTOR_FLOPS, "vae": cost.ENCODER_FLOPS, "clip": cost.JUDGES}
+    kinds = {"encoder": flops.ENCODERS, "extractor": flops.EXTRACTOR_FLOPS, "vae": flops.ENCODER_FLOPS, "clip": flops.JUDGES}
     for entry in Catalogue(ROOT, "paper").weights.values():
         assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
-    assert cost.DECODER_FLOPS.keys() == cost.ENCODER_FLOPS.keys()
+    assert flops.DECODER_FLOPS.keys() == flops.ENCODER_FLOPS.keys()
 
 
 # Rates

@@ -13,8 +13,8 @@ from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import write_receipt
-from sra.plan.cost import block_flops, head_parameters, parameters, training_flops
-from sra.plan.layout import Results, Shared
+from sra.forecast.flops import block_flops, head_parameters, parameters, training_flops
+from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
 from sra.spec.method import RepaOptions, RepaSraOptions, SraOptions, WeightsFrom
 from sra.spec.run import write_run

@@ -10,8 +10,8 @@ from sra.cli.training import commands
 from sra.core.errors import InputError, StageError
 from sra.core.files import sha256_of_file
 from sra.core.memory import peak_resident
+from sra.forecast.flops import block_flops, forward_flops
 from sra.models.build import build_model
-from sra.plan.cost import block_flops, forward_flops
 from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
 from sra.spec.method import WeightsFrom

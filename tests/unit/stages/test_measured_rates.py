@@ -8,8 +8,8 @@ from cost_files import write_cost_file
 from sra.content.catalogue import Catalogue
 from sra.core.files import write_text
 from sra.core.receipts import write_receipt
-from sra.plan.cost import sampling_flops, training_flops
-from sra.plan.layout import Results
+from sra.forecast.flops import sampling_flops, training_flops
+from sra.spec.layout import Results
 from sra.spec.metric import ScoreOf
 from sra.stages.cost import cost_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.core.files import write_json
-from sra.plan.layout import Shared
+from sra.spec.layout import Shared
 from sra.stages.cost import cost_of
 from sra.stages.planned import planned_cost
 

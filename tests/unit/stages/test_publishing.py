@@ -18,14 +18,13 @@ from rocrate.rocrate import ROCrate
 from score_files import digest, write_score_file
 
 from sra.content.catalogue import Catalogue
+from sra.content.inside import components_files, probe_files
+from sra.content.wanted import measured_by_figure, measured_by_table, packs_of_figure, wanted_by_all
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_text
 from sra.core.receipts import write_receipt
-from sra.plan.inside import components_files, probe_files
-from sra.plan.layout import Results, Shared
-from sra.plan.measure import measured_by_figure, measured_by_table
-from sra.plan.targets import packs_of_figure, wanted_by_all
 from sra.reporting.report.spending import device_time
+from sra.spec.layout import Results, Shared
 from sra.spec.metric import ScoreOf
 from sra.spec.seeds import Seeds
 from sra.stages.archive import archive

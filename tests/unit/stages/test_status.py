@@ -12,8 +12,8 @@ from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.locks import only_one
 from sra.core.receipts import write_receipt
-from sra.plan.layout import Results
 from sra.reporting.status import cut, text_of
+from sra.spec.layout import Results
 from sra.spec.seeds import Seeds
 from sra.stages.status import show_status, status_of
 from sra.training.scratch import LOCK, last_entry

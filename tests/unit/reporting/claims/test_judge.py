@@ -10,9 +10,9 @@ import yaml
 from sra.content.catalogue import Catalogue
 from sra.content.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
 from sra.content.margins import Margin
+from sra.content.wanted import wanted_by_all
 from sra.core.errors import InputError
 from sra.core.files import read_json
-from sra.plan.targets import wanted_by_all
 from sra.reporting.claims.judge import build_claims, claims_sentence, render_claims
 from sra.reporting.claims.verdicts import combined, judge
 from sra.reporting.read.published import load_published

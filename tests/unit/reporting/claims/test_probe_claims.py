@@ -9,8 +9,8 @@ import yaml
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
+from sra.content.inside import as_it_stands, carriers
 from sra.core.errors import InputError
-from sra.plan.inside import as_it_stands, carriers
 from sra.plan.workflow import Plan
 from sra.reporting.claims.judge import build_claims
 from sra.reporting.figures.probes import build_probes, key_end

@@ -11,9 +11,9 @@ from report_samples import TEMPLATES
 
 from sra.content.catalogue import Catalogue
 from sra.content.tables import TableSpec
+from sra.content.wanted import wanted_by_table
 from sra.core.errors import InputError
 from sra.core.files import read_json
-from sra.plan.targets import wanted_by_table
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables.scores import render_table
 from sra.reporting.tables.settings import READERS, same_setting

@@ -8,11 +8,11 @@ import pytest
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
+from sra.content.wanted import wanted_by_table
 from sra.core.files import read_json
-from sra.plan.layout import Results
-from sra.plan.targets import wanted_by_table
 from sra.reporting.documents import TableDocument
 from sra.reporting.tables.formats import to_tex
+from sra.spec.layout import Results
 from sra.stages.render import render_table
 
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")

@@ -5,27 +5,55 @@ weights.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
+from sra.content.catalogue import Catalogue
 from sra.content.figures import FigureSpec
+from sra.content.inside import components_files, probe_files
+from sra.content.wanted import (
+    Point,
+    Wanted,
+    measured_by_figure,
+    measured_by_table,
+    packs_of_figure,
+    training_points,
+    wanted_by_figure,
+    wanted_by_table,
+)
 from sra.core.errors import unknown
-from sra.plan import cost, disk
-from sra.plan.inside import components_files, probe_files
-from sra.plan.layout import Results, Shared
-from sra.plan.measure import measured_by_figure, measured_by_table
-from sra.plan.targets import Point, Wanted, packs_of_figure, training_points, wanted_by_figure, wanted_by_table
-from sra.plan.tasks import STAGES, Chain, Stage, Task
-from sra.plan.work import Works
-from sra.plan.workflow import Plan
+from sra.forecast import disk
+from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, JUDGES, forward_flops
+from sra.forecast.rates import SOURCES, Prices, Source, Work
+from sra.forecast.tasks import STAGES, Chain, Stage, Task
+from sra.forecast.work import Works
+from sra.spec.layout import Results, Shared
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec
 from sra.spec.scale import ROLLING_STATES, Preset
-from sra.spec.throughput import SOURCES, Prices, Source, Work
 
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
+
+
+class Planned(Protocol):
+    """What is asked of a plan: which files a job reads. Every question takes the wildcards that Snakemake would."""
+
+    root: Path
+    preset: str
+
+    def registry(self, preset: str) -> Catalogue: ...
+    def images_of(self, dataset: str) -> int: ...
+    def fetched(self, kind: str) -> Callable[..., list[str]]: ...
+    def latents_of(self, wildcards: Any) -> str: ...
+    def targets_of(self, wildcards: Any) -> dict[str, str | list[str]]: ...
+    def captions_of(self, wildcards: Any) -> dict[str, str | list[str]]: ...
+    def sample_shards(self, wildcards: Any) -> list[str]: ...
+    def reference_of(self, wildcards: Any) -> str: ...
+    def reference_features_of(self, wildcards: Any) -> str: ...
+    def pytorch_reference_of(self, wildcards: Any) -> list[str]: ...
 
 
 class Remaining:
@@ -34,7 +62,7 @@ class Remaining:
     from_nothing: as if no result were there.
     """
 
-    def __init__(self, plan: Plan, processes: int = 1, from_nothing: bool = False):
+    def __init__(self, plan: Planned, processes: int = 1, from_nothing: bool = False):
         self.plan, self.processes, self.from_nothing = plan, processes, from_nothing
         self.registry = plan.registry(plan.preset)
         self.results = Results(plan.preset)
@@ -77,12 +105,12 @@ class Remaining:
         preset = self.registry.preset_of(wanted.run)
         passes = 2 if "fid_pytorch" in preset.secondary else 1
         work = [
-            self.works.by_network("inception", cost.EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor),
+            self.works.by_network("inception", EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor),
             Work("score", count),
         ]
         if self.registry.is_text_to_image(wanted.run):
             for judge in (name for score, name in preset.text_to_image.judges if score in preset.secondary):
-                tower, patches = cost.JUDGES.get(judge, (None, 0))
+                tower, patches = JUDGES.get(judge, (None, 0))
                 work.append(self.works.by_network("vision", tower and tower.flops(patches), count, judge))
         name = f"score of {_words(wanted)}"
         return (*self.pack(wanted), *self._references(wanted.run), Task("scoring", name, tuple(filter(None, work)), sets=1))
@@ -167,7 +195,7 @@ class Remaining:
         if self._exists(self.plan.latents_of(self._wildcards(spec.run))):
             return ()
         preset, images = self.registry.preset_of(spec.run), self._images(spec.dataset)
-        work = self.works.by_network("encode", cost.ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
+        work = self.works.by_network("encode", ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
         kept = disk.latents_bytes(images, spec.model.latent, preset.latents_dtype)
         return (*self._standin("vae", spec.vae, spec), *self._index(spec.dataset), self._store(preset, "latents", spec.dataset, spec.vae, work, kept))
 
@@ -244,7 +272,7 @@ class Remaining:
 
     def _extraction(self, spec: RunSpec, name: str, images: int, kept: int) -> Task:
         extractor = self.registry.preset_of(spec.run).extractor
-        work = self.works.by_network("inception", cost.EXTRACTOR_FLOPS.get(extractor), images, extractor)
+        work = self.works.by_network("inception", EXTRACTOR_FLOPS.get(extractor), images, extractor)
         return Task("scoring", f"{name} of {spec.dataset} by {extractor}", (work,) if work else (), kept=kept)
 
     # Inside models
@@ -255,7 +283,7 @@ class Remaining:
         for probe in probe_files([figure], self.registry):
             if not self._exists(self.results.probe(probe.run, probe.milestone, probe.time)):
                 spec = self.registry.spec(probe.run)
-                flops = self._images(spec.dataset) * cost.forward_flops(spec.model, max(probe.blocks))
+                flops = self._images(spec.dataset) * forward_flops(spec.model, max(probe.blocks))
                 work = Work("sample", flops, spec.model.name, precision="fp32")
                 task = Task("scoring", f"probes of {probe.run} at {probe.milestone}, time {probe.time:g}", (work,))
                 chains.append((*self.weights(probe.run, probe.milestone), *self._latents(spec), task))

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from sra.alignment.build import build_alignments
 from sra.alignment.distances import smooth_l1
 from sra.alignment.repa import nt_xent
+from sra.forecast.flops import block_flops, forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.models.build import build_model, empty_model
-from sra.plan.cost import block_flops, forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.spec.machine import Machine
 from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
 from sra.spec.run import model_named

@@ -1,12 +1,12 @@
 """What single jobs compute, in FLOPs by network, for estimates of a whole plan and for the walltime of each job."""
 
 from sra.content.catalogue import Catalogue
-from sra.plan import cost
-from sra.plan.targets import Wanted
+from sra.content.wanted import Wanted
+from sra.forecast.flops import DECODER_FLOPS, ENCODERS, TEXT_ENCODERS, Tower, sampling_flops, state_bytes, training_flops
+from sra.forecast.rates import What, Work
 from sra.spec.method import RepaOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision
-from sra.spec.throughput import What, Work
 
 PLANNED_GPU, PLANNED_CORE = "a100", "cpu"
 
@@ -25,7 +25,7 @@ class Works:
 
     def training(self, spec: RunSpec, steps: int) -> Work:
         preset, tower = self.registry.preset_of(spec.run), self.encoder(spec)
-        flops = cost.training_flops(spec, tower and tower.width).total
+        flops = training_flops(spec, tower and tower.width).total
         if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
             flops += tower.flops(spec.model.tokens)
         if spec.text_encoder and preset.text_to_image.text_features == "online":
@@ -34,18 +34,18 @@ class Works:
 
     def state_bytes(self, spec: RunSpec) -> int:
         tower = self.encoder(spec)
-        return cost.state_bytes(spec, tower and tower.width)
+        return state_bytes(spec, tower and tower.width)
 
     def evaluations(self, wanted: Wanted) -> Work:
         """Of the model alone, while samples are drawn."""
         model, preset = self.registry.spec(wanted.run).model, self.registry.preset_of(wanted.run)
-        flops = cost.sampling_flops(model, self.registry.sampler(wanted.score.sampler))
+        flops = sampling_flops(model, self.registry.sampler(wanted.score.sampler))
         return Work("sample", self.registry.sample_count(wanted.score.samples) * flops, model.name, precision=preset.sampling_precision)
 
     def sampling(self, wanted: Wanted) -> tuple[Work, ...]:
         """Everything between weights and a pack of images."""
         preset, spec = self.registry.preset_of(wanted.run), self.registry.spec(wanted.run)
-        count, flops = self.registry.sample_count(wanted.score.samples), cost.DECODER_FLOPS.get(spec.vae, {}).get(spec.image_size)
+        count, flops = self.registry.sample_count(wanted.score.samples), DECODER_FLOPS.get(spec.vae, {}).get(spec.image_size)
         decoding = self.by_network("decode", flops, count, spec.vae, preset.sampling_precision)
         return tuple(filter(None, (self.evaluations(wanted), decoding, self.captions(spec, count))))
 
@@ -53,16 +53,16 @@ class Works:
         """Their encoding; None for a model of classes."""
         if spec.text_encoder is None:
             return None
-        tower = cost.TEXT_ENCODERS.get(spec.text_encoder)
+        tower = TEXT_ENCODERS.get(spec.text_encoder)
         return self.by_network("text", tower and tower.flops(spec.model.text.tokens), captions, spec.text_encoder)
 
-    def encoder(self, spec: RunSpec) -> cost.Tower | None:
+    def encoder(self, spec: RunSpec) -> Tower | None:
         """The tower of REPA's encoder; an encoder of timm that is not listed is taken for DINOv2-B."""
         if spec.encoder is None:
             return None
-        if spec.encoder not in cost.ENCODERS:
+        if spec.encoder not in ENCODERS:
             self.unknown.add(f"encoder {spec.encoder}: its size is not known, DINOv2-B's is taken")
-        return cost.ENCODERS.get(spec.encoder, cost.ENCODERS["dinov2b"])
+        return ENCODERS.get(spec.encoder, ENCODERS["dinov2b"])
 
     def by_network(self, what: What, flops: int | None, images: int, network: str, precision: Precision | None = None) -> Work | None:
         """flops: of one image; None where nobody counted them."""

@@ -6,7 +6,7 @@ Tasks are equal when they are the same work, so what many tables share counts on
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sra.spec.throughput import Work
+from sra.forecast.rates import Work
 
 Stage = Literal["data", "training", "sampling", "scoring"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sra.core.files import read_json
 from sra.core.receipts import receipt_of, receipt_path
-from sra.plan.cost import FP32, HALF, parameters
-from sra.plan.layout import Results, Shared
+from sra.forecast.flops import FP32, HALF, parameters
+from sra.spec.layout import Results, Shared
 from sra.spec.run import ModelSpec
 from sra.spec.scale import Latent, StoredDtype, Text
 

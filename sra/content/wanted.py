@@ -1,13 +1,13 @@
-"""Which scores and sample sets a table or figure needs at a preset, with every seed, and where a run's training stops on the way."""
+"""Which scores, sample sets and measurements a table or figure needs at a preset, with every seed, and where a run's training stops on the way."""
 
 from dataclasses import dataclass
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import Claims, scores_behind
 from sra.content.figures import CurvesFigure, FigureSpec, SampleFigure, TargetsFigure
+from sra.content.inside import available, points_here
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
-from sra.plan.inside import available, points_here
 from sra.spec.metric import ScoreOf
 
 
@@ -61,6 +61,24 @@ def wanted_by_claims(claims: Claims, registry: Catalogue) -> list[Wanted]:
     """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
     wanted = [Wanted(run, score) for run, score in scores_behind(claims, registry)]
     return _with_seeds(_reachable(wanted, registry, "report/claims.yaml"), registry)
+
+
+def measured_by_table(table: TableSpec, registry: Catalogue) -> list[str]:
+    """The runs whose cost a table of costs shows, without those that are not trained here."""
+    return _trained([row.run for row in table.rows if row.run] if table.kind == "costs" else [], registry)
+
+
+def measured_by_figure(figure: FigureSpec, registry: Catalogue) -> list[str]:
+    """The runs whose seconds a step a figure against hours needs."""
+    if not (isinstance(figure, CurvesFigure) and figure.against == "hours"):
+        return []
+    return _trained([series.run for panel in figure.panels for series in panel.series], registry)
+
+
+def _trained(runs: list[str], registry: Catalogue) -> list[str]:
+    for run in runs:
+        registry.spec(run)  # refuses one that is not there
+    return [run for run in dict.fromkeys(runs) if registry.checkpoint(run) is None and available(registry, run)]
 
 
 def _with_seeds(wanted: list[Wanted], registry: Catalogue) -> list[Wanted]:

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from sra.content.catalogue import Catalogue
+from sra.content.wanted import wanted_by_table
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
-from sra.plan import cost, disk
-from sra.plan.estimate import Remaining, estimate, shared_tasks
-from sra.plan.layout import Results, Shared
-from sra.plan.targets import wanted_by_table
+from sra.forecast import disk, flops
+from sra.forecast.rates import Prices, Rate, Rates, Work, read_rates
+from sra.forecast.remaining import Remaining, estimate, shared_tasks
 from sra.plan.workflow import Plan
+from sra.spec.layout import Results, Shared
 from sra.spec.run import model_named
 from sra.spec.scale import Latent, Text
-from sra.spec.throughput import Prices, Rate, Rates, Work, read_rates
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,10 +143,10 @@ def test_a_table_from_nothing(root, estimated):
     found = estimated("table_1")
     assert [(run.run, run.steps, run.until) for run in found.runs] == [("sit_b2", 20, "m400k"), ("sit_b2_sra", 20, "m400k")]
     assert (found.steps, found.images, found.sets) == (40, 24, 2)
-    plain, sra = (cost.training_flops(spec_of(root, run)).total for run in ("sit_b2", "sit_b2_sra"))
+    plain, sra = (flops.training_flops(spec_of(root, run)).total for run in ("sit_b2", "sit_b2_sra"))
     # Five segments (to 6, 10, 12, 18 and 20) and one export a run; each job takes a second to start.
     assert found.seconds["training"] == pytest.approx(20 * 8 * (plain + sra) / 1e7 + 2 * 6)
-    forward = cost.forward_flops(spec_of(root, "sit_b2").model)
+    forward = flops.forward_flops(spec_of(root, "sit_b2").model)
     # Five evaluations an image; twelve images in three shards.
     assert found.seconds["sampling"] == pytest.approx(2 * (12 * 5 * forward / 2e7 + 12 * 31_787_008 / 3e8 + 3))
     # Index, autoencoder and latents; the extractor, a stand-in as well, is another network of the same images.
@@ -161,13 +161,13 @@ def test_a_table_from_nothing(root, estimated):
 def test_bytes_from_nothing(root, estimated):
     found = estimated("table_1")
     specs = [spec_of(root, run) for run in ("sit_b2", "sit_b2_sra")]
-    states = sum(2 * cost.state_bytes(spec) for spec in specs)  # two milestones a run; boundaries do not stay
-    weights = sum(4 * cost.parameters(spec.model) for spec in specs)
+    states = sum(2 * flops.state_bytes(spec) for spec in specs)  # two milestones a run; boundaries do not stay
+    weights = sum(4 * flops.parameters(spec.model) for spec in specs)
     packs, reference = 2 * 12 * (3 * 32**2 + 8), 100 * (3 * 32**2 + 8)
     latents = 1797 * (8 * 8 * 8 * 4 + 8)
     assert found.kept == states + weights + packs + reference + latents + 300 * 1797
     # One job at a time: the two rolling states and the boundary of the larger run.
-    assert found.temporary == 3 * cost.state_bytes(specs[1])
+    assert found.temporary == 3 * flops.state_bytes(specs[1])
     assert estimated("table_1", devices=2).temporary == 2 * found.temporary
 
 
@@ -209,7 +209,7 @@ def test_training_continues_from_the_newest_state(root, estimated, present):
     present(state, fingerprint=fingerprint, step=10)
     after = estimated("table_1")
     assert {run.run: run.steps for run in after.runs} == {"sit_b2": 10, "sit_b2_sra": 20}
-    assert before.kept - after.kept == cost.state_bytes(spec_of(root, "sit_b2"))
+    assert before.kept - after.kept == flops.state_bytes(spec_of(root, "sit_b2"))
     assert estimated("table_6").steps == 0
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.content.figures import FeaturesFigure, Inside, ProbesFigure, TargetsFigure
-from sra.core.errors import InputError
-from sra.plan.inside import (
+from sra.content.inside import (
     ComponentsFile,
     as_it_stands,
     carriers,
@@ -17,7 +16,8 @@ from sra.plan.inside import (
     probe_files,
     standing,
 )
-from sra.plan.targets import wanted_by_figure
+from sra.content.wanted import wanted_by_figure
+from sra.core.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")

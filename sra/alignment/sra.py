@@ -49,7 +49,7 @@ class SraAlignment(Alignment):
 
     def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
         # The teacher sees the same latents, noise and condition, only earlier in time.
-        earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw), self.options.teacher_time_floor))
+        earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw)).clamp(min=self.options.teacher_time_floor))
 
         # Nothing reads the blocks after the target, so the teacher stops there. (Not inference_mode: the loss saves the target for backward.)
         with torch.no_grad():

@@ -25,8 +25,8 @@ class Process(Protocol):
     def loss(self, output: Tensor, batch: "NoisyBatch") -> Tensor:
         """Generation loss of each sample (B,), float32."""
 
-    def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
-        """Times less noisy by a share (B,) of the whole range, not below `floor` steps."""
+    def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
+        """Times less noisy by a share (B,) of the whole range, not below 0."""
 
     def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
         """Latents (B, C, H, W) float32 from standard normal noise; `draw` gives fresh noise of that shape for each stochastic step.

@@ -115,8 +115,9 @@ class Ddpm:
         nats = torch.where((batch.timestep == 0).view(-1, 1, 1, 1), -likelihood, divergence)
         return nats.mean(dim=(1, 2, 3)) / math.log(2)
 
-    def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
-        return (timestep - (share.double() * self.steps).long()).clamp(floor, self.steps - 1)
+    def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
+        """A share of a step is no step."""
+        return (timestep - (share.double() * self.steps).long()).clamp(0, self.steps - 1)
 
     @torch.no_grad()
     def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:

@@ -36,8 +36,8 @@ class Flow:
         velocity = batch.noise - batch.latents
         return (output.float() - velocity).square().mean(dim=(1, 2, 3))
 
-    def earlier(self, timestep: Tensor, share: Tensor, floor: int) -> Tensor:
-        """`floor` counts discrete steps, so it means nothing here: time stops at 0."""
+    def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
+        """Time stops at 0."""
         return (timestep - share.to(timestep.dtype)).clamp(min=0)
 
     @torch.no_grad()

@@ -78,7 +78,7 @@ class SraOptions(MethodOptions):
     distance: Literal["smooth_l1", "cosine", "cosine_over_tokens_official", "l1", "l2"] = "smooth_l1"
     beta: PositiveFloat = 0.05  # of smooth l1; released code, SiT-SRA/loss.py
     head: Literal["mlp", "none"] = "mlp"
-    # Lowest teacher time on the DDPM grid: the paper truncates to 0, the released DiT-SRA/train.py to 1. The flow process always uses 0.
+    # Lowest teacher time on the DDPM grid: the paper truncates to 0, the released DiT-SRA/train.py to 1.
     teacher_time_floor: Literal[0, 1] = 0
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from sra.spec.method import (
     Ema,
     Experiment,
     Flips,
+    FlowProcess,
     MethodOptions,
     Process,
     RampEma,
@@ -161,6 +162,8 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         raise InputError(f"run {run}: {_first_line(error)}") from None
     if captions and row.flips != "none":
         raise InputError(f"run {run}: flips: captions say what is left and right; leave out flips")
+    if isinstance(recipe.process, FlowProcess) and any(isinstance(part, SraOptions) and part.teacher_time_floor for part in alignment.parts):
+        raise InputError(f"run {run}: teacher_time_floor counts steps of the chain of DiT, time of {recipe.family} models has none; leave it out")
     ema = row.ema or recipe.ema
     ema_steps = None
     if isinstance(ema, RampEma):

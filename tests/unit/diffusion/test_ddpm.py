@@ -147,11 +147,10 @@ def test_worse_noise_costs_more():
     assert (losses[1] < losses[2]).all()
 
 
-@pytest.mark.parametrize(("floor", "expected"), [(0, [0, 0, 1, 300, 800]), (1, [1, 1, 1, 300, 800])])
-def test_teacher_time_stops_at_its_floor(floor, expected):
+def test_earlier_steps_stop_at_zero():
     steps = torch.tensor([0, 150, 1, 500, 999])
     share = torch.tensor([0.0, 0.2, 0.0009, 0.2, 0.1999], dtype=torch.float64)
-    assert DDPM.earlier(steps, share, floor).tolist() == expected
+    assert DDPM.earlier(steps, share).tolist() == [0, 0, 1, 300, 800]
 
 
 def test_respacing():

@@ -79,7 +79,7 @@ def test_loss_is_the_squared_error_of_the_velocity():
 def test_times_are_uniform_and_earlier_ones_stop_at_zero():
     uniform = torch.tensor([0.0, 0.3, 0.999])
     assert FLOW.timesteps(uniform).tolist() == uniform.tolist()
-    earlier = FLOW.earlier(uniform, torch.tensor([0.1, 0.1, 0.0], dtype=torch.float64), floor=1)
+    earlier = FLOW.earlier(uniform, torch.tensor([0.1, 0.1, 0.0], dtype=torch.float64))
     assert earlier.dtype == torch.float32
     assert earlier.tolist() == pytest.approx([0.0, 0.2, 0.999])
 

@@ -110,6 +110,7 @@ def test_the_fingerprint_follows_the_spec():
     ("row", "model", "message"),
     [
         ({"method": "none", "weight": 0.1}, "SiT-B/2", "run x: weight is not an option of method none"),
+        ({"method": "sra", "teacher_time_floor": 1}, "SiT-B/2", "run x: teacher_time_floor counts steps of the chain of DiT"),
         ({"method": "repa", "student_block": 3}, "SiT-B/2", "run x: student_block is not an option of method repa"),
         ({"method": "repa+sra", "weight": 0.1}, "SiT-B/2", "run x: weight is not an option of method repa+sra"),
         ({"method": "repa+sra", "sra": {"student_block": 9}}, "SiT-B/2", "run x: student_block 9 is deeper than teacher_block 8"),

@@ -27,7 +27,8 @@ def read_released(checkpoint: Path, family: str) -> dict[str, Tensor]:
     except Exception as error:  # what it raises depends on the bytes it meets; torch's own advice is to read the file without this protection
         code = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it asks for {code[1]}" if code else type(error).__name__
-        raise InputError(f"{checkpoint}: cannot be read without executing it ({reason}); download it again") from None
+        remedy = f"give a file of its tensors under {part!r} alone, from someone you trust" if code else "download it again"
+        raise InputError(f"{checkpoint}: cannot be read without executing it ({reason}); {remedy}") from None
     tensors = content.get(part) if isinstance(content, dict) else None
     found = tensors.items() if isinstance(tensors, dict) else ()
     own = unwrapped({name: tensor for name, tensor in found if isinstance(name, str) and isinstance(tensor, Tensor)}, checkpoint)

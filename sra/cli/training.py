@@ -34,6 +34,8 @@ CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs/--no-cuda-graphs", envv
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
 ReleasedWeights = Annotated[str, typer.Option("--weights", help="ema or model, where a training checkpoint holds both")]
+Classes = Annotated[int | None, typer.Option(min=1, help="classes of the model, where the file does not tell whether its last label is for none")]
+TimeOfData = Annotated[int | None, typer.Option(min=0, max=1, help="time of clean data, 0 or 1, where the file does not tell whose it is")]
 ReleasedName = Annotated[str | None, typer.Option("--name", help="its name in config/weights.tsv; its hash is then held from first use on")]
 
 
@@ -155,12 +157,14 @@ def convert(
     output: Annotated[Path, typer.Option("--out", callback=writable, help="weights file to write, .safetensors")],
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
+    classes: Classes = None,
+    time_of_data: TimeOfData = None,
 ) -> None:
-    """Write a released checkpoint in the layout used here and say what was taken, dropped and rewritten. Nothing in it is executed.
+    """Write a released checkpoint in the layout used here and say what was read, taken, dropped and rewritten. Nothing in it is executed.
 
     Example: sra convert DiT-XL-2-256x256.pt --from dit --name dit_xl2_256 --out dit_xl2.safetensors
     """
-    stage("convert", "convert")(file, family, output, weights, name, Path.cwd())
+    stage("convert", "convert")(file, family, output, weights, name, Path.cwd(), classes, time_of_data)
 
 
 @commands.command()
@@ -172,6 +176,7 @@ def import_weights(
     output: Output,
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
+    time_of_data: TimeOfData = None,
 ) -> None:
     """Write a released checkpoint as the weights of a run, to be sampled like weights trained here."""
-    stage("convert", "import_weights")(config, file, family, name, output, step, weights, Path.cwd())
+    stage("convert", "import_weights")(config, file, family, name, output, step, weights, Path.cwd(), time_of_data)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_checked_json
-from sra.core.receipts import receipt_path, recorded_sha256, verify_contents, versions
+from sra.core.receipts import receipt_of, receipt_path, recorded_sha256, verify_contents, versions
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
 from sra.metrics.precision_recall import NEIGHBOURS
@@ -35,6 +35,7 @@ from sra.spec.score import (
     Spread,
     metric_name,
 )
+from sra.stages.pack import DRAWN
 from sra.stages.score_inputs import (
     OpenedExtractor,
     OpenedReference,
@@ -103,7 +104,10 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
     """The samples and their receipt, every byte compared with it, so that the hashes in the record are those of what was scored."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give an npz of samples or a folder of PNGs")
-    if path.is_dir() or not receipt_path(path).exists():
+    drawn = not path.is_dir() and receipt_path(path).exists() and receipt_of(path)["kind"] == DRAWN
+    if drawn:
+        verify_contents(path, DRAWN)
+    if drawn or path.is_dir() or not receipt_path(path).exists():
         samples = _with_captions(read_samples(path, options.allow_jpeg), path, options.captions)
         sha256 = samples.images.sha256() if isinstance(samples.images, FolderImages) else sha256_of_file(path)
         return OpenedSamples(path, samples, sha256, None, None)

@@ -118,7 +118,7 @@ def _in_order(folder: Path, files: list[Path], what: str) -> tuple[list[Path], l
     notes = [f"images of {len(folders)} folders were read as one set"] if len(folders) > 1 else []
     if what != "samples" or not all(file.stem.isascii() and file.stem.isdigit() for file in files):
         notes += ["file names are no indices; images were taken in the order of their names"] if what == "samples" else []
-        return sorted(files, key=lambda file: (place[file.parent], file.name)), notes
+        return sorted(files, key=lambda file: (place[file.parent], file.name if what == "samples" else _natural(file.name))), notes
     repeated = [count for count in Counter(int(file.stem) for file in files).values() if count > 1]
     if len(folders) == 1 or not repeated:
         return _by_index(folder, files), notes
@@ -161,12 +161,11 @@ def _lossy_note(headers: dict[Path, Header], what: str) -> list[str]:
 
 def _misnamed_note(headers: dict[Path, Header]) -> list[str]:
     """Content decides; a name that says otherwise is worth a word."""
-    misnamed = [file for file, header in headers.items() if not header.named_so]
-    return (
-        [f"{len(misnamed)} files hold another kind of image than their name says ({misnamed[0].name}: {headers[misnamed[0]].kind})"]
-        if misnamed
-        else []
-    )
+    misnamed = [(file, header) for file, header in headers.items() if not header.named_so]
+    if not misnamed:
+        return []
+    file, header = misnamed[0]
+    return [f"{len(misnamed)} files hold another kind of image than their name says ({file.name}: {header.kind})"]
 
 
 def _kinds(headers: Iterable[Header]) -> str:

@@ -81,15 +81,13 @@ def test_labels_of_no_certain_owner_are_left(saved, images, others):
     for key in (None, "fake"):
         found = read_samples(path, key=key)
         assert found.labels is None
-        assert "labels may be the labels of" in found.notes[-1]
+        assert "labels may be the labels of any of" in found.notes[-1]
     np.testing.assert_array_equal(read_samples(path, key="fake", labels_key="labels").labels, np.arange(12))
     assert read_samples(saved(images, fake=others[:5], labels=np.arange(12))).labels_key == "labels"  # they fit one of the two
 
 
 def test_two_kinds_of_labels_are_asked_about(saved, images):
-    with pytest.raises(
-        InputError, match=r"several arrays can be the labels of arr_0: labels int64 \(12,\), y int64 \(12,\); name one by --labels-key"
-    ):
+    with pytest.raises(InputError, match=r"the labels of arr_0: labels int64 \(12,\), y int64 \(12,\); name one by --labels-key"):
         read_samples(saved(images, labels=np.arange(12), y=np.arange(12)))
 
 

@@ -260,7 +260,7 @@ def test_sub_folders_that_count_for_themselves_are_read_one_after_the_other(tmp_
 
 
 def test_a_circle_of_links_is_walked_once(ranks):
-    path, images = ranks
+    path, _ = ranks
     (path / "9" / "again").symlink_to(path, target_is_directory=True)
     assert len(open_folder(path, recursive=True)) == 30
 

@@ -74,14 +74,14 @@ def labels_in(path: Path, arrays: Arrays, images: str, key: str | None = None) -
         both = listed({name: arrays[name] for name in fit})
         raise InputError(f"{path}: several arrays can be the labels of {images}: {both}; name one by --labels-key, such as --labels-key {fit[0]}")
     if fit and any(len(arrays[name]) == count for name in rivals):
-        return Labels(
-            None, (f"{fit[0]} may be the labels of {images} or of {', '.join(rivals)}, so it was not read; --labels-key {fit[0]} takes it",)
-        )
+        owners = ", ".join([images, *rivals])
+        return Labels(None, (f"{fit[0]} may be the labels of any of {owners}, so it was not read; --labels-key {fit[0]} takes it",))
     if fit:
         return Labels(fit[0])
     if named and not rivals and named[0] in STATED:
         return Labels(named[0])  # refused with its own words when it is held against the images
-    return Labels(None, tuple(f"{listed({name: arrays[name]})} is no integer for each image and was not read as labels" for name in named))
+    unfit = f"holds no integer for each of {count} images and was not read as labels"
+    return Labels(None, tuple(f"{listed({name: arrays[name]})} {unfit}" for name in named))
 
 
 def present(path: Path, arrays: Arrays, key: str, option: str) -> str:

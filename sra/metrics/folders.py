@@ -107,7 +107,8 @@ def _left_below(folder: Path, below: list[Path], here: int, recursive: bool | No
     told = _listed(f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda item: _natural(item[0])))
     said = f"{counts.total()} images lie in {len(counts)} sub-folders, {here} beside them: {told}"
     if recursive is None:
-        raise InputError(f"{folder}: {said}; give --recursive to read all as one set, --no-recursive to leave those out, or one of the sub-folders")
+        alone = "--no-recursive to leave those out, " if here else ""
+        raise InputError(f"{folder}: {said}; give --recursive to read all as one set, {alone}or one of the sub-folders alone")
     return f"{said}; those in sub-folders were left out, as asked"
 
 

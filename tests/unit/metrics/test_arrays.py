@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_no_label(saved, images):
     """A second unnamed array may be anything; an array that is called labels is meant as such and must fit."""
     found = read_samples(saved(images, np.zeros((12, 1000), np.float32)))
     assert found.labels is None
-    assert found.notes == ("arr_1 float32 (12, 1000) is no integer for each image and was not read as labels",)
+    assert found.notes == ("arr_1 float32 (12, 1000) holds no integer for each of 12 images and was not read as labels",)
     with pytest.raises(InputError, match="labels are float64"):
         check_samples(read_samples(saved(images, labels=np.zeros(12))), None, 12, None)
 

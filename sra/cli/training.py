@@ -172,11 +172,16 @@ def import_weights(
     config: Config,
     file: Released,
     family: ReleasedBy,
-    step: Annotated[int, typer.Option(min=1, help="training steps behind the checkpoint, as its paper counts them")],
     output: Output,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="training steps behind it, as its paper counts them; leave out where a run trains on")
+    ] = None,
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
     time_of_data: TimeOfData = None,
 ) -> None:
-    """Write a released checkpoint as the weights of a run, to be sampled like weights trained here."""
+    """Write a released checkpoint as the weights of a run: with --step to be sampled like weights trained here, without it to be trained on."""
+    if step is None:
+        stage("convert", "import_start")(config, file, family, name, output, weights, Path.cwd(), time_of_data)
+        return
     stage("convert", "import_weights")(config, file, family, name, output, step, weights, Path.cwd(), time_of_data)

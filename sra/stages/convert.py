@@ -1,4 +1,4 @@
-"""Released checkpoints into weights files of ours: alone (`sra convert`), or as the weights of a run (`sra import-weights`)."""
+"""Released checkpoints into weights files of ours: alone (`sra convert`), or as what a run samples from or trains on (`sra import-weights`)."""
 
 import json
 import shlex
@@ -18,6 +18,7 @@ from sra.spec.run import ModelSpec, RunSpec, read_run, size_of
 from sra.spec.scale import PAPER_SIZES, Width
 
 KIND = "weights"
+LABEL_TABLE = "y_embedder.embedding_table.weight"
 # Papers count epochs of 5,000 steps of 256 images, their trainers 5,004; another milestone is further away.
 STEPS_APART = 0.01
 DEFAULT_VAE = "stabilityai/sd-vae-ft-ema"
@@ -72,6 +73,8 @@ def import_weights(
     Raises InputError when the file holds another model than the run's, or other steps. name, root, time_of_data: as in `convert`.
     """
     spec = read_run(config)
+    if spec.start:
+        raise InputError(f"run {spec.run}: trains on from {spec.start.file}, at no step of another training; leave out --step")
     entry, sha256 = _source(file, family, name, output, root)
     checkpoint = read_released(file, weights)
     _check_steps(file, checkpoint, step, f"--step says {step}; give the number of the file")
@@ -82,6 +85,46 @@ def import_weights(
     _check_entry(file, converted.model.name, spec.image_size, entry)
     about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": step, **_source_facts(file, sha256, converted, spec.image_size)}
     about |= {} if converted.null_class else {"null_class": False}
+    _write(output, converted, about, {"config": config})
+    if entry:
+        record_sha256(entry, file, sha256, root)
+    print(_report(file, checkpoint, converted, output))
+
+
+def import_start(
+    config: Path,
+    file: Path,
+    family: str,
+    name: str | None,
+    output: Path,
+    weights: str = "ema",
+    root: Path = Path(),
+    time_of_data: int | None = None,
+) -> None:
+    """Write a released checkpoint as the weights that the run in `config` trains on.
+
+    A label table of other classes, or without the null class that training drops labels to, is left out: the run draws it anew, and this says so.
+    Raises InputError when the file holds another model than the run's. name, root, time_of_data: as in `convert`.
+    """
+    spec = read_run(config)
+    if spec.start is None:
+        raise InputError(f"run {spec.run}: does not train on from a file; give --step for weights that are sampled as they are, or the run a start")
+    entry, sha256 = _source(file, family, name, output, root)
+    checkpoint = read_released(file, weights)
+    own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
+    rows = len(checkpoint.tensors.get(LABEL_TABLE, ()))
+    fits, said = rows == spec.model.classes + 1, checkpoint.args.get("num_classes")
+    claims = Claims(checkpoint.args, spec.model.classes if fits else said if isinstance(said, int) else rows - 1, time_of_data)
+    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
+    _check_model(file, converted.model.model_copy(update={"classes": spec.model.classes}), spec)
+    _check_entry(file, converted.model.name, spec.image_size, entry)
+    drawn_anew = [] if fits else [LABEL_TABLE]
+    for key in drawn_anew:
+        del converted.tensors[key]
+        converted.notes.append(
+            f"{key} has {rows} rows, {spec.model.classes} classes and the null class take {spec.model.classes + 1}: it is drawn anew"
+        )
+    about = {"run": spec.run, "fingerprint": spec.fingerprint, **_source_facts(file, sha256, converted, spec.image_size), "drawn_anew": drawn_anew}
     _write(output, converted, about, {"config": config})
     if entry:
         record_sha256(entry, file, sha256, root)

@@ -58,7 +58,7 @@ def run_jobs(
     listed = read_list(jobs)
     os.environ.update(listed.environment)
     busy = f"{jobs}: another process runs this list; wait for it, or end it, and run this command again"
-    with only_one(jobs.with_name(f"{jobs.stem}.lock"), busy), Piece(minutes) as piece:
+    with only_one(jobs.with_name(f"{jobs.name.removesuffix('.json')}.lock"), busy), Piece(minutes) as piece:
         _run(jobs, listed.jobs, piece)
 
 

@@ -1,5 +1,6 @@
 """`sra make-reference`, `reference-features`, `score`, `conformance`: the commands around the metrics."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,14 @@ from sra.core.errors import InputError, unknown
 commands = typer.Typer()
 
 Batch = Annotated[int, typer.Option(min=1, help="images at a time")]
-Reference = Annotated[Path, typer.Option(help="npz of real images and their statistics, ADM's or one made here")]
+Reference = Annotated[
+    Path, typer.Option(help="npz of real images and their statistics, ADM's or one made here; or real images alone, as npz, .npy or folder")
+]
+ReferenceKey = Annotated[str | None, typer.Option(help="array of the reference's images; by default arr_0, or the only one that can be")]
+AllowJpeg = Annotated[bool, typer.Option("--allow-jpeg", help="take JPEG and lossy WebP files in a folder")]
+Recursive = Annotated[
+    bool | None, typer.Option("--recursive/--no-recursive", help="of sub-folders with images: read all as one set, or leave those out")
+]
 FoundExtractor = Annotated[
     Path | None, typer.Option(help="folder or file of the feature extractor; by default the FID Inception file in ./downloads or torch's hub cache")
 ]
@@ -53,6 +61,9 @@ def reference_features(
     extractor: FoundExtractor = None,
     extractor_name: ExtractorName = None,
     reference_name: ReferenceName = None,
+    reference_key: ReferenceKey = None,
+    allow_jpeg: AllowJpeg = False,
+    recursive: Recursive = None,
     batch: Batch = 256,
     device: Device = "auto",
 ) -> None:
@@ -61,14 +72,18 @@ def reference_features(
     Example: sra reference-features --reference VIRTUAL_imagenet256_labeled.npz --output features.npz
     """
     run = stage("reference_features", "reference_features")
-    run(reference, extractor, output, extractor_name, reference_name, batch, device_type(device))
+    read_as = stage("real_images", "ReadAs")(reference_key, allow_jpeg, recursive)
+    run(reference, extractor, output, extractor_name, reference_name, batch, device_type(device), read_as)
 
 
 @commands.command()
 def score(
-    samples: Annotated[list[Path], typer.Argument(help="npz or folder of PNGs; several are sets drawn with several seeds")],
+    samples: Annotated[list[Path], typer.Argument(help="npz, .npy or folder of PNGs; several are sets drawn with several seeds")],
     reference: Reference,
-    output: Annotated[Path | None, typer.Option(dir_okay=False, callback=writable, help="JSON to write; by default SAMPLES.score.json")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, callback=writable, help="JSON to write; by default SAMPLES.score.json"),
+    ] = None,
     extractor: FoundExtractor = None,
     extractor_name: ExtractorName = None,
     reference_name: ReferenceName = None,
@@ -92,7 +107,12 @@ def score(
     captions: Annotated[
         Path | None, typer.Option(help="text file of what each image was drawn from, one a line; for samples without their own")
     ] = None,
-    allow_jpeg: Annotated[bool, typer.Option("--allow-jpeg", help="take JPEG files in a folder")] = False,
+    key: Annotated[str | None, typer.Option(help="array of the images in an npz; by default arr_0, or the only one that can be")] = None,
+    labels_key: Annotated[str | None, typer.Option(help="array of the labels in an npz; by default labels, label, y or arr_1, if it fits")] = None,
+    reference_key: ReferenceKey = None,
+    recursive: Recursive = None,
+    replace: Annotated[bool, typer.Option("--replace", help="write over the score of other samples")] = False,
+    allow_jpeg: AllowJpeg = False,
     batch: Batch = 256,
     device: Device = "auto",
 ) -> None:
@@ -102,6 +122,8 @@ def score(
     Examples:
       sra score samples.npz --reference VIRTUAL_imagenet256_labeled.npz
       sra score pngs/ --reference REF.npz --labels random --uint8 floor
+      sra score pngs/ --reference real_pngs/ --recursive
+      sra score both.npz --key fake --reference both.npz --reference-key real
       sra score seed0.npz seed1.npz seed2.npz --reference REF.npz --output s.json
       sra score few.npz --reference REF.npz --allow-count --secondary kid
       sra score t2i.npz --reference REF.npz --secondary clip_score --clip-model openai/clip-vit-large-patch14 --captions captions.txt
@@ -129,12 +151,24 @@ def score(
         "cmmd_model": cmmd_model,
         "captions": captions,
         "batch": batch,
+        "key": key,
+        "labels_key": labels_key,
+        "reference_key": reference_key,
+        "recursive": recursive,
+        "replace": replace,
         **({"encoder": encoder} if encoder else {}),
     }
     checked(asked, ScoreOptions, "sra score")  # before torch is imported
     options = checked({**asked, "device": device_type(device)}, ScoreOptions, "sra score")
+    stage("score_samples", "score_samples")(samples, reference, output or writable(_beside(samples, key)), options)
+
+
+def _beside(samples: list[Path], key: str | None) -> Path:
+    """SAMPLES.score.json by the whole name, so that a.npz, the folder a and another array of a.npz, or cfg-1.5 and cfg-1.8, have one each."""
     first = samples[0].resolve()
-    stage("score_samples", "score_samples")(samples, reference, output or first.with_name(f"{first.stem}.score.json"), options)
+    array = "" if key is None else f".{re.sub(r'[^A-Za-z0-9_.-]', '_', key)}"
+    more = f".and-{len(samples) - 1}-more" if len(samples) > 1 else ""
+    return first.with_name(f"{first.name}{array}{more}.score.json")
 
 
 @commands.command()

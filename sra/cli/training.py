@@ -34,6 +34,8 @@ CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs/--no-cuda-graphs", envv
 Released = Annotated[Path, typer.Argument(help="released checkpoint, .pt or .safetensors")]
 ReleasedBy = Annotated[str, typer.Option("--from", help="whose file it is: dit, sit, repa or sra")]
 ReleasedWeights = Annotated[str, typer.Option("--weights", help="ema or model, where a training checkpoint holds both")]
+Classes = Annotated[int | None, typer.Option(min=1, help="classes of the model, where the file does not tell whether its last label is for none")]
+TimeOfData = Annotated[int | None, typer.Option(min=0, max=1, help="time of clean data, 0 or 1, where the file does not tell whose it is")]
 ReleasedName = Annotated[str | None, typer.Option("--name", help="its name in config/weights.tsv; its hash is then held from first use on")]
 
 
@@ -155,12 +157,14 @@ def convert(
     output: Annotated[Path, typer.Option("--out", callback=writable, help="weights file to write, .safetensors")],
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
+    classes: Classes = None,
+    time_of_data: TimeOfData = None,
 ) -> None:
-    """Write a released checkpoint in the layout used here and say what was taken, dropped and rewritten. Nothing in it is executed.
+    """Write a released checkpoint in the layout used here and say what was read, taken, dropped and rewritten. Nothing in it is executed.
 
     Example: sra convert DiT-XL-2-256x256.pt --from dit --name dit_xl2_256 --out dit_xl2.safetensors
     """
-    stage("convert", "convert")(file, family, output, weights, name, Path.cwd())
+    stage("convert", "convert")(file, family, output, weights, name, Path.cwd(), classes, time_of_data)
 
 
 @commands.command()
@@ -168,10 +172,16 @@ def import_weights(
     config: Config,
     file: Released,
     family: ReleasedBy,
-    step: Annotated[int, typer.Option(min=1, help="training steps behind the checkpoint, as its paper counts them")],
     output: Output,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="training steps behind it, as its paper counts them; leave out where a run trains on")
+    ] = None,
     weights: ReleasedWeights = "ema",
     name: ReleasedName = None,
+    time_of_data: TimeOfData = None,
 ) -> None:
-    """Write a released checkpoint as the weights of a run, to be sampled like weights trained here."""
-    stage("convert", "import_weights")(config, file, family, name, output, step, weights, Path.cwd())
+    """Write a released checkpoint as the weights of a run: with --step to be sampled like weights trained here, without it to be trained on."""
+    if step is None:
+        stage("convert", "import_start")(config, file, family, name, output, weights, Path.cwd(), time_of_data)
+        return
+    stage("convert", "import_weights")(config, file, family, name, output, step, weights, Path.cwd(), time_of_data)

@@ -1,7 +1,8 @@
 """Uncompressed npz files that are written in a stream, have the same bytes for the same arrays, and are read by memory map or by rows.
 
 `numpy.savez` stamps the time of day into the archive and needs every array whole; 50,000 images of 256 px are 9.8 GB. Pages of a
-memory map count as memory of the process that touched them, so what reads a whole set of images takes its rows instead.
+memory map count as memory of the process that touched them, so what reads a whole set of images takes its rows instead. A .npy file, which is
+one array, is read in the same way.
 """
 
 import math
@@ -18,6 +19,8 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import check_room, written_whole
+from sra.core.kinds import kind_of
+from sra.core.receipts import receipt_path
 from sra.core.zips import checked_members
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
@@ -25,6 +28,17 @@ LOCAL_HEADER_BYTES = 30
 # What numpy raises for a header that is not one: it reads them as Python literals.
 NO_HEADER = (ValueError, EOFError, TypeError, SyntaxError, RecursionError, OverflowError, tokenize.TokenError)
 READ_BYTES = 1 << 22  # at a time; the zip reader holds a copy of it
+# What to do with a file of another kind; of the rest `kind_of` says it, or it is damaged.
+AS_ARRAYS = "save its arrays by name with numpy.savez"
+OTHERS = {
+    **dict.fromkeys(("NumPy array (.npy)", "HDF5 file", "torch checkpoint", "safetensors file", "JSON text"), AS_ARRAYS),
+    **dict.fromkeys(("zip archive", "tar archive"), f"unpack it, and {AS_ARRAYS}"),
+    **dict.fromkeys(("PNG image", "JPEG image", "WebP image", "BMP image", "GIF image", "TIFF image"), "where images are meant give their folder"),
+}
+
+
+class ObjectsInside(ValueError):
+    """An array whose values would be unpickled."""
 
 
 @dataclass(frozen=True)
@@ -72,24 +86,43 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         members = _arrays_in(path, archive)
         damaged = archive.testzip()
         if damaged:
-            raise InputError(f"{path}: member {damaged} is damaged; delete the file and build it again")
+            raise InputError(f"{path}: member {damaged} is damaged; {_build_or_fetch(path)}")
         return {member.filename.removesuffix(".npy"): _member(path, archive, member) for member in members}
 
 
 def _arrays_in(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return [member for member in checked_members(path, archive) if member.filename.endswith(".npy")]
+    members = [member for member in checked_members(path, archive) if member.filename.endswith(".npy")]
+    if not members:
+        raise _no_npz(path, "it holds no array")
+    return members
 
 
 @contextmanager
 def _whole_npz(path: Path) -> Iterator[None]:
-    """Whatever shows that the file is no whole npz becomes one line."""
+    """Whatever shows that the file is no whole npz becomes one line that says what it is and what to do with that."""
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except PermissionError:
+        raise InputError(f"{path}: may not be read; make it readable for you") from None
+    except ObjectsInside as error:
+        raise InputError(f"{path}: {error}, which are never unpickled; save its numbers as plain arrays, or build it again") from None
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, *NO_HEADER) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a whole npz file ({reason}); delete the file and build it again") from None
+        raise _no_npz(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+
+
+def _no_npz(path: Path, reason: str) -> InputError:
+    kind = kind_of(path)
+    if kind.name in ("npz file", "unknown"):
+        return InputError(f"{path}: not a whole npz file ({reason}); {_build_or_fetch(path)}")
+    remedy = kind.advice or OTHERS.get(kind.name) or _build_or_fetch(path)
+    return InputError(f"{path}: not a whole npz file (its content: {kind.name}); {_build_or_fetch(path, remedy)}")
+
+
+def _build_or_fetch(path: Path, foreign: str = "it is damaged or cut short: fetch or build it again") -> str:
+    """Only what was made here, which a receipt beside it shows, can be built again; of another file what `foreign` says."""
+    return "delete the file and build it again" if receipt_path(path).exists() else foreign
 
 
 def _header(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -99,7 +132,7 @@ def _header(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], 
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read(file)
     if dtype.hasobject:
-        raise ValueError(f"{member.filename} holds Python objects")
+        raise ObjectsInside(f"{member.filename} holds Python objects")
     if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
         raise ValueError(f"{member.filename} announces shape {shape} but has {member.file_size} bytes")
     return shape, fortran_order, dtype
@@ -190,3 +223,53 @@ def open_npz(path: Path) -> dict[str, Rows]:
     with _whole_npz(path), zipfile.ZipFile(path) as archive:
         members = _arrays_in(path, archive)
     return {member.filename.removesuffix(".npy"): Rows(path, member) for member in members}
+
+
+class ArrayFile:
+    """The one array of a .npy file, read as `Rows` are; it has no checksum, so its length alone is held against its header."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        with _whole_npy(self.path), self.path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, self.fortran_order, self.dtype = read(file)
+            self._start = file.tell()
+            if self.dtype.hasobject:
+                raise ObjectsInside("it holds Python objects")
+            if min(self.shape, default=0) < 0 or self._start + math.prod(self.shape) * self.dtype.itemsize != self.path.stat().st_size:
+                raise ValueError(f"announces shape {self.shape} but has {self.path.stat().st_size} bytes")
+        if self.fortran_order and self.ndim > 1:
+            raise InputError(f"{self.path}: is stored column by column; save it with numpy.ascontiguousarray")
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, last, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError("rows are read one after the other; take a slice without a step")
+        row = math.prod(self.shape[1:])
+        count = max(last - first, 0) * row
+        found = np.fromfile(self.path, self.dtype, count, offset=self._start + first * row * self.dtype.itemsize)
+        if len(found) != count:
+            raise InputError(f"{self.path}: ends early, it became shorter while it was read; fetch or build it again")
+        return found.reshape(-1, *self.shape[1:]) if row else np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
+
+    def whole(self) -> np.ndarray:
+        return self[0 : len(self)]
+
+
+@contextmanager
+def _whole_npy(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ObjectsInside as error:
+        raise InputError(f"{path}: {error}, which are never unpickled; save its numbers as a plain array") from None
+    except (OSError, *NO_HEADER) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a whole .npy file ({reason}); {_build_or_fetch(path)}") from None

@@ -140,7 +140,7 @@ def read_receipt(path: Path | str, kind: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: no such file; snakemake builds it")
     if not receipt_path(path).exists():
-        raise InputError(f"{path}: its receipt {receipt_path(path).name} is missing; delete the file and build it again")
+        raise InputError(f"{path}: its receipt {receipt_path(path).name} is missing; bring it along, or build the file here")
     receipt = receipt_of(path)
     if receipt["kind"] != kind:
         raise InputError(f"{path}: is a {receipt['kind']}, expected a {kind}")

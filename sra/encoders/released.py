@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sra.core.errors import InputError, unknown
+from sra.core.wrappers import unwrapped
 
 
 def read_released(checkpoint: Path, family: str) -> dict[str, Tensor]:
@@ -26,10 +27,12 @@ def read_released(checkpoint: Path, family: str) -> dict[str, Tensor]:
     except Exception as error:  # what it raises depends on the bytes it meets; torch's own advice is to read the file without this protection
         code = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it asks for {code[1]}" if code else type(error).__name__
-        raise InputError(f"{checkpoint}: cannot be read without executing it ({reason}); download it again") from None
+        remedy = f"give a file of its tensors under {part!r} alone, from someone you trust" if code else "download it again"
+        raise InputError(f"{checkpoint}: cannot be read without executing it ({reason}); {remedy}") from None
     tensors = content.get(part) if isinstance(content, dict) else None
     found = tensors.items() if isinstance(tensors, dict) else ()
-    named = {name_of(name): tensor for name, tensor in found if isinstance(tensor, Tensor) and name_of(name)}
+    own = unwrapped({name: tensor for name, tensor in found if isinstance(name, str) and isinstance(tensor, Tensor)}, checkpoint)
+    named = unwrapped({name: tensor for name, tensor in own.items() if name_of(name)}, checkpoint, name_of)
     if "pos_embed" not in named:
         raise InputError(f"{checkpoint}: holds no {family} encoder under {part!r}; check the file and --from")
     return named
@@ -37,7 +40,7 @@ def read_released(checkpoint: Path, family: str) -> dict[str, Tensor]:
 
 def _mocov3(name: str) -> str:
     """Empty for what is not of the encoder: the momentum copy, the predictor and the heads."""
-    own = name.removeprefix("module.base_encoder.")
+    own = name.removeprefix("base_encoder.")
     if own == name or own.startswith(("head.", "fc.")):
         return ""
     # A released ViT-L names these layers after their block; REPA's rule, kept as it is.
@@ -46,7 +49,7 @@ def _mocov3(name: str) -> str:
 
 
 def _ijepa(name: str) -> str:
-    return name.removeprefix("module.")
+    return name
 
 
 # Which part of the checkpoint holds the encoder, and its tensors' names in timm.

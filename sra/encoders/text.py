@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sra.core.errors import InputError
+from sra.core.wrappers import own_name, unwrapped
 from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.vision import EncoderSize
 
@@ -136,11 +138,23 @@ def load_network(kind: "type[Network]", source: Path | str, example: str) -> "Ne
     """A network of transformers in float32, every weight of it from the source. example: the hub's name of what the paper uses."""
     local = require_source(source, (CONFIG, WEIGHTS), example)
     with explained(source, example), quiet():
-        network, report = kind.from_pretrained(source, use_safetensors=True, local_files_only=local, dtype=torch.float32, output_loading_info=True)
+        options = {"dtype": torch.float32, "output_loading_info": True}
+        if local and _is_wrapped(Path(source) / WEIGHTS):
+            config = kind.config_class.from_pretrained(source, local_files_only=True)
+            tensors = unwrapped(load_file(Path(source) / WEIGHTS), Path(source) / WEIGHTS)
+            network, report = kind.from_pretrained(None, config=config, state_dict=tensors, **options)
+        else:
+            network, report = kind.from_pretrained(source, use_safetensors=True, local_files_only=local, **options)
     # transformers draws what is missing at random and only warns.
     if report["missing_keys"]:
         raise InputError(f"{source}: {WEIGHTS} lacks {min(report['missing_keys'])}, so it is no {kind.__name__}; {what_to_fetch(source, example)}")
     return network
+
+
+def _is_wrapped(file: Path) -> bool:
+    """Whether names in it are those of a wrapper's parts, which transformers would take for others."""
+    with safe_open(file, framework="pt") as opened:
+        return any(own_name(key) != key for key in opened.keys())  # noqa: SIM118 - no dictionary
 
 
 def load_tokenizer(source: Path | str, vocabulary: int, example: str) -> "CLIPTokenizer":

@@ -3,25 +3,33 @@
 Source: Rombach et al. 2022 (arXiv 2112.10752), section 3.1 and appendix G. The paper uses stabilityai/sd-vae-ft-ema (section 4.1).
 """
 
+import inspect
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from sra.core.errors import InputError
+from sra.core.files import read_json
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
+from sra.core.wrappers import unwrapped
 from sra.encoders.autoencoder_class import autoencoder_class
 from sra.encoders.folders import model_hashes, refuse_diverged, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
+from sra.encoders.tensors import filled, read_tensors
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
+OLD_ATTENTION = re.compile(r"(?P<block>.*\.attentions\.\d+)\.(?P<part>query|key|value|proj_attn)\.(?P<kind>weight|bias)")
+NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+MOVED_LATENTS = ("shift_factor", "latents_mean", "latents_std")
 SCALED_BY = 8192  # images whose latents are made to have unit deviation: all of a small set
 SHOWN_EVERY = 10  # steps
 
@@ -37,20 +45,37 @@ class Vae:
 
     @classmethod
     def load(cls, source: Path | str, device: str = "cpu") -> "Vae":
-        """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name."""
+        """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name.
+
+        The network is made of the config and every weight of it comes from the file. Raises InputError for a file that holds others, and for an
+        autoencoder whose latents are not only scaled.
+        """
         autoencoder = autoencoder_class()  # only now: the training loop does without it
 
-        local = Path(source).is_dir()
-        if not local and not (isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source)):
-            raise InputError(f"{source}: no such folder; {_what_to_fetch(source)}")
-        for file in ("config.json", WEIGHTS) if local else ():
-            if not (Path(source) / file).exists():
-                raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
+        config_file, weights = _found(source)
+        config = _checked_config(autoencoder, config_file)
         try:
-            return cls(autoencoder.from_pretrained(source, use_safetensors=True, local_files_only=local, low_cpu_mem_usage=False).to(device))
-        except OSError as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{source}: the autoencoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None
+            with torch.device("meta"):
+                network = autoencoder.from_config(config)
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:
+            raise InputError(f"{config_file}: makes no autoencoder ({_first_line(error)}); {_what_to_fetch(source)}") from None
+        tensors = unwrapped(read_tensors(weights, _what_to_fetch(source)), weights, renamed)
+        return cls(filled(network, tensors, weights, _what_to_fetch(source)).to(device))
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return self.network.config.latent_channels
+
+    @property
+    def factor(self) -> int:
+        """Pixels on a side for one of a latent."""
+        return 2 ** (len(self.network.config.block_out_channels) - 1)
+
+    def require_latents(self, channels: int, of: str, source: Path | str) -> None:
+        """Refuse another number of channels than the latents of a model have. of: whose they are, for the message."""
+        if self.channels != channels:
+            raise InputError(f"{source}: is an autoencoder of {self.channels} latent channels, {of} has {channels}; give the one it was trained with")
 
     def sha256(self) -> str:
         return sha256_of_weights(self.network)
@@ -80,6 +105,53 @@ def vae_files(source: Path | str) -> dict[str, Path]:
 def vae_hashes(source: Path | str, vae: Vae) -> dict[str, str]:
     """The same as hashes; of the weights themselves where there is no file."""
     return model_hashes(vae_files(source), "vae", vae.network)
+
+
+def renamed(name: str) -> str:
+    """The name of a tensor of attention in diffusers since 0.15, from that of before, which Stable Diffusion's own files have."""
+    found = OLD_ATTENTION.fullmatch(name)
+    return f"{found['block']}.{NEW_ATTENTION[found['part']]}.{found['kind']}" if found else name
+
+
+def _found(source: Path | str) -> tuple[Path, Path]:
+    """The files of config and weights, of a folder or fetched from the hub."""
+    if Path(source).is_dir():
+        for file in (CONFIG, WEIGHTS):
+            if not (Path(source) / file).exists():
+                raise InputError(f"{source}: {file} is missing; {_what_to_fetch(source)}")
+        return Path(source) / CONFIG, Path(source) / WEIGHTS
+    if not (isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source)):
+        raise InputError(f"{source}: no such folder; {_what_to_fetch(source)}")
+    import huggingface_hub  # a second to import, and a folder does without it
+
+    try:
+        return tuple(Path(huggingface_hub.hf_hub_download(source, file)) for file in (CONFIG, WEIGHTS))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{source}: the autoencoder cannot be loaded ({_first_line(error)}); {_what_to_fetch(source)}") from None
+
+
+def _checked_config(autoencoder: "type[AutoencoderKL]", file: Path) -> dict[str, Any]:
+    """The config of an AutoencoderKL, refused where it means something that the class here would pass over or that latents here have not."""
+    config = read_json(file)
+    made_for = config.get("_class_name", autoencoder.__name__) if isinstance(config, dict) else None
+    if made_for != autoencoder.__name__:
+        raise InputError(f"{file}: is of a {made_for or 'nameless class'}, expected {autoencoder.__name__}; {_what_to_fetch(file.parent)}")
+    for name in MOVED_LATENTS:
+        if config.get(name):
+            what = f"{name} moves latents (as in FLUX and SD3), which here are multiplied by scaling_factor alone"
+            raise InputError(f"{file}: {what}; give an autoencoder without it, such as stabilityai/sd-vae-ft-ema")
+    known = inspect.signature(autoencoder.__init__).parameters
+    unknown_keys = [key for key, value in config.items() if not key.startswith("_") and key not in known and value is not None]
+    if unknown_keys:
+        raise InputError(f"{file}: {unknown_keys[0]} is no setting of {autoencoder.__name__} in the diffusers installed here; update diffusers")
+    factor = config.get("scaling_factor", known["scaling_factor"].default)
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
+        raise InputError(f"{file}: scaling_factor is {factor!r}, expected a number above 0; {_what_to_fetch(file.parent)}")
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _what_to_fetch(source: Path | str) -> str:

@@ -16,11 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sra.core.errors import InputError
+from sra.core.wrappers import unwrapped
 from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+LONGEST_REASON = 300  # characters
 
 
 class VisionEncoder:
@@ -114,8 +116,11 @@ def _created(source: Path | str, grid: int | None) -> nn.Module:
     import timm  # 5 s to import, and only encoders need it
 
     name, file = find_encoder(source)
-    size = _without_weights(source, name, grid).patch_embed.img_size[0]
-    network = timm.create_model(name, pretrained=True, img_size=size, **(_weights_of(file) if file else {}))
+    empty = _without_weights(source, name, grid)
+    given = _weights_of(file) if file else _weights_in(Path(source)) if Path(source).is_dir() else {}
+    if given:
+        _require_own_patch(source, empty, given["pretrained_cfg_overlay"]["state_dict"])
+    network = timm.create_model(name, pretrained=True, img_size=empty.patch_embed.img_size[0], **given)
     network.pretrained_cfg.pop("state_dict", None)
     return network
 
@@ -123,8 +128,22 @@ def _created(source: Path | str, grid: int | None) -> nn.Module:
 def _weights_of(file: Path) -> dict[str, Any]:
     """How timm is told to take the weights of a file named ARCHITECTURE.TAG.safetensors, every one of them but a classifier's."""
     architecture, _, tag = file.stem.partition(".")
-    weights = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("head.")}
+    weights = {name: tensor for name, tensor in unwrapped(load_file(file), file).items() if not name.startswith("head.")}
     return {"pretrained_cfg_overlay": {"state_dict": weights, "num_classes": 0, "architecture": architecture, "tag": tag}, "num_classes": 0}
+
+
+def _weights_in(folder: Path) -> dict[str, Any]:
+    """The same of a folder, whose config says the rest: every tensor of its file, which timm holds against the network name by name."""
+    tensors = unwrapped(load_file(folder / WEIGHTS), folder / WEIGHTS)
+    return {"pretrained_cfg_overlay": {"state_dict": tensors, "source": ""}}  # with a source, timm would read the file itself
+
+
+def _require_own_patch(source: Path | str, empty: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Positions are resampled to the grid, as REPA does; timm would resample patches too, and what sees other patches is another encoder."""
+    patch, found = empty.patch_embed.patch_size, weights.get("patch_embed.proj.weight")
+    if found is not None and found.ndim == 4 and tuple(found.shape[2:]) != tuple(patch):
+        size = f"patches of {found.shape[2]} x {found.shape[3]} pixels"
+        raise InputError(f"{source}: its weights are for {size}, its architecture has {patch[0]} x {patch[1]}; name the architecture they are of")
 
 
 def find_encoder(source: Path | str) -> tuple[str, Path | None]:
@@ -182,5 +201,5 @@ def _explained(source: Path | str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__  # of weights that do not fit, torch names the keys below
         raise InputError(f"{source}: the encoder cannot be loaded ({reason}); {_what_to_fetch(source)}") from None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sra.core.errors import InputError
+from sra.core.wrappers import unwrapped
 from sra.metrics.exact import full_float32
 from sra.metrics.extractors import Features, Resize, require_sha256, spatial_features
 from sra.metrics.tensorflow_resize import tensorflow_resize
@@ -240,6 +241,8 @@ def _with_weights(layers: nn.ModuleDict, path: Path) -> nn.ModuleDict:
         code = re.search(r"[Uu]nsupported (?:global: )?GLOBAL (\S+)", str(error))
         reason = f"it asks for {code[1]}" if code else type(error).__name__
         raise InputError(f"{path}: refused, it holds something else than tensors or is damaged ({reason}); download {URL}") from None
+    if isinstance(found, dict) and all(isinstance(name, str) for name in found):
+        found = unwrapped(found, path)
     if wrong := _difference(layers, found):
         raise InputError(f"{path}: not the weights of torch-fidelity's Inception network: {wrong}; download {URL}")
     layers.load_state_dict(found, assign=True, strict=False)

@@ -9,8 +9,9 @@ from typing import Literal, Protocol
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.core.npz import Rows, open_npz
+from sra.core.npz import Rows
 from sra.core.progress import Progress
+from sra.metrics.arrays import images_in, labels_in, open_arrays, other_images
 from sra.metrics.folders import open_folder
 from sra.metrics.precision_recall import NEIGHBOURS
 
@@ -38,12 +39,15 @@ class SampleSet:
     """images: (N, H, W, 3) uint8.  labels: (N,) integers, the class each image was asked to show; None where the file has none.
 
     captions: of N images, what each was asked to show; None where the file has none.  notes: what a reader of its scores should know.
+    key, labels_key: the arrays of the file that were taken; None for a folder, and for labels that it has not.
     """
 
     images: Images
     labels: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     captions: list[str] | None = None
+    key: str | None = None
+    labels_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,27 @@ class Digests:
     blank: np.ndarray
 
 
-def read_samples(path: Path, allow_jpeg: bool = False) -> SampleSet:
-    """The samples in an npz or a folder of PNGs; no image is read yet. Statistics in the file are never used in place of its images."""
+def read_samples(
+    path: Path, allow_jpeg: bool = False, key: str | None = None, labels_key: str | None = None, recursive: bool | None = None
+) -> SampleSet:
+    """The samples in an npz, a .npy or a folder of images; no image is read yet. Statistics in the file are never used in place of its images.
+
+    key, labels_key: the arrays of an npz to take; None for those that cannot be mistaken.  recursive: whether sub-folders are read, as `open_folder`.
+    """
     if Path(path).is_dir():
-        images = open_folder(path, allow_jpeg)
+        if key or labels_key:
+            raise InputError(f"{path}: is a folder, which has no arrays to name; leave out {'--key' if key else '--labels-key'}")
+        images = open_folder(path, allow_jpeg, recursive)
         return SampleSet(images, None, images.notes)
-    arrays = open_npz(path)
+    arrays = open_arrays(path)
     if "mu" in arrays or "sigma" in arrays:
         raise InputError(f"{path}: a sample file carries mu or sigma; it is a reference file, or its scores would not come from its images")
-    name = "arr_0" if "arr_0" in arrays else next((name for name, array in arrays.items() if array.dtype == np.uint8), None)
-    if name is None:
-        raise InputError(f"{path}: holds neither arr_0 nor another array of uint8; a sample file holds its images as arr_0 (N, H, W, 3)")
-    # Ours name their labels; numpy.savez(file, images, labels), which the ADM scripts call, numbers them.
-    labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays and key != name), None)
+    name = images_in(path, arrays, key)
+    labels = labels_in(path, arrays, name, labels_key)
     captions = None if "captions" not in arrays else _packed_captions(path, arrays["captions"])
-    return SampleSet(arrays[name], None if labels is None else labels.whole(), captions=captions)
+    notes = [*([] if key else [other_images(arrays, name)]), *labels.notes]
+    values = None if labels.key is None else arrays[labels.key].whole()
+    return SampleSet(arrays[name], values, tuple(filter(None, notes)), captions, name, labels.key)
 
 
 def read_caption_lines(path: Path) -> list[str]:

@@ -141,7 +141,7 @@ def score(
         recall=shares and shares.recall,
         clipped={name: found.clipped for name, found in (("fid", fid), ("sfid", sfid)) if found},
         repeats=repeats,
-        warnings=(*samples.notes, *warnings),
+        warnings=(*samples.notes, *reference.notes, *warnings),
         secondary=secondary_scores(
             settings.secondary,
             Evidence(samples, pooled, real and real.pooled, reference.pooled, extractor, judges or Judges(), settings.batch, settings.seed),

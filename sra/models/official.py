@@ -5,29 +5,24 @@ the channels of the output. Facts from facebookresearch/DiT (models.py, train.py
 transport/path.py), sihyun-yu/REPA 67f7145 (models/sit.py, utils.py) and vvvvvjdy/SRA 1723f85 (SiT-SRA, DiT-SRA: models, generate.py).
 """
 
-import argparse
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sra.core.errors import InputError, unknown
 from sra.models.blocks import LONGEST_PERIOD, TIME_FREQUENCIES, sincos_positions
+from sra.models.claims import Claims
 from sra.models.dit import DiffusionTransformer
 from sra.spec.run import MODEL_NAME, ModelSpec, model_named
 from sra.spec.scale import PAPER_SIZES, Latent, Width
 
 VAE_FACTOR = 8  # pixels on a side for one latent: the SD-VAE, which all four use
-WEIGHTS = ("ema", "model")  # what a training checkpoint holds: the average, which is evaluated, and the weights that were stepped
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-ZIP = b"PK\x03\x04"
 # A table computed in float32 instead of float64 is this far off; another kind of table (rates, order, interpolation) by more than 0.01.
 POSITION_ROUNDING, POSITION_LIMIT = 1e-6, 1e-4
 POSITIONS, PATCHES, CLASSES = "pos_embed", "x_embedder.proj.weight", "y_embedder.embedding_table.weight"
@@ -38,7 +33,7 @@ TIME, OUTPUT, OUTPUT_BIAS = "t_embedder.mlp.0.weight", "final_layer.linear.weigh
 class Family:
     """How the files of one repository differ from our layout.
 
-    outputs: output channels that occur, in latent channels.  head: prefix of what only its training uses; its files always hold it.
+    outputs: output channels that occur, in latent channels.  head: prefix of what only its training uses; files that were stripped have none.
     """
 
     repository: str
@@ -62,7 +57,8 @@ class Converted:
     """A released checkpoint in our layout.
 
     tensors: float32, contiguous, by the names of `DiffusionTransformer.named_parameters()`.  taken: ema, model or raw.
-    dtype: of the file.  dropped: key, or prefix with a star -> why.  notes: what was rewritten.
+    dtype: of the file.  dropped: key, or prefix with a star -> why.  notes: what was rewritten, or taken on the person's word.
+    told: what the training's arguments say of the network.  null_class: False for a file that has none, so that it cannot be guided.
     """
 
     tensors: dict[str, Tensor]
@@ -72,6 +68,8 @@ class Converted:
     dtype: str
     dropped: dict[str, str]
     notes: list[str]
+    told: dict[str, Any] = field(default_factory=dict)
+    null_class: bool = True
 
     @property
     def resolution(self) -> int:
@@ -79,59 +77,40 @@ class Converted:
         return VAE_FACTOR * self.model.latent.size
 
 
-def read_released(path: Path, prefer: str = "ema") -> tuple[dict[str, Tensor], str]:
-    """The state dict of a released file and where in the file it was: `ema`, `model`, or `raw` when the file is nothing else.
-
-    Nothing in the file is executed. Raises InputError naming the global of a pickle that asks for more than tensors and numbers.
-    """
-    path = Path(path)
-    if prefer not in WEIGHTS:
-        raise unknown("kind of weights", prefer, WEIGHTS)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; config/weights.tsv says where each released checkpoint comes from")
-    content, taken = _load(path), "raw"
-    if isinstance(content, dict) and any(key in content for key in WEIGHTS):
-        if prefer not in content:
-            other = next(key for key in WEIGHTS if key in content)
-            raise InputError(f"{path}: holds no {prefer!r} weights, only {other!r}; give --weights {other} if those are meant")
-        content, taken = content[prefer], prefer
-    if not isinstance(content, dict) or not content:
-        raise InputError(f"{path}: holds {type(content).__name__}, expected a state dict or a dict with 'ema' or 'model'; give a released checkpoint")
-    for key, value in content.items():
-        if not isinstance(key, str):
-            raise InputError(f"{path}: key {key!r} is {type(key).__name__}, expected a name; give a state dict or a dict with 'ema' or 'model'")
-        if not isinstance(value, Tensor):
-            raise InputError(f"{path}: {key!r} is {type(value).__name__}, expected a tensor; give a state dict or a dict with 'ema' or 'model'")
-    if all(key.startswith("module.") for key in content):  # saved from inside a data-parallel wrapper
-        content = {key.removeprefix("module."): value for key, value in content.items()}
-    return {key: value.detach() for key, value in content.items()}, taken
-
-
 def convert_tensors(
-    tensors: dict[str, Tensor], family: str, where: str = "checkpoint", taken: str = "raw", sizes: Iterable[tuple[str, Width]] = PAPER_SIZES.items()
+    tensors: dict[str, Tensor],
+    family: str,
+    where: str = "checkpoint",
+    taken: str = "raw",
+    sizes: Iterable[tuple[str, Width]] = PAPER_SIZES.items(),
+    claims: Claims | None = None,
 ) -> Converted:
     """A released state dict as weights of our network, exact up to float32 rounding.
 
-    where: names the file in errors.  sizes: name and shape of the transformers it may be, the first match counts.
-    Raises InputError naming the key when it is not what `family` releases.
+    where: names the file in errors.  sizes: name and shape of the transformers it may be, the first match counts.  claims: what tensors cannot tell.
+    Raises InputError naming the key when it is not what `family` releases, and what to say where nothing tells.
     """
     if family not in FAMILIES:
         raise unknown("family", family, FAMILIES)
-    rules = FAMILIES[family]
+    rules, claims = FAMILIES[family], claims or Claims()
+    claims.require_representable(where)
     dropped, notes = {POSITIONS: "a fixed table, computed here"}, []
     if rules.split_blocks:
         tensors = _joined_blocks(tensors, notes)
-    if rules.head:
-        dropped[f"{rules.head}*"] = f"{rules.head_role}, used in training only"
-        tensors = _without_head(tensors, rules, where)
-    model, doubled = _model_of(tensors, rules, where, sizes)
-    _check_layout(tensors, model.model_copy(update={"learns_variance": doubled}), where)
+    tensors, has_head = _without_head(tensors, rules, dropped)
+    model, doubled, null_class = _model_of(tensors, rules, where, sizes, claims)
+    _check_layout(tensors, model.model_copy(update={"learns_variance": doubled}), null_class, where)
     _check_values(tensors, where)
     _check_positions(tensors[POSITIONS], model, where, notes)
     if doubled:
         _check_second_half(tensors[OUTPUT_BIAS], model, rules, where)
+    claims.require_same_network(model, VAE_FACTOR * model.latent.size, where)
+    _check_family(family, doubled, has_head, claims, where, notes)
     dtype = str(tensors[OUTPUT].dtype).removeprefix("torch.")
     ours = {key: value.float().contiguous() for key, value in tensors.items() if key != POSITIONS}
+    if not null_class:
+        ours[CLASSES] = torch.cat([ours[CLASSES], torch.zeros(1, model.width)])
+        notes.append(f"no null class: {model.classes} rows for as many classes; a row of zeros stands in its place, and guidance is refused")
     if rules.backward:
         ours |= _forward_in_time(tensors, model)
         notes.append(f"{TIME} rotated: their time 1 is data, ours is noise, t -> 1 - t")
@@ -139,28 +118,7 @@ def convert_tensors(
         if doubled:
             first, last = model.latent.channels, 2 * model.latent.channels - 1
             dropped[f"final_layer.linear, output channels {first} to {last}"] = "left by learn_sigma, never read nor trained"
-    return Converted(ours, family, model, taken, dtype, dropped, notes)
-
-
-def _load(path: Path) -> Any:
-    """The content of a .safetensors or torch file, tensors on the CPU, mapped from disk where the format allows."""
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InputError(f"{path}: not a readable safetensors file ({error}); download it again") from None
-    with path.open("rb") as file:
-        is_zip = file.read(len(ZIP)) == ZIP  # torch's format since 1.6, the only one that can be mapped
-    try:
-        # Training checkpoints keep their command line as a Namespace, which holds values and runs nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except Exception as error:  # a damaged pickle can fail in any way
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        if found:
-            raise InputError(f"{path}: its pickle asks for {found[1]}, which no checkpoint needs; nothing was run, do not use this file") from None
-        what = f"not a readable torch checkpoint ({type(error).__name__})"
-        raise InputError(f"{path}: {what}; it is truncated or something else, download it again") from None
+    return Converted(ours, family, model, taken, dtype, dropped, notes, claims.told, null_class)
 
 
 def _joined_blocks(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
@@ -176,22 +134,47 @@ def _joined_blocks(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Te
     return renamed
 
 
-def _without_head(tensors: dict[str, Tensor], rules: Family, where: str) -> dict[str, Tensor]:
-    kept = {key: value for key, value in tensors.items() if not key.startswith(rules.head)}
-    if len(kept) == len(tensors):
-        raise InputError(f"{where}: has no {rules.head}*, which every file of {rules.repository} has; name its family with --from")
-    return kept
+def _without_head(tensors: dict[str, Tensor], rules: Family, dropped: dict[str, str]) -> tuple[dict[str, Tensor], bool]:
+    """The network's own tensors, and whether there was a head beside them."""
+    kept = {key: value for key, value in tensors.items() if not (rules.head and key.startswith(rules.head))}
+    if len(kept) < len(tensors):
+        dropped[f"{rules.head}*"] = f"{rules.head_role}, used in training only"
+    return kept, len(kept) < len(tensors)
+
+
+def _check_family(family: str, doubled: bool, has_head: bool, claims: Claims, where: str, notes: list[str]) -> None:
+    """Whether the file may be the family's, where the tensors do not say it: arguments first, then a head, then the person's word.
+
+    A flow network of as many output channels as the latent has may count time either way, and the other way round draws noise.
+    """
+    rules, trainer = FAMILIES[family], claims.trainer
+    if trainer and FAMILIES[trainer].backward != rules.backward:
+        raise InputError(f"{where}: its args are those of {FAMILIES[trainer].repository}; give --from {trainer}")
+    if claims.time_of_data not in (None, int(rules.backward)):
+        counts = f"--from {family} counts time from data at {int(rules.backward)}"
+        raise InputError(f"{where}: {counts}, --time-of-data says {claims.time_of_data}; give --from {'repa or sra' if rules.backward else 'sit'}")
+    # Of twice as many channels, the second half has told DiT's convention from SiT's.
+    if rules.backward and not doubled and trainer is None and claims.time_of_data is None:
+        what = "has the output channels of REPA's and SRA's files, whose time runs the other way; willisma/SiT's own are twice as many"
+        raise InputError(f"{where}: {what}; give --from repa or --from sra, or --from sit --time-of-data 1 where its time 1 is data")
+    if rules.head and not has_head:
+        word = f"its args, {FAMILIES[trainer].repository}'s" if trainer else f"--from {family}"
+        notes.append(f"no {rules.head}*: that its conventions are those of {rules.repository}, time 0 for data, is taken from {word}")
+    elif trainer and trainer != family:
+        notes.append(f"its args are those of {FAMILIES[trainer].repository}, whose conventions are the same")
 
 
 def _count_blocks(tensors: Iterable[str]) -> int:
     return 1 + max((int(found[1]) for key in tensors if (found := re.match(r"blocks\.(\d+)\.", key))), default=-1)
 
 
-def _model_of(tensors: dict[str, Tensor], rules: Family, where: str, sizes: Iterable[tuple[str, Width]]) -> tuple[ModelSpec, bool]:
-    """The model by our names, read off the shapes, and whether the file has twice the output channels."""
+def _model_of(
+    tensors: dict[str, Tensor], rules: Family, where: str, sizes: Iterable[tuple[str, Width]], claims: Claims
+) -> tuple[ModelSpec, bool, bool]:
+    """The model by our names, read off the shapes, whether the file has twice the output channels, and whether it has a null class."""
     width, channels, patch, _ = _shape(tensors, PATCHES, 4, where)
     tokens = _shape(tensors, POSITIONS, 3, where)[1]
-    classes = _shape(tensors, CLASSES, 2, where)[0] - 1  # the last row is the null class
+    rows = _shape(tensors, CLASSES, 2, where)[0]
     outputs = _shape(tensors, OUTPUT, 2, where)[0] / (patch * patch * channels)
     if outputs not in rules.outputs:
         expected = " or ".join(str(number * channels) for number in rules.outputs)
@@ -204,9 +187,10 @@ def _model_of(tensors: dict[str, Tensor], rules: Family, where: str, sizes: Iter
         known = ", ".join(f"{label} {shape.depth} x {shape.width}" for label, shape in sizes)
         raise InputError(f"{where}: {depth} blocks of width {width} with patch {patch} is no known size ({known}; patch 2, 4 or 8)")
     side = math.isqrt(tokens)
-    if side * side != tokens or classes < 1:
-        raise InputError(f"{where}: {tokens} tokens and {classes} classes, expected a square of tokens and a class; give a checkpoint as released")
-    return model_named(name, Latent(channels=channels, size=side * patch), classes, {size: numbers}), doubled
+    if side * side != tokens:
+        raise InputError(f"{where}: {tokens} tokens, expected a square of them; give a checkpoint as released")
+    classes, null_class = claims.classes_of(rows, where)
+    return model_named(name, Latent(channels=channels, size=side * patch), classes, {size: numbers}), doubled, null_class
 
 
 def _shape(tensors: dict[str, Tensor], key: str, dimensions: int, where: str) -> tuple[int, ...]:
@@ -217,11 +201,13 @@ def _shape(tensors: dict[str, Tensor], key: str, dimensions: int, where: str) ->
     return tuple(tensors[key].shape)
 
 
-def _check_layout(tensors: dict[str, Tensor], model: ModelSpec, where: str) -> None:
+def _check_layout(tensors: dict[str, Tensor], model: ModelSpec, null_class: bool, where: str) -> None:
     """Refuse a missing, unexpected or misshapen tensor."""
     with torch.device("meta"):
         network = DiffusionTransformer(model)
     expected = {name: value.shape for name, value in network.state_dict().items()}
+    if not null_class:
+        expected[CLASSES] = torch.Size((model.classes, model.width))
     for key in tensors:
         if key not in expected:
             owner = next((name for name, rules in FAMILIES.items() if rules.head and key.startswith(rules.head)), None)

@@ -66,8 +66,8 @@ class SraOptions(MethodOptions):
     """Self-representation alignment, section 3.2 and Table 5. Blocks count from 1."""
 
     method: Literal["sra"] = "sra"
-    student_block: PositiveInt
-    teacher_block: PositiveInt
+    student_block: PositiveInt | None = Field(None, description="None only in a run of released weights whose size has no block in the paper")
+    teacher_block: PositiveInt | None = Field(None, description="likewise")
     # k ~ U[0, max_interval) or k = max_interval for every sample, as a share of the time range (Table 1, "time interval").
     interval: Literal["uniform", "fixed"] = "uniform"
     max_interval: Share = 0.2
@@ -83,7 +83,9 @@ class SraOptions(MethodOptions):
 
     @model_validator(mode="after")
     def _student_is_not_deeper(self):
-        if self.student_block > self.teacher_block:
+        if (self.student_block is None) != (self.teacher_block is None):
+            raise ValueError("student_block and teacher_block go together; give both")
+        if self.student_block is not None and self.student_block > self.teacher_block:
             raise ValueError(f"student_block {self.student_block} is deeper than teacher_block {self.teacher_block}; the paper needs m <= n")
         return self
 
@@ -91,17 +93,19 @@ class SraOptions(MethodOptions):
     def words(self) -> str:
         interval = f"k ~ U[0, {self.max_interval:g})" if self.interval == "uniform" else f"k = {self.max_interval:g}"
         head = "with head" if self.head == "mlp" else "without head"
-        return f"SRA: blocks {self.student_block} → {self.teacher_block}, {interval}, λ {self.weight:g}, {self.distance}, {head}"
+        blocks = "blocks not said" if self.student_block is None else f"blocks {self.student_block} → {self.teacher_block}"
+        return f"SRA: {blocks}, {interval}, λ {self.weight:g}, {self.distance}, {head}"
 
     def carried(self, to: Carrier) -> Self:
-        return self.model_copy(update={"student_block": to.block(self.student_block), "teacher_block": to.block(self.teacher_block)})
+        blocks = {name: getattr(self, name) for name in ("student_block", "teacher_block")}
+        return self.model_copy(update={name: block and to.block(block) for name, block in blocks.items()})
 
 
 class RepaOptions(MethodOptions):
     """Alignment with an external encoder's patch tokens (REPA, arXiv 2410.06940, section 3.2 and Table 6)."""
 
     method: Literal["repa"] = "repa"
-    block: PositiveInt
+    block: PositiveInt | None = Field(None, description="None only in a run of released weights whose size has no block in the paper")
     encoder: str = Field("dinov2b", description="an encoder of weights.tsv, or timm/NAME for any vision transformer of timm")
     weight: NonNegativeFloat = 0.5
     # nt_xent: REPA's Table 6 names it for L without defining the negatives; ours are the other patches of the same image.
@@ -115,11 +119,12 @@ class RepaOptions(MethodOptions):
     def words(self) -> str:
         stop = f", until step {self.stop_step} of the paper" if self.stop_step else ""
         objective = "" if self.objective == "cosine" else f", {self.objective}"
-        return f"REPA: block {self.block}, encoder {self.encoder}, λ {self.weight:g}{objective}{stop}"
+        block = "block not said" if self.block is None else f"block {self.block}"
+        return f"REPA: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{stop}"
 
     def carried(self, to: Carrier) -> Self:
         changes = {
-            "block": to.block(self.block),
+            "block": self.block and to.block(self.block),
             "encoder": to.encoder(self.encoder),
             "projector_width": to.projector_width(self.projector_width),
         }

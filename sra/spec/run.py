@@ -22,10 +22,12 @@ from sra.spec.method import (
     Process,
     RampEma,
     Recipe,
+    RepaDefaults,
     RepaOptions,
     RepaSraOptions,
     RunRow,
     Share,
+    SraDefaults,
     SraOptions,
     StartFrom,
     WeightsFrom,
@@ -33,6 +35,7 @@ from sra.spec.method import (
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
+BLOCKS = (*SraDefaults.BLOCKS, *RepaDefaults.BLOCKS)
 # In sra.spec.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
 PLACE_OF_A_RUN = re.compile(r".*/results/[a-z0-9_]+/(?:runs|samples|scores|costs|probes|pca)/(?P<run>[a-z0-9_]+)(?:/|\.json$)")
 
@@ -105,6 +108,12 @@ class RunSpec(Strict):
     training: TrainingSpec
     weights: WeightsFrom | None = Field(None, description="the file it starts from instead of training")
     start: StartFrom | None = Field(None, exclude_if=lambda start: start is None, description="the file whose weights it trains on; else left out")
+
+    @model_validator(mode="after")
+    def _is_trained_between_known_blocks(self):
+        if self.weights is None and any(getattr(part, name, 1) is None for part in self.alignment.parts for name in BLOCKS):
+            raise ValueError("a run that is trained names the blocks that it aligns; give block, or student_block and teacher_block")
+        return self
 
     @property
     def encoder(self) -> str | None:
@@ -249,20 +258,20 @@ def method_of(row: RunRow, recipe: Recipe, size: str) -> AlignmentOptions:
     foreign = sorted(set(given) - set(options.model_fields))
     if foreign:
         raise ValueError(f"{foreign[0]} is not an option of method {row.method}; remove it or change the method")
-    return options(**_completed(options, given, recipe, size))
+    return options(**_completed(options, given, recipe, size, trained=row.weights is None))
 
 
-def _completed(options: type[MethodOptions], given: dict, recipe: Recipe, size: str) -> dict:
-    """The recipe's defaults for a method, and for each method it is made of, under what the row gives."""
+def _completed(options: type[MethodOptions], given: dict, recipe: Recipe, size: str, trained: bool) -> dict:
+    """The recipe's defaults for a method, and for each method it is made of, under what the row gives. Where nothing is trained, blocks may lack."""
     if options is RepaSraOptions:
         parts = {"repa": RepaOptions, "sra": SraOptions}
-        return {name: _completed(part, _set_keys(given.get(name, {})), recipe, size) for name, part in parts.items()}
+        return {name: _completed(part, _set_keys(given.get(name, {})), recipe, size, trained) for name, part in parts.items()}
     defaults = {SraOptions: recipe.sra, RepaOptions: recipe.repa}.get(options)
     if defaults is None:
         return given
     completed = {**defaults.of_size(size), **given}
     missing = [name for name in defaults.BLOCKS if name not in completed]
-    if missing:
+    if missing and trained:
         raise ValueError(f"the paper gives no blocks for size {size}; set {' and '.join(missing)}")
     return completed
 

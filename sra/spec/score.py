@@ -58,6 +58,9 @@ class ScoredReference(Strict):
     features_sha256: Sha256 | None = Field(None, description="of the file of features, when they were not computed for this score")
     split: Literal["train", "val"] | None = Field(None, description="whose images; None when it was not made here")
     pytorch_sha256: Sha256 | None = Field(None, description="of the reference behind FID-pytorch")
+    key: str | None = Field(None, description="of the images in the file; None for a folder and for a file without images")
+    computed: bool = Field(False, description="whether statistics_count images were given without statistics, which were computed from them here")
+    statistics_sha256: Sha256 | None = Field(None, description="of the file that statistics computed here are kept in")
 
 
 class ScoredLabels(Strict):
@@ -85,6 +88,8 @@ class ScoredSamples(Strict):
     labels: ScoredLabels | None = None
     captions: ScoredCaptions | None = Field(None, description="None when the samples have none")
     uint8: Literal["floor", "round"] | None = Field(None, description="how the sampler made bytes, as claimed")
+    key: str | None = Field(None, description="of the images in the npz; None for a folder")
+    labels_key: str | None = Field(None, description="of the labels in the npz; None without labels")
 
 
 class ScoredWeights(Strict):
@@ -179,6 +184,7 @@ class ScoreOptions(Strict):
 
     allow_count: score whatever number there is, under a name that says it.  encoder: of fd_dinov2, a timm name or a folder.
     clip_model, pick_model, cmmd_model: folder or owner/name on the hub.  captions: of samples that have none of their own, one a line.
+    key, labels_key, reference_key: arrays of an npz.  recursive: of folders; None where nobody said it.  replace: a score of other samples.
     """
 
     extractor: Path | None = None
@@ -202,6 +208,11 @@ class ScoreOptions(Strict):
     secondary: tuple[SecondaryMetric, ...] = ()  # after the options that its scores need
     batch: PositiveInt = 256
     device: str = "cpu"
+    key: str | None = None
+    labels_key: str | None = None
+    reference_key: str | None = None
+    recursive: bool | None = None
+    replace: bool = False
 
     @field_validator("secondary")
     @classmethod

@@ -126,6 +126,8 @@ def scorer(network: OpenedExtractor, batch: int) -> Callable[[Path, Path], Measu
         if reference not in last:
             last.clear()
             real = open_reference(reference, network)
+            if real.bare:
+                raise InputError(f"{reference}: holds no mu and sigma; the published file does, fetch it again")
             last[reference] = real, real_features(real.reference.images, network.extractor, batch)
         real, features = last[reference]
         return _itself(real, network, batch) if samples == reference else _pair(samples, real, features, network, batch)

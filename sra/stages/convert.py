@@ -1,6 +1,7 @@
-"""Released checkpoints into weights files of ours: alone (`sra convert`), or as the weights of a run (`sra import-weights`)."""
+"""Released checkpoints into weights files of ours: alone (`sra convert`), or as what a run samples from or trains on (`sra import-weights`)."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +10,51 @@ from safetensors.torch import save_file
 from sra.core.errors import InputError, unknown
 from sra.core.files import sha256_of_file, written_whole
 from sra.core.receipts import write_receipt
-from sra.models.official import FAMILIES, Converted, convert_tensors, read_released
+from sra.models.checkpoints import Checkpoint, read_released
+from sra.models.claims import Claims
+from sra.models.official import FAMILIES, Converted, convert_tensors
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
 from sra.spec.run import ModelSpec, RunSpec, read_run, size_of
 from sra.spec.scale import PAPER_SIZES, Width
 
 KIND = "weights"
+LABEL_TABLE = "y_embedder.embedding_table.weight"
+# Papers count epochs of 5,000 steps of 256 images, their trainers 5,004; another milestone is further away.
+STEPS_APART = 0.01
+DEFAULT_VAE = "stabilityai/sd-vae-ft-ema"
 
 
-def convert(file: Path, family: str, output: Path, weights: str = "ema", name: str | None = None, root: Path = Path()) -> None:
-    """Write a released checkpoint in our layout and print what was taken, dropped and rewritten.
+def convert(
+    file: Path,
+    family: str,
+    output: Path,
+    weights: str = "ema",
+    name: str | None = None,
+    root: Path = Path(),
+    classes: int | None = None,
+    time_of_data: int | None = None,
+) -> None:
+    """Write a released checkpoint in our layout and print what was read, taken, dropped and rewritten, and the command that draws from it.
 
     name: its entry in config/weights.tsv under `root`; the file must then be that entry's, and its hash is held from first use on.
+    classes, time_of_data: what the file does not tell, as in `Claims`.
     """
     entry, sha256 = _source(file, family, name, output, root)
-    tensors, taken = read_released(file, weights)
-    converted = convert_tensors(tensors, family, str(file), taken)
+    checkpoint = read_released(file, weights)
+    claims = Claims(checkpoint.args, classes, time_of_data)
+    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, claims=claims)
     _check_entry(file, converted.model.name, converted.resolution, entry)
-    # It belongs to no run and has no step; `import-weights` makes the file that a run samples from.
+    if entry:
+        _check_steps(file, checkpoint, entry.step, f"config/weights.tsv says {entry.step} for {entry.name}; give the file of that entry")
+    # It belongs to no run; `import-weights` makes the file that a run samples from.
     about = {"run": file.name, "fingerprint": None, **_source_facts(file, sha256, converted, converted.resolution)}
+    about |= {"step": checkpoint.steps} if checkpoint.steps else {}
+    about |= {"network": converted.model.model_dump(mode="json"), "null_class": converted.null_class}
     _write(output, converted, about, {})
     if entry:
         record_sha256(entry, file, sha256, root)
-    print(_report(file, converted, output))
+    print(_report(file, checkpoint, converted, output))
+    print(f"  next        {_next_command(converted.model, output)}")
 
 
 def import_weights(
@@ -43,23 +66,69 @@ def import_weights(
     step: int,
     weights: str = "ema",
     root: Path = Path(),
+    time_of_data: int | None = None,
 ) -> None:
     """Write a released checkpoint as the weights of the run in `config` at `step`, the paper's, which its training had reached.
 
-    Raises InputError when the file holds another model than the run's. name, root: as in `convert`.
+    Raises InputError when the file holds another model than the run's, or other steps. name, root, time_of_data: as in `convert`.
     """
     spec = read_run(config)
+    if spec.start:
+        raise InputError(f"run {spec.run}: trains on from {spec.start.file}, at no step of another training; leave out --step")
     entry, sha256 = _source(file, family, name, output, root)
-    tensors, taken = read_released(file, weights)
+    checkpoint = read_released(file, weights)
+    _check_steps(file, checkpoint, step, f"--step says {step}; give the number of the file")
     own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
-    converted = convert_tensors(tensors, family, str(file), taken, [own, *PAPER_SIZES.items()])
+    claims = Claims(checkpoint.args, spec.model.classes, time_of_data)
+    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
     _check_model(file, converted.model, spec)
     _check_entry(file, converted.model.name, spec.image_size, entry)
     about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": step, **_source_facts(file, sha256, converted, spec.image_size)}
+    about |= {} if converted.null_class else {"null_class": False}
     _write(output, converted, about, {"config": config})
     if entry:
         record_sha256(entry, file, sha256, root)
-    print(_report(file, converted, output))
+    print(_report(file, checkpoint, converted, output))
+
+
+def import_start(
+    config: Path,
+    file: Path,
+    family: str,
+    name: str | None,
+    output: Path,
+    weights: str = "ema",
+    root: Path = Path(),
+    time_of_data: int | None = None,
+) -> None:
+    """Write a released checkpoint as the weights that the run in `config` trains on.
+
+    A label table of other classes, or without the null class that training drops labels to, is left out: the run draws it anew, and this says so.
+    Raises InputError when the file holds another model than the run's. name, root, time_of_data: as in `convert`.
+    """
+    spec = read_run(config)
+    if spec.start is None:
+        raise InputError(f"run {spec.run}: does not train on from a file; give --step for weights that are sampled as they are, or the run a start")
+    entry, sha256 = _source(file, family, name, output, root)
+    checkpoint = read_released(file, weights)
+    own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
+    rows = len(checkpoint.tensors.get(LABEL_TABLE, ()))
+    fits, said = rows == spec.model.classes + 1, checkpoint.args.get("num_classes")
+    claims = Claims(checkpoint.args, spec.model.classes if fits else said if isinstance(said, int) else rows - 1, time_of_data)
+    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
+    _check_model(file, converted.model.model_copy(update={"classes": spec.model.classes}), spec)
+    _check_entry(file, converted.model.name, spec.image_size, entry)
+    drawn_anew = [] if fits else [LABEL_TABLE]
+    for key in drawn_anew:
+        del converted.tensors[key]
+        converted.notes.append(
+            f"{key} has {rows} rows, {spec.model.classes} classes and the null class take {spec.model.classes + 1}: it is drawn anew"
+        )
+    about = {"run": spec.run, "fingerprint": spec.fingerprint, **_source_facts(file, sha256, converted, spec.image_size), "drawn_anew": drawn_anew}
+    _write(output, converted, about, {"config": config})
+    if entry:
+        record_sha256(entry, file, sha256, root)
+    print(_report(file, checkpoint, converted, output))
 
 
 def _source(file: Path, family: str, name: str | None, output: Path, root: Path) -> tuple[WeightsEntry | None, str]:
@@ -80,6 +149,11 @@ def _check_entry(file: Path, model: str, resolution: int, entry: WeightsEntry | 
     if entry and (model, resolution) != (entry.model, entry.resolution):
         held, said = f"{model} for {resolution} px", f"{entry.model} for {entry.resolution} px"
         raise InputError(f"{file}: holds {held}, config/weights.tsv says {said} for {entry.name}; give the file of that entry")
+
+
+def _check_steps(file: Path, checkpoint: Checkpoint, expected: int, otherwise: str) -> None:
+    if checkpoint.steps and abs(checkpoint.steps - expected) > STEPS_APART * expected:
+        raise InputError(f"{file}: was saved after {checkpoint.steps} steps, {otherwise}")
 
 
 def _check_model(file: Path, held: ModelSpec, spec: RunSpec) -> None:
@@ -108,6 +182,7 @@ def _source_facts(file: Path, sha256: str, converted: Converted, resolution: int
         "taken": converted.taken,
         "dropped": converted.dropped,
         "notes": converted.notes,
+        **({"args": converted.told} if converted.told else {}),
     }
 
 
@@ -118,14 +193,23 @@ def _write(output: Path, converted: Converted, about: dict[str, Any], inputs: di
     write_receipt(output, KIND, inputs, {"released": about["source_sha256"]}, **about)
 
 
-def _report(file: Path, converted: Converted, output: Path) -> str:
+def _next_command(model: ModelSpec, output: Path) -> str:
+    """What draws the first images from converted weights: the paper's sampler of their process, without guidance."""
+    sampler = "ddpm250" if model.learns_variance else "sde250"
+    given = f"--weights {shlex.quote(str(output))} --vae {DEFAULT_VAE} --sampler {sampler}"
+    return f"sra sample {given} --count 16 --output {shlex.quote(f'{output.stem}_samples.npz')}"
+
+
+def _report(file: Path, checkpoint: Checkpoint, converted: Converted, output: Path) -> str:
     model = converted.model
+    told = converted.told | ({"steps": checkpoint.steps} if checkpoint.steps else {})
     lines = [
         f"{file}",
         f"  family      {converted.family}",
         f"  model       {model.name}, {model.depth} blocks of width {model.width}, {model.classes} classes",
         f"  resolution  {converted.resolution} px, latents {model.latent.channels} x {model.latent.size} x {model.latent.size}",
         f"  weights     {converted.taken}, {converted.dtype}",
+        f"  it says     {', '.join(f'{name} {value}' for name, value in told.items()) or 'nothing of its training: the family is as --from says'}",
         *(f"  dropped     {key}: {why}" for key, why in converted.dropped.items()),
         *(f"  note        {note}" for note in converted.notes),
         f"  written     {output}, {len(converted.tensors)} tensors, float32",

@@ -11,6 +11,7 @@ from sra.core.receipts import verify_contents, write_receipt
 from sra.spec.run import check_place
 
 KIND = "samples"
+DRAWN = "drawn samples"  # a whole set of weights that belong to no run: complete as it is, and scored like samples from elsewhere
 BLOCK = 256  # images in memory at a time
 SAME_IN_ALL = ("run", "fingerprint", "step", "preset", "sampler", "count", "shards", "vae_scaling_factor", "precision", "device")
 

@@ -119,7 +119,7 @@ class Record:
 
     @classmethod
     def beside(cls, jobs: Path) -> "Record":
-        path = jobs.with_name(f"{jobs.stem}.done.json")
+        path = jobs.with_name(f"{jobs.name.removesuffix('.json')}.done.json")
         return cls(path, checked(read_json(path), dict[str, Entry], str(path)) if path.exists() else {})
 
     def differs(self, job: Job, key: str) -> bool:

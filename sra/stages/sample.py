@@ -19,18 +19,19 @@ from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
 from sra.models.build import Transformer
 from sra.spec.run import RunSpec, read_run
-from sra.spec.samplers import Sampler
+from sra.spec.samplers import Sampler, refuse_unfit
 from sra.spec.scale import Precision
 from sra.stages.device import choose_device
+from sra.stages.pack import DRAWN
 from sra.stages.sample_conditions import SampleConditions, SampledCaptions, SampledClasses
-from sra.stages.trained_model import load_trained
+from sra.stages.trained_model import ConvertedSpec, load_converted, load_trained
 from sra.training.precision import autocast, set_float32_products
 
 KIND = "sample shard"
 
 
 def sample_shard(
-    config: Path,
+    config: Path | None,
     weights: Path,
     vae: str,
     sampler: Sampler,
@@ -43,15 +44,27 @@ def sample_shard(
     precision: Precision = "fp32",
     captions: Path | None = None,
     text_encoder: str | None = None,
+    family: str | None = None,
+    sampler_name: str | None = None,
 ) -> None:
     """Write the images of one shard of a set of `count` as npz: arr_0 (n, H, W, 3) uint8, and labels (n,) int64 or captions (n,) in UTF-8.
 
+    config: of the run that the weights are of; None for a file of `sra convert`, which belongs to no run and is drawn from in one piece.
     captions, text_encoder: the index whose validation captions are drawn and what encodes them, for text to image alone.
+    family, sampler_name: of such a file alone: whose it is said to be, and what its sampler is called.
     """
-    spec = read_run(config)
+    spec = read_run(config) if config else None
     if not 0 <= shard < shards:
         raise InputError(f"shard {shard} of {shards} does not exist; give 0 to {shards - 1}")
-    model, receipt = load_trained(spec, weights)
+    if spec is None and shards > 1:
+        raise InputError(f"--shards {shards}: without a run's config.json a set is drawn in one piece; leave out --shard and --shards")
+    if spec is None:
+        spec, model, receipt = load_converted(weights, family)
+    else:
+        model, receipt = load_trained(spec, weights)
+    refuse_unfit(sampler, spec.process)
+    if sampler.guidance.scale != 1 and receipt["facts"].get("null_class") is False:
+        raise InputError(f"{weights}: has no null class, so it cannot be guided; give a sampler without guidance, such as sde250")
     chosen = choose_device(device)
     model.to(chosen)
     set_float32_products(precision)
@@ -59,6 +72,10 @@ def sample_shard(
     if receipt["made_from"].get("text_encoder") != conditions.hashes.get("text_encoder"):
         raise InputError(f"{text_encoder}: is another text encoder than {weights} was trained with; give the one of the preset, {spec.text_encoder}")
     decoder = Vae.load(vae, chosen)
+    decoder.require_latents(spec.model.latent.channels, f"the model of {spec.run}", vae)
+    image_size = decoder.factor * spec.model.latent.size
+    if config and image_size != spec.image_size:
+        raise InputError(f"{vae}: makes images of {image_size} pixels, run {spec.run} is of {spec.image_size}; give the autoencoder of its preset")
     hashes = {"vae": vae_hashes(vae, decoder)["vae"], **conditions.hashes}
     indices = shard_indices(sampler, count, shard, shards)
     asked: list[np.ndarray] = []
@@ -79,13 +96,16 @@ def sample_shard(
     def asked_for() -> Iterator[np.ndarray]:
         yield from asked  # known only when the images have been drawn
 
-    shape = (len(indices), spec.image_size, spec.image_size, 3)
+    shape = (len(indices), image_size, image_size, 3)
     members = {"arr_0": Blocks(shape, np.dtype(np.uint8), images()), conditions.member: Blocks((len(indices),), conditions.dtype, asked_for())}
     write_npz(output, members)
-    facts = {name: receipt["facts"][name] for name in ("run", "fingerprint", "step")}
+    facts = {name: receipt["facts"][name] for name in ("run", "fingerprint", "step") if config or name in receipt["facts"]}
+    if config is None:
+        converted = {name: receipt["facts"][name] for name in ("family", "model", "source_sha256")}
+        facts |= converted | {"sampler_name": sampler_name, "vae": str(vae)}
     write_receipt(
         output,
-        KIND,
+        KIND if config else DRAWN,
         {"weights": weights},
         hashes=hashes,
         **facts,
@@ -129,7 +149,7 @@ def shard_indices(sampler: Sampler, count: int, shard: int, shards: int) -> rang
 
 
 def drawn_batches(
-    spec: RunSpec,
+    spec: RunSpec | ConvertedSpec,
     model: Transformer,
     conditions: SampleConditions,
     sampler: Sampler,
@@ -179,7 +199,7 @@ def drawn_batches(
 
 
 def _conditions(
-    spec: RunSpec, sampler: Sampler, count: int, captions: Path | None, text_encoder: str | None, device: torch.device
+    spec: RunSpec | ConvertedSpec, sampler: Sampler, count: int, captions: Path | None, text_encoder: str | None, device: torch.device
 ) -> SampleConditions:
     if spec.text_encoder is None:
         if captions or text_encoder:

@@ -15,6 +15,7 @@ from sra.diffusion.streams import sample_labels
 from sra.encoders.text import TextEncoder, text_encoder_hashes
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Sampler
+from sra.stages.trained_model import ConvertedSpec
 
 
 class SampleConditions(Protocol):
@@ -37,7 +38,7 @@ class SampledClasses:
 
     member, dtype = "labels", np.dtype(np.int64)
 
-    def __init__(self, spec: RunSpec, sampler: Sampler, device: torch.device):
+    def __init__(self, spec: RunSpec | ConvertedSpec, sampler: Sampler, device: torch.device):
         beyond = [label for label in sampler.classes or () if label >= spec.model.classes]
         if beyond:
             raise InputError(f"--sampler: class {beyond[0]} does not exist, run {spec.run} has {spec.model.classes} from 0; give others")

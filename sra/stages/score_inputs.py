@@ -1,6 +1,6 @@
 """What stands beside the samples of a score: the extractor, the reference, and the hashes that name both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
+from sra.core.kinds import kind_of
 from sra.core.npz import read_npz
 from sra.core.receipts import receipt_path, verify_contents
 from sra.metrics.extractors import Extractor, Resize, load_extractor, weights_of
@@ -16,6 +17,7 @@ from sra.metrics.reference import Reference, Skippable, read_reference
 from sra.metrics.samples import DIGEST_BYTES
 from sra.metrics.suite import RealFeatures
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
+from sra.stages.real_images import AS_USUAL, ReadAs, RealImages, holds_images_alone, measured, open_real_images, outlined
 
 INCEPTION = URL.rpartition("/")[2]
 DOWNLOADS = Path("downloads")
@@ -33,11 +35,19 @@ class OpenedExtractor:
 
 @dataclass(frozen=True)
 class OpenedReference:
-    """source: hash of the index and name of the split that it was made of, None for one that was not made here."""
+    """source: hash of the index and name of the split that it was made of, None for one that was not made here.
+
+    bare: the images that its statistics are computed from, None for a file that holds statistics.  computed: whether they have been.
+    statistics_sha256: of the file that those are kept in.  features: of the images, where computing the statistics gave them.
+    """
 
     reference: Reference
     sha256: str
     source: tuple[str, str] | None = None
+    bare: RealImages | None = None
+    computed: bool = False
+    statistics_sha256: str | None = None
+    features: RealFeatures | None = None
 
 
 def default_extractor() -> Path:
@@ -67,18 +77,41 @@ def open_extractor(source: Path | None, device: str, name: str | None = None, ro
 
 
 def open_reference(
-    path: Path, extractor: OpenedExtractor, skip: tuple[Skippable, ...] = (), name: str | None = None, root: Path = Path()
+    path: Path,
+    extractor: OpenedExtractor,
+    skip: tuple[Skippable, ...] = (),
+    name: str | None = None,
+    root: Path = Path(),
+    read_as: ReadAs = AS_USUAL,
 ) -> OpenedReference:
-    """The reference, made here (its receipt names the extractor) or published (it may have a row of weights.tsv)."""
+    """The reference, made here (its receipt names the extractor) or published (it may have a row of weights.tsv).
+
+    Real images alone come as `outlined`, good to check a request against; `with_statistics` computes what a score needs.
+    """
+    if not path.exists() and name is None:
+        raise InputError(f"{path}: no such file or folder; give a reference (npz), or real images as npz or folder")
     entry, sha256, source = None, None, None
     if receipt_path(path).exists():
         sha256, source = _made_here(path, extractor, "tensorflow")
     else:
         entry, sha256 = _checked_row(path, name, "reference", root)
-    reference = read_reference(path, skip)
+    if source is None and holds_images_alone(path):
+        bare = open_real_images(path, read_as)
+        opened = OpenedReference(outlined(bare, extractor.extractor), bare.sha256, bare=bare)
+    else:
+        reference = read_reference(path, skip, read_as.key)
+        opened = OpenedReference(reference, sha256 or sha256_of_file(path), source)
     if entry:
         record_sha256(entry, path, sha256, root)
-    return OpenedReference(reference, sha256 or sha256_of_file(path), source)
+    return opened
+
+
+def with_statistics(opened: OpenedReference, extractor: OpenedExtractor, batch: int, device: str) -> OpenedReference:
+    """The same reference, its statistics computed or read where it is of real images alone."""
+    if opened.bare is None:
+        return opened
+    found = measured(opened.bare, extractor.extractor, extractor.sha256, batch, device)
+    return replace(opened, reference=found.reference, bare=None, computed=True, statistics_sha256=found.sha256, features=found.features)
 
 
 def open_pytorch_reference(path: Path, extractor: OpenedExtractor, beside: OpenedReference) -> OpenedReference:
@@ -95,6 +128,7 @@ def open_pytorch_reference(path: Path, extractor: OpenedExtractor, beside: Opene
 
 def _made_here(path: Path, extractor: OpenedExtractor, resize: Resize) -> tuple[str, tuple[str, str] | None]:
     """The reference's hash and what it was made of, after comparing its receipt with its bytes, the extractor and the resize."""
+    _require_receipt(path, "make-reference")
     receipt = verify_contents(path, "reference")
     made_from, facts = receipt["made_from"], receipt["facts"]
     if made_from.get("extractor", extractor.sha256) != extractor.sha256:
@@ -104,6 +138,13 @@ def _made_here(path: Path, extractor: OpenedExtractor, resize: Resize) -> tuple[
         where = "--pytorch-reference" if found == "pytorch" else "--reference"
         raise InputError(f"{path}: was made with {found}'s resize, expected {resize}'s; give it as {where}, or build one with --resize {resize}")
     return receipt["sha256"], (made_from["index"], facts.get("split", "train")) if "index" in made_from else None
+
+
+def _require_receipt(path: Path, command: str) -> None:
+    """Refuse a file that is not of sra `command`, saying what it is; one that is missing is another's matter."""
+    if path.exists() and not receipt_path(path).exists():
+        missing = f"its receipt {receipt_path(path).name} is missing (its content: {kind_of(path).name})"
+        raise InputError(f"{path}: {missing}; give what sra {command} wrote, with the receipt beside it")
 
 
 def _checked_row(file: Path, name: str | None, kind: str, root: Path) -> tuple[WeightsEntry | None, str | None]:
@@ -118,6 +159,7 @@ def _checked_row(file: Path, name: str | None, kind: str, root: Path) -> tuple[W
 
 def read_real_features(path: Path, reference: OpenedReference, extractor: OpenedExtractor) -> RealFeatures:
     """What `sra reference-features` wrote, refused when it was made from another reference or by another extractor."""
+    _require_receipt(path, "reference-features")
     made_from = verify_contents(path, FEATURES_KIND)["made_from"]
     for role, sha256 in (("reference", reference.sha256), ("extractor", extractor.sha256)):
         if made_from.get(role) != sha256:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_checked_json
-from sra.core.receipts import receipt_path, recorded_sha256, verify_contents, versions
+from sra.core.receipts import receipt_of, receipt_path, recorded_sha256, verify_contents, versions
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
 from sra.metrics.precision_recall import NEIGHBOURS
@@ -35,6 +35,9 @@ from sra.spec.score import (
     Spread,
     metric_name,
 )
+from sra.stages.pack import DRAWN
+from sra.stages.real_images import ReadAs
+from sra.stages.replaced import check_replaced
 from sra.stages.score_inputs import (
     OpenedExtractor,
     OpenedReference,
@@ -42,6 +45,7 @@ from sra.stages.score_inputs import (
     open_pytorch_reference,
     open_reference,
     read_real_features,
+    with_statistics,
 )
 from sra.stages.score_judges import judges_of, open_models
 
@@ -62,10 +66,12 @@ class OpenedSamples:
 def score_samples(paths: list[Path], reference: Path, output: Path, options: ScoreOptions) -> ScoreRecord | ForeignScore | SeedScores:
     """Write and return the score of one sample set, or of several and their spread; the same inputs give the same bytes."""
     extractor = open_extractor(options.extractor, options.device, options.extractor_name)
-    real = open_reference(reference, extractor, options.skip, options.reference_name)
+    read_as = ReadAs(options.reference_key, options.allow_jpeg, options.recursive)
+    real = open_reference(reference, extractor, options.skip, options.reference_name, read_as=read_as)
     pytorch = open_pytorch_reference(options.pytorch_reference, extractor, real) if "fid_pytorch" in options.secondary else None
     opened = [_open_samples(path, options) for path in paths]
     _refuse_unlike(opened)
+    check_replaced(output, [(samples.sha256, samples.samples.key) for samples in opened], options.replace)
     settings = [_settings(samples, options) for samples in opened]
     counts = sorted({wanted.count for wanted in settings})
     if len(counts) > 1:
@@ -75,6 +81,7 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
             check_request(samples.samples, real.reference, extractor.extractor, wanted)
     models = open_models(options)
 
+    real = with_statistics(real, extractor, options.batch, options.device)
     features = _real_features(real, extractor, settings[0], options)
     judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, options.batch)
     records = []
@@ -103,8 +110,12 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
     """The samples and their receipt, every byte compared with it, so that the hashes in the record are those of what was scored."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give an npz of samples or a folder of PNGs")
-    if path.is_dir() or not receipt_path(path).exists():
-        samples = _with_captions(read_samples(path, options.allow_jpeg), path, options.captions)
+    drawn = not path.is_dir() and receipt_path(path).exists() and receipt_of(path)["kind"] == DRAWN
+    if drawn:
+        verify_contents(path, DRAWN)
+    if drawn or path.is_dir() or not receipt_path(path).exists():
+        read = read_samples(path, options.allow_jpeg, options.key, options.labels_key, options.recursive)
+        samples = _with_captions(read, path, options.captions)
         sha256 = samples.images.sha256() if isinstance(samples.images, FolderImages) else sha256_of_file(path)
         return OpenedSamples(path, samples, sha256, None, None)
     receipt = verify_contents(path, "samples")
@@ -116,6 +127,8 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
         raise InputError(f"{path}: was made here, and such a pack holds its captions if it has any; leave out --captions")
     if options.labels and facts.label_policy is None:
         raise InputError(f"{path}: --labels {options.labels}, its receipt says that it was drawn from captions; leave out --labels")
+    if (options.key or "arr_0", options.labels_key or "labels") != ("arr_0", "labels"):
+        raise InputError(f"{path}: was made here, and such a pack holds its images as arr_0; leave out --key and --labels-key")
     claims = {"count": facts.count, "labels": facts.label_policy, "uint8": facts.sampler.get("uint8")}
     for name, said in claims.items():
         asked = getattr(options, name)
@@ -180,6 +193,8 @@ def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: 
     """Once for all sets."""
     if options.reference_features:
         return read_real_features(options.reference_features, real, extractor)
+    if real.features:
+        return real.features
     if real.reference.images is None or not settings.needs_real_features:
         return None
     return real_features(real.reference.images, extractor.extractor, options.batch)
@@ -209,6 +224,9 @@ def _record(
             features_sha256=options.reference_features and recorded_sha256(options.reference_features),
             split=real.source and real.source[1],
             pytorch_sha256=pytorch and pytorch.sha256,
+            key=real.reference.key,
+            computed=real.computed,
+            statistics_sha256=real.statistics_sha256,
         ),
         "samples": ScoredSamples(
             sha256=samples.sha256,
@@ -221,6 +239,8 @@ def _record(
             labels=ScoredLabels(policy=settings.labels, per_class=None if labels is None else np.bincount(labels).tolist()),
             captions=_captions(samples, options),
             uint8=facts.sampler.get("uint8") if facts else options.uint8,
+            key=samples.samples.key,
+            labels_key=samples.samples.labels_key,
         ),
         "settings": ScoreSettings(
             precision_recall=settings.precision_recall,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from faults.input_house import SAMPLES, png
+from PIL import Image
 
 TABLE = Path(__file__).with_suffix(".txt")
 
@@ -85,6 +86,12 @@ def npz(**arrays: np.ndarray) -> bytes:
     return content.getvalue()
 
 
+def jpeg() -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(images(1)[0]).save(content, "JPEG")
+    return content.getvalue()
+
+
 def images(count: int = SAMPLES, side: int = 32, channels: int = 3, dtype: str = "uint8") -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (count, side, side, channels)).astype(dtype)
 
@@ -102,8 +109,10 @@ MADE = {
     "noise": bytes(range(256)) * 4,
     "half a zip": b"PK\x03\x04" + bytes(20),
     "an image": png(),
+    "a JPEG": jpeg(),
     "a small image": png(0, (16, 16)),
-    "images": npz(arr_0=images()),
+    "images and a mean": npz(arr_0=images(), mu=np.zeros(4)),
+    "real and generated images": npz(real=images(), fake=images()),
     "images as floats": npz(arr_0=images(dtype="float64")),
     "grey images": npz(arr_0=images(channels=1)),
     "small images": npz(arr_0=images(side=16)),

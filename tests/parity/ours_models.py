@@ -11,6 +11,7 @@ from sra.alignment.repa import RepaAlignment
 from sra.alignment.sra import SraAlignment
 from sra.diffusion.guidance import Guided
 from sra.models.blocks import sincos_positions
+from sra.models.claims import Claims
 from sra.models.dit import DiffusionTransformer
 from sra.models.official import convert_tensors
 from sra.spec.method import RepaOptions, SraOptions
@@ -66,7 +67,7 @@ def network(code: str, size: Size, role: str = "student") -> DiffusionTransforme
     if code == "sit":
         # As its files have it: what nothing reads is never trained.
         saved["final_layer.linear.bias"].view(-1, 2, 4)[:, 1] = 0
-    converted = convert_tensors(saved, FAMILIES[code], sizes=[("B", width(size))])
+    converted = convert_tensors(saved, FAMILIES[code], sizes=[("B", width(size))], claims=Claims(classes=CLASSES))
     with torch.device("meta"):
         model = DiffusionTransformer(converted.model)
     model.load_state_dict({**converted.tensors, "pos_embed": positions}, assign=True)

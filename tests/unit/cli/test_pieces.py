@@ -13,7 +13,7 @@ import pytest
 
 from sra.cli.pieces import Piece
 from sra.core.files import write_json
-from sra.stages.run_jobs import as_new
+from sra.stages.run_jobs import Record, as_new
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,6 +156,12 @@ def test_jobs_run_in_order_and_not_twice(place):
     assert (place / "deep/b").read_text() == "adeep/b"
     place.done()
     assert place.calls == ["a", "deep/b"]
+
+
+def test_lists_whose_names_have_dots_have_records_of_their_own(tmp_path):
+    names = ("jobs.json", "cfg-1.5", "cfg-1.8", "cfg-1.5.json")
+    found = [Record.beside(tmp_path / name).path.name for name in names]
+    assert found == ["jobs.done.json", "cfg-1.5.done.json", "cfg-1.8.done.json", "cfg-1.5.done.json"]
 
 
 def test_what_was_made_elsewhere_is_trusted_and_what_is_missing_is_made(place):

@@ -6,9 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 from sra.core.errors import InputError
-from sra.core.npz import Blocks, open_npz, read_npz, write_npz
+from sra.core.npz import ArrayFile, Blocks, open_npz, read_npz, write_npz
+from sra.core.receipts import receipt_path
 
 ARRAYS = {"arr_0": np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3), "mu": np.linspace(0, 1, 7), "count": np.int64(5)}
 
@@ -91,6 +93,59 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_line(tmp_path, content, mes
         read_npz(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_npz, open_npz])
+@pytest.mark.parametrize("content", [b"", b"<!doctype html>", b"PK\x03\x04 cut short", b"anything else"])
+def test_only_what_was_made_here_is_to_be_built_again(tmp_path, read, content):
+    path = tmp_path / "pack.npz"
+    write_npz(path, ARRAYS)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a whole npz file") as foreign:
+        read(path)
+    assert "delete" not in str(foreign.value)
+    receipt_path(path).write_text("{}")
+    with pytest.raises(InputError, match=r"not a whole npz file .*delete the file and build it again"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (lambda path: torch.save({"a": torch.zeros(2)}, path), "torch checkpoint"),
+        (lambda path: path.write_bytes(zip_of("a.png")), "zip archive"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), r"NumPy array \(.npy\)"),
+        (lambda path: path.mkdir(), "folder"),
+    ],
+    ids=["checkpoint", "zip", "npy", "folder"],
+)
+def test_another_kind_of_file_is_told_by_its_content(tmp_path, write, kind):
+    write(tmp_path / "pack.npz")
+    with pytest.raises(InputError, match=rf"pack\.npz: not a whole npz file \(its content: {kind}\); \w"):
+        open_npz(tmp_path / "pack.npz")
+
+
+def zip_of(name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, b"content")
+    return buffer.getvalue()
+
+
+def test_an_array_alone_is_read_by_rows(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 9, 7, 3), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    found = ArrayFile(tmp_path / "a.npy")
+    assert (len(found), found.ndim, found.shape, found.dtype) == (50, 4, images.shape, images.dtype)
+    for first, last in ((0, 20), (40, 60), (7, 8), (30, 30)):
+        np.testing.assert_array_equal(found[first:last], images[first:last], strict=True)
+    np.testing.assert_array_equal(found.whole(), images, strict=True)
+    np.save(tmp_path / "columns.npy", np.asfortranarray(images))
+    with pytest.raises(InputError, match="is stored column by column; save it"):
+        ArrayFile(tmp_path / "columns.npy")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="holds Python objects, which are never unpickled"):
+        ArrayFile(tmp_path / "objects.npy")
 
 
 def test_a_missing_file_is_named(tmp_path):

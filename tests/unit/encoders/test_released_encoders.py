@@ -53,6 +53,14 @@ def test_mocov3_is_its_base_encoder(network, converted):
     assert all(torch.equal(loaded[name], tensor) for name, tensor in network.state_dict().items() if name != "pos_embed")
 
 
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_other_wrappers_than_data_parallel(network, converted, prefix):
+    saved = mocov3(network)
+    saved["state_dict"] = {prefix + name.removeprefix("module."): tensor for name, tensor in saved["state_dict"].items()}
+    tensors = load_file(converted(saved, "mocov3"))
+    assert set(tensors) == set(network.state_dict())
+
+
 def test_layers_named_after_their_block_are_put_right(converted):
     """REPA's fix_mocov3_state_dict: 13 ends the first of a pair in block 13, 14 the second in block 14; other blocks are left alone."""
     wrong = ["blocks.13.norm13.weight", "blocks.13.mlp.fc13.bias", "blocks.14.norm14.weight", "blocks.14.mlp.fc14.weight", "blocks.13.norm2.bias"]

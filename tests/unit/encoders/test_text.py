@@ -159,6 +159,22 @@ def test_weights_that_are_not_all_there_are_refused(small, tmp_path):
         TextEncoder.load(partial)
 
 
+@pytest.mark.parametrize("text_alone", [True, False], ids=["the text tower", "a whole CLIP"])
+def test_names_under_wrappers_give_the_same_features(small, tmp_path, text_alone):
+    plain, wrapped = copied(small, tmp_path / "plain"), tmp_path / "wrapped"
+    if text_alone:
+        TextEncoder.load(small).network.save_pretrained(plain)
+    copied(plain, wrapped)
+    prefixes = ("module.", "", "_orig_mod.module.")
+    tensors = load_file(plain / "model.safetensors")
+    save_file({prefixes[number % 3] + name: tensor for number, (name, tensor) in enumerate(tensors.items())}, wrapped / "model.safetensors")
+    assert torch.equal(TextEncoder.load(wrapped).encode(list(WORDS)), TextEncoder.load(small).encode(list(WORDS)))
+    del tensors[next(name for name in tensors if "text_model" in name or "encoder" in name)]
+    save_file({f"module.{name}": tensor for name, tensor in tensors.items()}, wrapped / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors lacks "):
+        TextEncoder.load(wrapped)
+
+
 def test_a_tokenizer_of_another_model_is_refused(small, tmp_path):
     other = copied(small, tmp_path / "clip")
     (other / "tokenizer.json").unlink()

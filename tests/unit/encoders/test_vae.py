@@ -2,10 +2,12 @@
 
 import json
 
+import huggingface_hub
 import pytest
 import torch
 from diffusers import AutoencoderKL
 from random_networks import save_random_sd_vae
+from safetensors.torch import load_file, save_file
 
 from sra.core.errors import InputError
 from sra.encoders.pixels import from_uint8
@@ -125,19 +127,126 @@ def test_encoding_is_in_full_float32_whatever_was_set(folder, images, monkeypatc
 def test_a_name_on_the_hub_is_asked_for_there(folder, monkeypatch):
     asked = []
 
-    def from_hub(source, **options):
+    def from_hub(source, file):
         """What the hub would answer, without a network."""
-        asked.append((source, options["local_files_only"], options["use_safetensors"]))
+        asked.append((source, file))
         if source == "owner/gone":
             raise OSError("owner/gone is not a repository\nwith a second line")
-        return original(folder)
+        return str(folder / file)
 
-    original = AutoencoderKL.from_pretrained
-    monkeypatch.setattr(AutoencoderKL, "from_pretrained", from_hub)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
     assert Vae.load("stabilityai/sd-vae-ft-ema").sha256() == Vae.load(str(folder)).sha256()
-    assert asked == [("stabilityai/sd-vae-ft-ema", False, True), (str(folder), True, True)]
+    assert asked == [("stabilityai/sd-vae-ft-ema", "config.json"), ("stabilityai/sd-vae-ft-ema", WEIGHTS)]
     with pytest.raises(InputError, match=r"^owner/gone: the autoencoder cannot be loaded \(owner/gone is not a repository\); fetch .*$"):
         Vae.load("owner/gone")
+
+
+@pytest.fixture
+def changed(sd_vae, tmp_path):
+    """`changed(tensors, **config)`: the autoencoder's folder with other tensors, a function of its own, and other keys in its config."""
+
+    def change(tensors=dict, **config):
+        save_file(tensors(load_file(sd_vae / WEIGHTS)), tmp_path / WEIGHTS)
+        own = json.loads((sd_vae / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(own | config))
+        return tmp_path
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def sd_vae(tmp_path_factory):
+    """Stable Diffusion's layout, which has attention, and narrow."""
+    return save_random_sd_vae(tmp_path_factory.mktemp("sd_vae"), small=True)
+
+
+def before_0_15(tensors):
+    """Names of attention as stabilityai/sd-vae-ft-ema has them."""
+    parts = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def old(name):
+        return next((name.replace(f".{new}.", f".{part}.") for new, part in parts.items() if f".{new}." in name), name)
+
+    return {old(name): tensor for name, tensor in tensors.items()}
+
+
+def mixed(tensors):
+    prefixes = ("", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
+    return {prefixes[number % 5] + name: tensor for number, (name, tensor) in enumerate(tensors.items())}
+
+
+@pytest.mark.parametrize("change", [dict, before_0_15, mixed, lambda tensors: mixed(before_0_15(tensors))], ids=["plain", "old", "mixed", "both"])
+def test_every_way_of_naming_gives_the_weights_that_diffusers_loads(changed, sd_vae, change):
+    ours, theirs = Vae.load(changed(change)).network.state_dict(), AutoencoderKL.from_pretrained(sd_vae).state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+    assert len(before_0_15(theirs)) == len(theirs)
+    assert set(before_0_15(theirs)) != set(theirs)
+
+
+def test_half_precision_is_widened(changed, sd_vae):
+    halved = Vae.load(changed(lambda tensors: {name: tensor.half() for name, tensor in tensors.items()})).network.state_dict()
+    assert all(torch.equal(halved[name], tensor.half().float()) for name, tensor in load_file(sd_vae / WEIGHTS).items())
+
+
+BIAS = "decoder.conv_in.bias"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: {name: tensor for name, tensor in t.items() if not name.startswith("decoder.mid_block")},
+            r"lacks decoder.mid_block\S+ \(26 of 244 ",
+        ),
+        (
+            lambda t: {f"vae.{name}": tensor for name, tensor in t.items()},
+            r"lacks encoder.conv_in.weight \(244 of 244 tensors missing, 244 unexpected",
+        ),
+        (lambda t: t | {"decoder.extra": torch.ones(2)}, "holds decoder.extra, which the network has not"),
+        (lambda t: t | {BIAS: torch.ones(3)}, rf"{BIAS} is \(3,\), expected \(16,\) by its config.json"),
+        (lambda t: t | {BIAS: torch.ones(16, dtype=torch.int32)}, rf"{BIAS} is torch.int32, expected floating point"),
+        (lambda t: t | {f"module.{BIAS}": t[BIAS].clone()}, rf"{BIAS} and module.{BIAS} are both {BIAS}"),
+        (lambda t: t | {name: tensor.clone() for name, tensor in before_0_15(t).items()}, r"are both decoder.mid_block.attentions.0.to_k.bias"),
+    ],
+    ids=["missing", "prefix of a larger model", "unexpected", "shape", "integers", "twice", "twice by old names"],
+)
+def test_weights_that_are_not_every_tensor_of_the_network_are_refused(changed, change, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        Vae.load(changed(change))
+    assert "\n" not in str(refusal.value)
+    assert WEIGHTS in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"shift_factor": 0.0609}, "shift_factor moves latents"),  # FLUX.1; SD3's is the same
+        ({"latents_mean": [0.1] * 4, "latents_std": [1.0] * 4}, "latents_mean moves latents"),
+        ({"latent_channels": 16}, r"encoder.conv_out.weight is \(8, 16, 3, 3\), expected \(32, 16, 3, 3\)"),
+        ({"_class_name": "AutoencoderTiny"}, "is of a AutoencoderTiny, expected AutoencoderKL"),
+        ({"patch_size": 2}, "patch_size is no setting of AutoencoderKL"),
+        ({"scaling_factor": 0}, "scaling_factor is 0, expected a number above 0"),
+        ({"scaling_factor": "0.18215"}, "scaling_factor is '0.18215', expected a number above 0"),
+        ({"down_block_types": ["Nothing"] * 4}, "makes no autoencoder"),
+    ],
+)
+def test_a_config_that_means_something_else_is_refused(changed, config, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        Vae.load(changed(**config))
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_null_or_nothing_in_a_config_is_as_if_it_were_not_there(changed):
+    assert Vae.load(changed(shift_factor=0.0, latents_mean=None, a_later_setting=None)).scaling_factor == 0.18215
+
+
+def test_latents_of_another_number_of_channels_are_refused(sd_vae):
+    vae = Vae.load(sd_vae)
+    assert (vae.channels, vae.factor) == (4, 8)
+    vae.require_latents(4, "run a", "f")
+    with pytest.raises(InputError, match=r"^f: is an autoencoder of 4 latent channels, run a has 16; give the one it was trained with$"):
+        vae.require_latents(16, "run a", "f")
 
 
 @pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["narrow", "full size"])

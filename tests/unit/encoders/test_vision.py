@@ -5,6 +5,7 @@ import math
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch.nn import functional as F
 
@@ -166,3 +167,40 @@ def test_the_loss_is_the_sum_over_attributes(tmp_path, monkeypatch):
     assert sorted(zip(*(answers.tolist() for _, answers in given[:2]), strict=True)) == sorted(map(tuple, labels.tolist()))
     # timm's classifier starts at about zero, where each attribute costs the logarithm of its classes.
     assert losses[0] == pytest.approx(math.log(2) + math.log(3), rel=0.2)
+
+
+@pytest.fixture
+def changed(folder, tmp_path):
+    """`changed(tensors)`: the encoder's folder with other tensors, a function of its own."""
+
+    def change(tensors):
+        (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+        save_file(tensors(load_file(folder / WEIGHTS)), tmp_path / WEIGHTS)
+        return tmp_path
+
+    return change
+
+
+@pytest.mark.parametrize("prefixes", [("module.",), ("_orig_mod.module._orig_mod.module.",), ("", "module._orig_mod.", "_orig_mod.")])
+def test_names_under_wrappers_are_the_networks_own(changed, folder, images, prefixes):
+    wrapped = changed(lambda t: {prefixes[number % len(prefixes)] + name: tensor for number, (name, tensor) in enumerate(t.items())})
+    assert torch.equal(VisionEncoder.load(wrapped, grid=2).tokens(images), VisionEncoder.load(folder, grid=2).tokens(images))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: {name: tensor for name, tensor in t.items() if name != "blocks.1.mlp.fc1.weight"}, r'Missing key.*"blocks.1.mlp.fc1.weight"'),
+        (lambda t: t | {"blocks.1.extra": torch.ones(2)}, r'Unexpected key.*"blocks.1.extra"'),
+        (lambda t: t | {"module.cls_token": t["cls_token"].clone()}, "cls_token and module.cls_token are both cls_token"),
+        (
+            lambda t: t | {"patch_embed.proj.weight": torch.ones(12, 3, 16, 16)},
+            "are for patches of 16 x 16 pixels, its architecture has 8 x 8",
+        ),
+    ],
+    ids=["missing", "unexpected", "twice", "patches that would be resampled"],
+)
+def test_weights_that_are_not_the_networks_are_refused_by_key(changed, change, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        VisionEncoder.load(changed(change))
+    assert "\n" not in str(refusal.value)

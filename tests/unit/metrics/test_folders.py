@@ -1,5 +1,6 @@
 """A folder of PNGs: read in the order of indices, and refused from names and headers with the files that are wrong."""
 
+import io
 import shutil
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_other_files_are_noted(folder):
     path, _ = folder
     (path / "notes.txt").write_text("drawn on a Monday")
     (path / ".hidden.png").write_text("")
-    assert open_folder(path).notes == ("1 other files of the folder were not read",)
+    assert open_folder(path).notes == ("2 other files of the folder were not read",)
 
 
 def test_missing_indices_are_listed(folder):
@@ -128,17 +129,157 @@ def test_jpegs_are_refused_unless_forced(folder):
 def test_a_jpeg_named_png_is_found(folder):
     path, images = folder
     Image.fromarray(images[0]).save(path / "000000.png", format="JPEG")
-    with pytest.raises(InputError, match=r"000000.png \(a JPEG inside\)"):
+    with pytest.raises(InputError, match=r"1 files are JPEG \(000000.png\)"):
         open_folder(path)
-    assert len(open_folder(path, allow_jpeg=True)) == 24
+    found = open_folder(path, allow_jpeg=True)
+    assert len(found) == 24
+    assert "1 files hold another kind of image than their name says (000000.png: JPEG image)" in found.notes
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG"])
-def test_what_is_no_image_is_refused(folder, content):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty file"),
+        (b"no image", "no image inside"),
+        (b"\x89PNG", "no image inside"),
+        (b"\x89PNG\r\n\x1a\n", "cut short"),
+        (b"<!doctype html>", "web page"),
+        (b"GIF89a", "GIF image"),
+        (b"BM once upon a time there was a file that began like a bitmap", "no image inside"),
+    ],
+)
+def test_what_is_no_image_is_refused(folder, content, told):
     path, _ = folder
     (path / "000011.png").write_bytes(content)
-    with pytest.raises(InputError, match=r"000011.png \(neither PNG nor JPEG\)"):
+    with pytest.raises(InputError, match=rf"1 files are no 8-bit RGB images: 000011.png \({told}\)"):
         open_folder(path)
+
+
+def test_an_image_is_known_by_its_content_whatever_its_name(folder):
+    path, images = folder
+    for index, name in ((3, "000003.jpg"), (4, "000004"), (5, "000005.PNG")):
+        (path / f"{index:06d}.png").rename(path / name)
+    found = open_folder(path)
+    np.testing.assert_array_equal(found[0:24], images)
+    assert found.notes == ("1 files hold another kind of image than their name says (000003.jpg: PNG image)",)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("bmp", {})])
+def test_other_formats_without_loss_are_read(folder, suffix, options):
+    path, images = folder
+    for index in (0, 9):
+        (path / f"{index:06d}.png").unlink()
+        Image.fromarray(images[index]).save(path / f"{index:06d}.{suffix}", **options)
+    found = open_folder(path)
+    np.testing.assert_array_equal(found[0:24], images)
+    assert found.notes == ()
+
+
+def test_a_bitmap_from_the_top_down_is_read(folder):
+    path, images = folder
+    content = io.BytesIO()
+    Image.fromarray(images[0][::-1]).save(content, "BMP")
+    whole = bytearray(content.getvalue())
+    whole[22:26] = (-8).to_bytes(4, "little", signed=True)
+    (path / "000000.png").write_bytes(whole)
+    np.testing.assert_array_equal(open_folder(path)[0:24], images)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_lossy_webp_is_refused_as_jpeg_is(folder, extended):
+    path, images = folder
+    (path / "000002.png").unlink()
+    # A colour profile makes the file an extended one.
+    Image.fromarray(images[2]).save(path / "000002.webp", quality=80, **({"icc_profile": b"p" * 40} if extended else {}))
+    with pytest.raises(InputError, match=r"1 files are lossy WebP \(000002.webp\).* or give --allow-jpeg"):
+        open_folder(path)
+    found = open_folder(path, allow_jpeg=True)
+    assert len(found) == 24
+    assert "1 samples are lossy WebP" in found.notes[0]
+
+
+def test_extended_webp_without_loss_is_read_and_transparency_refused(folder):
+    path, images = folder
+    (path / "000002.png").unlink()
+    Image.fromarray(images[2]).save(path / "000002.webp", lossless=True, icc_profile=b"p" * 40)
+    np.testing.assert_array_equal(open_folder(path)[0:24], images)
+    Image.fromarray(np.dstack([images[2], images[2][..., :1]])).save(path / "000002.webp", lossless=True)
+    with pytest.raises(InputError, match=r"000002.webp \((WebP with transparency|mode RGBA)\)"):
+        open_folder(path)
+
+
+def test_what_systems_leave_is_passed_over_and_counted(folder):
+    path, images = folder
+    (path / ".DS_Store").write_bytes(b"x")
+    (path / "._000001.png").write_bytes(b"x")
+    (path / "Thumbs.db").write_bytes(b"x")
+    (path / "__MACOSX").mkdir()
+    (path / "__MACOSX" / "000001.png").write_bytes(b"x")
+    found = open_folder(path)
+    np.testing.assert_array_equal(found[0:24], images)
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("samples: 4 files that operating systems leave")
+
+
+@pytest.fixture
+def ranks(tmp_path, make_images):
+    """30 images in the sub-folders 9 and 10 and in none, numbered through: those of a sampler on several processes."""
+    images = make_images(0, 30)
+    for index, image in enumerate(images):
+        place = tmp_path / ("", "9", "10")[index % 3]
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image).save(place / f"{index:06d}.png")
+    return tmp_path, images
+
+
+def test_images_in_sub_folders_are_never_left_out_in_silence(ranks):
+    path, images = ranks
+    with pytest.raises(InputError, match=r"20 images lie in 2 sub-folders, 10 beside them: 9 \(10\), 10 \(10\); give --recursive"):
+        open_folder(path)
+    found = open_folder(path, recursive=True)
+    np.testing.assert_array_equal(found[0:30], images)
+    assert found.notes == ("images of 3 folders were read as one set",)
+    for index in range(0, 30, 3):
+        (path / f"{index:06d}.png").rename(path / f"{index // 3:06d}.png")
+    some = open_folder(path, recursive=False)
+    np.testing.assert_array_equal(some[0:10], images[::3])
+    assert some.notes == ("20 images lie in 2 sub-folders, 10 beside them: 9 (10), 10 (10); those in sub-folders were left out, as asked",)
+
+
+def test_sub_folders_that_count_for_themselves_are_read_one_after_the_other(tmp_path, make_images):
+    images = make_images(0, 30)
+    for place, image in enumerate(images):
+        folder = tmp_path / f"class{9 + place // 15}"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"{place % 15}.png")
+    found = open_folder(tmp_path, recursive=True)
+    np.testing.assert_array_equal(found[0:30], images)  # class10 after class9, 10.png after 9.png
+    (tmp_path / "class9" / "3.png").unlink()
+    with pytest.raises(InputError, match=r"class9: 1 indices are missing: 3"):
+        open_folder(tmp_path, recursive=True)
+
+
+def test_a_circle_of_links_is_walked_once(ranks):
+    path, _ = ranks
+    (path / "9" / "again").symlink_to(path, target_is_directory=True)
+    assert len(open_folder(path, recursive=True)) == 30
+
+
+def test_sub_folders_without_images_are_no_matter(folder):
+    path, images = folder
+    (path / "logs").mkdir()
+    (path / "logs" / "run.txt").write_text("drawn on a Monday")
+    found = open_folder(path)
+    np.testing.assert_array_equal(found[0:24], images)
+    assert found.notes == ()
+
+
+def test_names_of_reference_images_are_no_indices(folder):
+    path, images = folder
+    (path / "000003.png").unlink()
+    found = open_folder(path, what="reference images")
+    np.testing.assert_array_equal(found[0:23], np.delete(images, 3, axis=0))
+    assert found.notes == ()
 
 
 def test_a_truncated_image_is_named_when_it_is_read(folder):

@@ -81,6 +81,29 @@ def test_statistics_of_any_float_type_become_float64(tmp_path, arrays, dtype):
     np.testing.assert_array_equal(found.numpy(), sigma.astype(np.float64))
 
 
+def test_a_covariance_that_rounding_made_asymmetric_is_mended_and_told(tmp_path, arrays):
+    rounded = arrays["sigma"] + 3e-7 * arrays["sigma"].max() * np.eye(len(arrays["sigma"]), k=1)
+    write_npz(tmp_path / "reference.npz", arrays | {"sigma": rounded})
+    found = read_reference(tmp_path / "reference.npz")
+    assert torch.equal(found.pooled.covariance, found.pooled.covariance.T)
+    np.testing.assert_allclose(found.pooled.covariance, arrays["sigma"], atol=2e-7 * arrays["sigma"].max())
+    assert found.notes == ("reference: sigma differed from its transpose by 3.0e-07 of its largest entry; the mean of both was taken",)
+
+
+def test_the_images_of_a_reference_cannot_be_mistaken(tmp_path, arrays, make_images):
+    images, others = arrays.pop("arr_0"), make_images(1, 10)
+    write_npz(tmp_path / "reference.npz", arrays | {"real": images})
+    found = read_reference(tmp_path / "reference.npz")
+    assert found.key == "real"
+    np.testing.assert_array_equal(found.images[0:10], images)
+    write_npz(tmp_path / "reference.npz", arrays | {"real": images, "fake": others})
+    with pytest.raises(InputError, match=r"several arrays can be the images: .*name one by --reference-key"):
+        read_reference(tmp_path / "reference.npz")
+    np.testing.assert_array_equal(read_reference(tmp_path / "reference.npz", key="fake").images[0:10], others)
+    write_npz(tmp_path / "reference.npz", arrays | {"arr_0": images, "fake": others})
+    assert read_reference(tmp_path / "reference.npz").notes == ("reference: arr_0 was taken; fake uint8 (10, 8, 8, 3) could be images too",)
+
+
 WRONG = {
     "missing mu": ("mu", None, "the key mu is missing"),
     "missing sigma_s": ("sigma_s", None, "the key sigma_s is missing"),

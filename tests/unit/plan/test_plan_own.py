@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.receipts import write_receipt
 from sra.plan.base import IMAGENET
 from sra.plan.workflow import Plan
 from sra.spec.config import Paths
-from sra.spec.registry import Registry
 
 ROOT = Path(__file__).parents[3]
-OWN, PAPER = Registry(ROOT, "own").preset, Registry(ROOT, "paper").preset
+OWN, PAPER = Catalogue(ROOT, "own").preset, Catalogue(ROOT, "paper").preset
 
 
 def test_the_preset_own_is_the_papers_scale_on_other_images():
@@ -86,4 +86,4 @@ def test_its_path_is_held_to_the_same_rule_as_the_others():
 def test_rows_of_a_users_own_data_set_are_empty_or_full(checkout):
     checkout.edit("config/datasets.tsv", "paths.own\t\t\t", "paths.own\t5\t\t")
     with pytest.raises(InputError, match=r"datasets.tsv line \d+: .*for a user's own leave all three empty"):
-        _ = Registry(checkout.folder, "own").datasets
+        _ = Catalogue(checkout.folder, "own").datasets

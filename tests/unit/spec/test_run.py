@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sra.core.errors import InputError
-from sra.spec.method import Experiment, RunRow
+from sra.spec.method import Experiment, RunRow, SraOptions
 from sra.spec.registry import Registry
-from sra.spec.run import check_place, model_named, resolve_run
+from sra.spec.run import RunSpec, check_place, model_named, resolve_run
 from sra.spec.scale import Latent
 
 ROOT = Path(__file__).parents[3]
@@ -135,6 +135,28 @@ def test_contradictions_are_named(row, model, message):
         with pytest.raises(InputError) as error:
             resolve()
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("repa", "REPA: block not said"), ("sra", "SRA: blocks not said"), ("repa+sra", "REPA: block not said"), ("none", "baseline")],
+)
+@pytest.mark.parametrize("registry", [PAPER, DIGITS], ids=["paper", "digits"])
+def test_a_run_of_released_weights_needs_no_block_since_nothing_is_trained(method, words, registry):
+    weights = {"file": "mine/s.pt", "family": "repa", "step": 400_000}
+    row = RunRow(method=method, weights=weights)
+    experiment = Experiment(recipe="sit", model="SiT-S/2", milestones=["m400k"], runs={"x_released": row})
+    spec = resolve_run("x_released", row, experiment, PAPER.recipes["sit"], registry.preset_id, registry.preset)
+    assert spec.alignment.words.startswith(words)
+    assert RunSpec.model_validate(spec.model_dump(mode="json")).fingerprint == spec.fingerprint
+    if method != "none":
+        with pytest.raises(ValueError, match="a run that is trained names the blocks that it aligns"):
+            RunSpec.model_validate(spec.model_dump(mode="json") | {"weights": None})
+
+
+def test_half_a_pair_of_blocks_is_refused():
+    with pytest.raises(ValueError, match="student_block and teacher_block go together"):
+        SraOptions(student_block=3)
 
 
 def test_models_are_built_by_name():

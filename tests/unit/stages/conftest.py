@@ -76,7 +76,7 @@ def scored(score_house, tmp_path):
     """scored(*samples, reference=..., **options) -> the record; its file is tmp_path/score.json."""
 
     def run(*samples, reference=score_house.reference, **options):
-        asked = ScoreOptions(**({"extractor": score_house.extractor, "count": COUNT, "allow_count": True} | options))
+        asked = ScoreOptions(**({"extractor": score_house.extractor, "count": COUNT, "allow_count": True, "replace": True} | options))
         return score_samples(list(samples) or [score_house.samples], reference, tmp_path / "score.json", asked)
 
     return run

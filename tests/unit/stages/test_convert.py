@@ -1,5 +1,6 @@
 """`sra convert` and `sra import-weights`: what they write, say, hold and refuse."""
 
+import argparse
 import hashlib
 import json
 import subprocess
@@ -22,6 +23,7 @@ from sra.spec.scale import PAPER_SIZES, Width
 from sra.stages.convert import convert, import_weights
 from sra.stages.export import KIND
 
+STEPS = 4_003_200  # 800 epochs as SRA's trainer counts them; the paper counts 4M
 HEADER = "name\tkind\tsource\tplace\tlicence\tfamily\tmodel\tresolution\tstep\tpage\tbytes\tsha256\tnote\n"
 ROW = "sra_xl\tcheckpoint\tfile\tsra.pt\tMIT\tsra\tSiT-XL/2\t{resolution}\t4000000\thttps://example.org/sra.pt\t\t{sha256}\tfor a test\n"
 
@@ -54,8 +56,10 @@ def network(spec: RunSpec, seed: int = 0, **changes) -> DiffusionTransformer:
 
 def released(root: Path, spec: RunSpec, seed: int = 0, **changes) -> Path:
     """A training checkpoint of SRA's repository."""
-    weights = network(spec, seed, **changes).state_dict() | {"ap_head.linear1.weight": torch.ones(2, 2)}
-    torch.save({"ema": weights, "model": weights, "steps": 4_000_000}, root / "sra.pt")
+    model = network(spec, seed, **changes)
+    weights = model.state_dict() | {"ap_head.linear1.weight": torch.ones(2, 2)}
+    args = argparse.Namespace(num_classes=model.spec.classes, path_type="linear", prediction="v", block_out_s=8, output_dir=Path("exps"))
+    torch.save({"ema": weights, "model": weights, "args": args, "steps": STEPS}, root / "sra.pt")
     return root / "sra.pt"
 
 
@@ -76,7 +80,11 @@ def test_convert_writes_weights_with_a_receipt_and_says_what_it_did(root, spec, 
     assert set(facts["dropped"]) == {"pos_embed", "ap_head.*"}
 
     said = capsys.readouterr().out
-    for part in ("SiT-XL/2", f"{spec.model.classes} classes", f"{8 * spec.model.latent.size} px", "ema, float32", "ap_head.*: SRA's projection head"):
+    assert facts["args"] == {"path_type": "linear", "prediction": "v", "num_classes": spec.model.classes, "block_out_s": 8}
+    assert (facts["step"], facts["null_class"], facts["network"]) == (STEPS, True, spec.model.model_dump(mode="json"))
+    following = f"sra sample --weights {output} --vae stabilityai/sd-vae-ft-ema --sampler sde250 --count 16 --output sra_samples.npz"
+    size, arguments = f"{8 * spec.model.latent.size} px", "path_type linear, prediction v, num_classes 10, block_out_s 8, steps 4003200"
+    for part in ("SiT-XL/2", f"{spec.model.classes} classes", size, "ema, float32", "ap_head.*: SRA's projection head", arguments, following):
         assert part in said
 
 
@@ -89,7 +97,7 @@ def test_same_file_same_bytes(root, spec):
 
 def test_half_precision_is_said_and_widened(root, spec, capsys):
     torch.save({key: value.half() for key, value in network(spec).state_dict().items()} | {"ap_head.a": torch.ones(1)}, root / "half.pt")
-    convert(root / "half.pt", "sra", root / "half.safetensors")
+    convert(root / "half.pt", "sra", root / "half.safetensors", classes=spec.model.classes)
     assert "raw, float16" in capsys.readouterr().out
     assert {tensor.dtype for tensor in load_file(root / "half.safetensors").values()} == {torch.float32}
 
@@ -122,7 +130,7 @@ def test_import_gives_the_sampling_stage_what_an_export_gives(root, spec, config
 def test_a_run_smaller_than_the_papers_takes_files_of_its_own_size(root, spec, config, monkeypatch):
     monkeypatch.setitem(PAPER_SIZES, "XL", Width(depth=28, width=1152, heads=16))
     file, output = released(root, spec), root / "w.safetensors"
-    import_weights(config, file, "sra", None, output, step=1, root=root)
+    import_weights(config, file, "sra", None, output, step=4_000_000, root=root)
     assert read_receipt(output, KIND)["facts"]["model"] == "SiT-XL/2"
     with pytest.raises(InputError, match=r"is no known size \(S 12 x 384, .*XL 28 x 1152; patch 2, 4 or 8\)"):
         convert(file, "sra", root / "v.safetensors")
@@ -132,20 +140,45 @@ def test_a_file_of_the_papers_size_is_named_as_such_to_a_smaller_run(root, spec,
     monkeypatch.setitem(PAPER_SIZES, "XL", Width(depth=1, width=32, heads=2))
     message = rf"holds SiT-XL/2 with depth 1, run sit_xl2 is SiT-XL/2 with depth {spec.model.depth}"
     with pytest.raises(InputError, match=message):
-        import_weights(config, released(root, spec, depth=1, width=32), "sra", None, root / "w.safetensors", step=1, root=root)
+        import_weights(config, released(root, spec, depth=1, width=32), "sra", None, root / "w.safetensors", step=4_000_000, root=root)
 
 
 def test_an_entry_for_another_resolution_is_not_imported(root, spec, config):
     list_checkpoint(root, spec, resolution=4096)
     with pytest.raises(InputError, match=rf"holds SiT-XL/2 for {spec.image_size} px, config/weights.tsv says SiT-XL/2 for 4096 px"):
-        import_weights(config, released(root, spec), "sra", "sra_xl", root / "w.safetensors", step=1, root=root)
+        import_weights(config, released(root, spec), "sra", "sra_xl", root / "w.safetensors", step=4_000_000, root=root)
     assert not (root / "config" / "checksums").exists()
+
+
+def test_the_step_that_is_said_is_the_files(root, spec, config):
+    file, output = released(root, spec), root / "w.safetensors"
+    message = r"sra.pt: was saved after 4003200 steps, --step says 400000; give the number of the file"
+    with pytest.raises(InputError, match=message):
+        import_weights(config, file, "sra", None, output, step=400_000, root=root)
+    (root / "config" / "weights.tsv").write_text((root / "config" / "weights.tsv").read_text().replace("4000000", "2000000"))
+    with pytest.raises(InputError, match=r"was saved after 4003200 steps, config/weights.tsv says 2000000 for sra_xl; give the file of that entry"):
+        convert(file, "sra", output, name="sra_xl", root=root)
+
+
+def test_a_run_says_how_many_classes_a_table_is_for(root, spec, config):
+    """Without arguments in the file: ten rows for ten classes have no null class."""
+    weights = network(spec).state_dict()
+    weights["y_embedder.embedding_table.weight"] = weights["y_embedder.embedding_table.weight"][:-1]
+    torch.save(weights, root / "x.pt")
+    import_weights(config, root / "x.pt", "repa", None, root / "w.safetensors", step=1, root=root)
+    table = load_file(root / "w.safetensors")["y_embedder.embedding_table.weight"]
+    assert torch.equal(table[:-1], weights["y_embedder.embedding_table.weight"])
+    assert not table[-1].any()
+    assert read_receipt(root / "w.safetensors", KIND)["facts"]["null_class"] is False
+    torch.save(network(spec).state_dict(), root / "x.pt")
+    import_weights(config, root / "x.pt", "repa", None, root / "w.safetensors", step=1, root=root)
+    assert "null_class" not in read_receipt(root / "w.safetensors", KIND)["facts"]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": 7}, r"sra.pt: holds SiT-XL/2 with classes 7, run sit_xl2 is SiT-XL/2 with classes 10; give a checkpoint of that model"),
+        ({"classes": 7}, r"sra.pt: its args say num_classes 7, 10 were asked for; give a checkpoint of 10 classes"),
         ({"patch": 4}, r"holds SiT-XL/4 with patch 4, run sit_xl2 is SiT-XL/2 with patch 2"),
         ({"learns_variance": True}, r"holds DiT-XL/2 with learns_variance True, run sit_xl2 is SiT-XL/2 with learns_variance False"),
         ({"depth": 1}, r"1 blocks of width 16 with patch 2 is no known size"),
@@ -153,14 +186,14 @@ def test_an_entry_for_another_resolution_is_not_imported(root, spec, config):
 )
 def test_a_checkpoint_of_another_model_is_refused(root, spec, config, changes, message):
     with pytest.raises(InputError, match=message):
-        import_weights(config, released(root, spec, **changes), "sra", None, root / "w.safetensors", step=1, root=root)
+        import_weights(config, released(root, spec, **changes), "sra", None, root / "w.safetensors", step=4_000_000, root=root)
     assert not (root / "w.safetensors").exists()
 
 
 def test_a_checkpoint_of_another_resolution_is_refused(root, spec, config):
     latent = spec.model.latent.model_copy(update={"size": 2 * spec.model.latent.size})
     with pytest.raises(InputError, match=rf"with latent size {latent.size}, run sit_xl2 is SiT-XL/2 with latent size {spec.model.latent.size}"):
-        import_weights(config, released(root, spec, latent=latent), "sra", None, root / "w.safetensors", step=1, root=root)
+        import_weights(config, released(root, spec, latent=latent), "sra", None, root / "w.safetensors", step=4_000_000, root=root)
 
 
 def test_the_hash_is_held_from_first_use_on(root, spec):
@@ -203,6 +236,8 @@ def test_the_table_says_what_a_named_file_must_be(root, spec):
 def test_the_source_is_never_overwritten(root, spec):
     file, output = released(root, spec), root / "w.safetensors"
     convert(file, "sra", output)
+    with pytest.raises(InputError, match=r"was written by sra convert, so it is converted already"):
+        convert(output, "sra", root / "v.safetensors")
     for given, wanted in ((output, output), (file, root / "w.pt")):
         before = given.read_bytes()
         with pytest.raises(InputError, match=r"expected a new file ending in .safetensors"):

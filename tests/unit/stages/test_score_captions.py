@@ -42,7 +42,9 @@ def asked(captioned, tmp_path):
     models = {"clip_model": str(captioned.clip), "pick_model": str(captioned.pick), "cmmd_model": str(captioned.clip)}
 
     def run(*samples, reference=captioned.reference, **options):
-        return score_samples(list(samples), reference, tmp_path / "score.json", ScoreOptions(extractor=captioned.extractor, **(models | options)))
+        return score_samples(
+            list(samples), reference, tmp_path / "score.json", ScoreOptions(extractor=captioned.extractor, replace=True, **(models | options))
+        )
 
     return run
 
@@ -244,7 +246,7 @@ def test_the_commands_from_an_index_to_a_score(captioned, pack, asked, monkeypat
     models = ("--clip-model", captioned.clip, "--pick-model", captioned.pick, "--cmmd-model", captioned.clip)
     assert run_cli(monkeypatch, *command, *wanted, *models) == 0
     assert "CLIP-score@120" in capsys.readouterr().out
-    assert json.loads((tmp_path / "mine.score.json").read_text())["metrics"] == asked(pack, secondary=ALL).metrics
+    assert json.loads((tmp_path / "mine.npz.score.json").read_text())["metrics"] == asked(pack, secondary=ALL).metrics
     (tmp_path / "captions.txt").write_text("a dog\n" * COUNT)
     assert run_cli(monkeypatch, *command, "--captions", "captions.txt") == 2
     assert "leave out --captions" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from random_networks import save_random_inception
 
 from sra import cli
@@ -93,12 +94,40 @@ def test_the_command_needs_samples_reference_and_little_else(score_house, monkey
     printed = capsys.readouterr().out
     assert "KID@120" in printed
     assert "sFID" not in printed
-    written = json.loads((tmp_path / "mine.score.json").read_text())
+    written = json.loads((tmp_path / "mine.npz.score.json").read_text())
     assert (written["settings"]["precision_recall"], written["samples"]["uint8"]) == ("adm_fp16", "floor")
     features = ("--reference", score_house.reference, "--extractor", score_house.extractor, "--device", "cpu", "--output", "features.npz")
     assert run_cli(monkeypatch, "reference-features", *features) == 0
     assert run_cli(monkeypatch, *arguments, *more, "--reference-features", "features.npz", "--output", "again.json") == 0
     assert json.loads((tmp_path / "again.json").read_text())["metrics"] == written["metrics"]
+
+
+def test_every_set_has_a_score_file_of_its_own(score_house, monkeypatch, tmp_path):
+    """Names with dots in them, as sampling scripts give them, a folder beside a file, and two arrays of one file."""
+    monkeypatch.chdir(tmp_path)
+    with np.load(score_house.samples) as arrays:
+        images = arrays["arr_0"]
+    for number, name in enumerate(("a-cfg-1.5-seed-0", "a-cfg-1.8-seed-0")):
+        (tmp_path / name).mkdir()
+        for index, image in enumerate(images):
+            Image.fromarray(255 - image if number else image).save(tmp_path / name / f"{index}.png")
+    np.savez(tmp_path / "a-cfg-1.5-seed-0.npz", one=images, two=255 - images)
+    common = ("--reference", score_house.reference, "--extractor", score_house.extractor, "--device", "cpu", "--allow-count")
+    for arguments in (
+        ("a-cfg-1.5-seed-0",),
+        ("a-cfg-1.8-seed-0/",),
+        ("a-cfg-1.5-seed-0.npz", "--key", "one"),
+        ("a-cfg-1.5-seed-0.npz", "--key", "two"),
+        ("a-cfg-1.5-seed-0", "a-cfg-1.8-seed-0"),
+    ):
+        assert run_cli(monkeypatch, "score", *arguments, *common) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == [
+        "a-cfg-1.5-seed-0.and-1-more.score.json",
+        "a-cfg-1.5-seed-0.npz.one.score.json",
+        "a-cfg-1.5-seed-0.npz.two.score.json",
+        "a-cfg-1.5-seed-0.score.json",
+        "a-cfg-1.8-seed-0.score.json",
+    ]
 
 
 @pytest.mark.parametrize(

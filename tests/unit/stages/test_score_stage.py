@@ -120,12 +120,13 @@ def test_the_score_says_what_it_depends_on(house, tmp_path):
             "statistics_count": 300,
             "split": "train",
         },
-        **{"features_sha256": None, "pytorch_sha256": None},
+        **{"features_sha256": None, "pytorch_sha256": None, "key": "arr_0", "computed": False, "statistics_sha256": None},
     }
     per_class = np.bincount(patterns(2, COUNT)[1]).tolist()
     assert written["samples"] == {
         **{"sha256": sha256_of_file(house.samples), "name": None, "count": COUNT, "duplicates": 0, "blank": 0, "copied": 0},
         **{"max_duplicates": 0.0, "labels": {"policy": "random", "per_class": per_class}, "captions": None, "uint8": "floor"},
+        **{"key": "arr_0", "labels_key": "labels"},
     }
     assert written["names"]["fid"] == f"FID@{COUNT}"
     assert (written["settings"]["dtype"], written["settings"]["eps_fallback"]) == ("float32", False)

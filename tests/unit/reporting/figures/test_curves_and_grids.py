@@ -217,7 +217,7 @@ def test_a_class_that_does_not_exist_is_refused(render, pack, label):
 )
 def test_a_pack_of_another_shape_is_refused(tmp_path, arrays):
     np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InputError, match=r"bad.npz: .*delete (it|the file) and build it again"):
+    with pytest.raises(InputError, match=r"bad.npz: .*build it again"):
         SamplePack(tmp_path / "bad.npz")
 
 

@@ -20,7 +20,7 @@ from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae
 from sra.metrics.samples import read_samples
 from sra.models.heads import Projector
-from sra.spec.samplers import DdpmSampler, EulerSampler, Guidance, SdeSampler
+from sra.spec.samplers import DdpmSampler, EulerSampler, Guidance, Sampler, SdeSampler
 from sra.spec.scale import PAPER_SIZES, Width
 from sra.stages.convert import convert
 from sra.stages.pack import DRAWN

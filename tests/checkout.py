@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-JOBS = "results/jobs.json"
 
 
 class Checkout:
@@ -33,30 +32,9 @@ class Checkout:
         """Run it here; stdout and stderr are kept together, as in all of these."""
         return self._run(self.command(*arguments))
 
-    def list_jobs(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Write down what Snakemake would run for targets and a configuration."""
-        return self._run([sys.executable, str(ROOT / "workflow/scripts/list_jobs.py"), *arguments, "--cores", "2", "--output", JOBS])
-
-    def run_jobs(self, *options: str) -> subprocess.CompletedProcess:
-        """Run that list without Snakemake. One thread: other tests have the other core, and threads that wait for each other take much longer."""
-        return self._run([sys.executable, "-m", "sra", "run-jobs", JOBS, *options], OMP_NUM_THREADS="1")
-
-    def build(self, *targets: str) -> subprocess.CompletedProcess:
-        """The same as `snakemake` comes to, in a third of the time: the jobs behind the targets in one process, then Snakemake for what is left.
-
-        A job that fails is reported as Snakemake's own would be: by a return code and what was printed.
-        """
-        steps = (
-            lambda: self.list_jobs(*targets),
-            self.run_jobs,
-            lambda: self.snakemake("--touch", "--forceall", *targets),  # as README says: it takes over what it did not make
-            lambda: self.snakemake(*targets, "--show-failed-logs"),
-        )
-        for step in steps:
-            done = step()
-            if done.returncode:
-                break
-        return done
+    def piece(self, seconds: float, arguments: list[str]) -> subprocess.CompletedProcess:
+        """Run it as README tells those whose machine is lent: interrupted after so many seconds."""
+        return self._run(["timeout", "--signal=INT", str(seconds), *self.command(*arguments)])
 
     def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}

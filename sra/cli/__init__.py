@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from sra.cli import analysis, benchmarking, data, pieces, planning, publishing, rendering, sampling, scoring, training, watching
+from sra.cli import analysis, benchmarking, data, planning, publishing, rendering, sampling, scoring, training, watching
 from sra.core.errors import InputError, Interrupted, StageError, spelled_out
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (data, training, sampling, scoring, analysis, rendering, planning, watching, publishing, benchmarking, pieces):
+for group in (data, training, sampling, scoring, analysis, rendering, planning, watching, publishing, benchmarking):
     app.add_typer(group.commands)
 
 # What a path given by the user can be: a folder in a file's place, a file in a folder's, not ours to read or write, too long, a circle of links.

@@ -18,7 +18,6 @@ from sra.core.files import read_json
 from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
 from sra.core.wrappers import unwrapped
-from sra.encoders.autoencoder_class import autoencoder_class
 from sra.encoders.folders import model_hashes, refuse_diverged, reproducible_training, saved_whole, sha256_of_weights
 from sra.encoders.pixels import from_uint8
 from sra.encoders.tensors import filled, read_tensors
@@ -32,6 +31,18 @@ NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 MOVED_LATENTS = ("shift_factor", "latents_mean", "latents_std")
 SCALED_BY = 8192  # images whose latents are made to have unit deviation: all of a small set
 SHOWN_EVERY = 10  # steps
+
+
+def autoencoder_class() -> "type[AutoencoderKL]":
+    """AutoencoderKL. Imported only where something is encoded or decoded: it takes seconds. Raises InputError where it is not installed."""
+    try:
+        from diffusers import AutoencoderKL
+    except ModuleNotFoundError as error:
+        if error.name != "diffusers":
+            raise
+        elsewhere = "where there is no network: pip install --no-deps --target vendor diffusers elsewhere, and PYTHONPATH=vendor here"
+        raise InputError(f"diffusers is not installed, and its autoencoder is needed here; pip install diffusers ({elsewhere})") from None
+    return AutoencoderKL
 
 
 class Vae:

@@ -58,7 +58,7 @@ def suite(tmp_path_factory, new_checkout):
 @pytest.fixture(scope="module")
 def finished(suite):
     start = time.monotonic()
-    done = suite.build("table_2", "figure_t2i")
+    done = suite.snakemake("table_2", "figure_t2i", "--show-failed-logs")
     assert done.returncode == 0, done.stdout[-6000:]
     print(f"{time.monotonic() - start:.0f} s")
     return suite

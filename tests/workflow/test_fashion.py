@@ -1,13 +1,11 @@
-"""The fashion preset's chain, at toy size on a CPU: first in pieces without Snakemake, one of them cut off in training, then by Snakemake."""
+"""The fashion preset's chain, at toy size on a CPU: in one go, and cut again and again as on a machine that is lent for minutes."""
 
 import gzip
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checkout import JOBS
 
 from sra.core.files import read_json
 from sra.data.fashion import read_fashion, write_fashion
@@ -40,28 +38,11 @@ def config_of(source: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_toy_chain_in_pieces_and_then_by_snakemake(checkout, tmp_path):
+def test_the_toy_chain(checkout, tmp_path):
     write_source(tmp_path / "source")
     config = config_of(tmp_path / "source")
-    done = checkout.list_jobs(*config)
-    assert done.returncode == 0, done.stdout
-    jobs = read_json(checkout.folder / JOBS)["jobs"]
-
-    first = checkout.run_jobs("--minutes", "0.3")
-    assert first.returncode == 75, first.stdout
-    said = re.search(rf"(\d+) of {len(jobs)} jobs done, .*; the same command goes on", first.stdout)
-    assert said, first.stdout
-    rest = checkout.run_jobs()
-    assert rest.returncode == 0, rest.stdout
-    assert f"{len(jobs)} of {len(jobs)} jobs done" in rest.stdout
-
-    # Snakemake takes over what it did not make: nothing is trained or sampled again, what is left is drawing.
-    taken = checkout.snakemake("--touch", "--forceall", *config)
-    assert taken.returncode == 0, taken.stdout
-    left = checkout.planned(*config)
-    assert set(left) <= {"all", "render_table", "render_figure", "judge_claims", "render_report", "write_registry", "write_appendix"}
-    finished = checkout.snakemake("--quiet", "all", *config)
-    assert finished.returncode == 0, finished.stdout
+    done = checkout.snakemake("--show-failed-logs", *config)
+    assert done.returncode == 0, done.stdout[-6000:]
 
     results = checkout.folder / "results/fashion_toy"
     figure, table = read_json(results / "figures/figure_s2.json"), read_json(results / "tables/table_s5.json")
@@ -79,9 +60,32 @@ def test_the_toy_chain_in_pieces_and_then_by_snakemake(checkout, tmp_path):
     assert "Figure S2" in page
     assert not checkout.planned(*config)
 
-    # And it knows how the files were made: another setting makes its runs anew.
-    checkout.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 30")
-    assert checkout.planned(*config)["train_segment"] == 2 * len(RUNS)
+
+@pytest.mark.slow
+def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(checkout, new_checkout, tmp_path):
+    """As on a machine that is lent for minutes: Ctrl-C from `timeout`, and the same command once more, until nothing is to be done."""
+    write_source(tmp_path / "source")
+    targets = [f"results/fashion_toy/scores/sit_b2_sra/{milestone}/sde250/n50000.json" for milestone in ("m400k", "m600k")]
+    whole = new_checkout(tmp_path / "whole")
+    for build in (checkout, whole):  # long enough to be cut in training, whose state then waits to be continued
+        build.edit("config/presets/fashion_toy.yaml", "milestones: {m400k: 20, m600k: 40}", "milestones: {m400k: 400, m600k: 800}")
+        build.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 2")
+    command = [*targets, "--rerun-incomplete", *config_of(tmp_path / "source")]
+    done = whole.snakemake("--show-failed-logs", *command)
+    assert done.returncode == 0, done.stdout[-6000:]
+
+    pieces, continued = 0, False
+    while (piece := checkout.piece(seconds=6 + 2 * pieces, arguments=command)).returncode:
+        pieces += 1
+        assert pieces < 40, piece.stdout[-6000:]
+        assert "Traceback" not in piece.stdout
+        continued |= any((checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/**/*.safetensors"))
+    assert pieces > 1
+    assert continued, "no piece ended in a training"
+    files = [*targets, *(f"results/fashion_toy/runs/sit_b2_sra/weights/{milestone}.safetensors" for milestone in ("m400k", "m600k"))]
+    for file in files:
+        assert (checkout.folder / file).read_bytes() == (whole.folder / file).read_bytes(), file
+    assert not checkout.planned(*command)
 
 
 @pytest.mark.skipif(not INSTALLED.exists(), reason=f"{INSTALLED} is not there: apt-get install dataset-fashion-mnist")

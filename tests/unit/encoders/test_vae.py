@@ -1,6 +1,7 @@
 """The wrapper against diffusers' own classes, on small autoencoders with random or briefly trained weights."""
 
 import json
+import sys
 
 import huggingface_hub
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from sra.core.errors import InputError
 from sra.encoders.pixels import from_uint8
-from sra.encoders.vae import WEIGHTS, Vae, VaeTraining, reconstruction_error, train_vae
+from sra.encoders.vae import WEIGHTS, Vae, VaeTraining, autoencoder_class, reconstruction_error, train_vae
 
 SD_PARAMETERS = 83_653_863  # of stabilityai/sd-vae-ft-ema
 
@@ -258,3 +259,10 @@ def test_the_configuration_of_stable_diffusion_makes_8_channels_of_32(tmp_path, 
     assert (moments[:, 4:] > 0).all()
     assert vae.scaling_factor == 0.18215
     assert (sum(parameter.numel() for parameter in vae.network.parameters()) == SD_PARAMETERS) is not small
+
+
+def test_who_has_no_diffusers_is_told_how_to_bring_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)  # as if it were not installed
+    with pytest.raises(InputError, match=r"diffusers is not installed.*pip install diffusers .*PYTHONPATH=vendor") as caught:
+        autoencoder_class()
+    assert "\n" not in str(caught.value)

@@ -1,7 +1,7 @@
-"""README's section on evidence, from a finished run of the fashion preset.
+"""config/README.md on evidence, from a finished run of the fashion preset.
 
 python tests/benchmarks/evidence.py --collect    copy its small files from results/fashion to results/reference/fashion
-python tests/benchmarks/evidence.py              print the lines between README's markers
+python tests/benchmarks/evidence.py              print the lines between the page's markers
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Measuring things beside each other: the candidates take turns in one run, so that a busy machine slows all of them alike.
 
 Each benchmark is a script with its peers in it, run by hand: `sra bench NAME`. What it finds are rows: ours, a peer, and the ratio of their
-times, turn by turn. `--output FOLDER` writes them as a receipt, from which speed.py makes README's table.
+times, turn by turn. `--output FOLDER` writes them as a receipt, from which speed.py makes the page's table.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The table of README's section on speed: `python tests/benchmarks/speed.py` prints it from the receipts in results/reference/speed."""
+"""The table of results/reference/README.md on speed: `python tests/benchmarks/speed.py` prints it from the receipts in results/reference/speed."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ BEGIN, END = "<!-- speed: python tests/benchmarks/speed.py -->", "<!-- end of sp
 
 
 def block(receipts: list[dict[str, Any]]) -> str:
-    """README's lines between its markers: one table of all receipts, and of each the command, the day and the machine."""
+    """The page's lines between its markers: one table of all receipts, and of each the command, the day and the machine."""
     lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     lines += [f"| {' | '.join(_cells(row))} |" for receipt in receipts for row in receipt["rows"]]
     return "\n".join([*lines, "", *map(_origin, receipts)])

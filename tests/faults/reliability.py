@@ -1,4 +1,4 @@
-"""The table of README's section on what is survived: `python tests/faults/reliability.py` prints it from the receipts of the campaigns.
+"""The table of results/reference/README.md on what is survived: `python tests/faults/reliability.py` prints it from the receipts of the campaigns.
 
 Each campaign writes one JSON in results/reference/reliability: `rows` of a fault, how often it was tried, survived and lost, and what happens
 in words; and the command, the day and the commit at which it was run.
@@ -15,7 +15,7 @@ BEGIN, END = "<!-- reliability: python tests/faults/reliability.py -->", "<!-- e
 
 
 def block(receipts: list[dict[str, Any]]) -> str:
-    """README's lines between its markers: one table of all campaigns, and the command of each."""
+    """The page's lines between its markers: one table of all campaigns, and the command of each."""
     lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     rows = [row for receipt in receipts for row in receipt["rows"]]
     lines += [f"| {' | '.join(str(row[column]) for column in COLUMNS)} |" for row in rows]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from reliability import BEGIN, END, block, read_receipts
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "results" / "reference" / "README.md").read_text(encoding="utf-8")
 RECEIPTS = read_receipts()
 
 

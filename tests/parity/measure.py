@@ -1,4 +1,4 @@
-"""Print how far we are from the official code: `python tests/parity/measure.py` writes the table of README's section "Is it the same?"."""
+"""Print how far we are from the official code: `python tests/parity/measure.py` writes the table of README.md beside it, "Is it the same?"."""
 
 import math
 

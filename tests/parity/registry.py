@@ -24,7 +24,7 @@ REPOSITORIES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the README's table. differences: computes ours and gives the relative difference of each thing compared, by name."""
+    """One row of the page's table. differences: computes ours and gives the relative difference of each thing compared, by name."""
 
     component: str
     code: str  # a key of REPOSITORIES

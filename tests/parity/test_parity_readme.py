@@ -1,4 +1,4 @@
-"""README's table "Is it the same?" is the one that measure.py prints."""
+"""The page's table "Is it the same?" is the one that measure.py prints."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ from measure import COMPARISONS, HEADER, row
 from registry import FIXTURES, REPOSITORIES, fixture
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## Is it the same?")[1].split("\n## ")[0]
 FOLDER = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+SECTION = FOLDER.split("## Is it the same?")[1].split("\n## ")[0]
 
 
 def test_the_table_has_every_comparison_and_no_figure_above_its_tolerance():

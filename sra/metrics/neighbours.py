@@ -22,7 +22,10 @@ SAFE = (1e-30, 1e37)  # squared lengths whose products neither overflow float32 
 
 @dataclass(frozen=True)
 class Distinct:
-    """features: (n, d) float32, no two equal.  copies: (n,) how often each was there, at most NEAREST.  places: (N,), each of the N given among them."""
+    """features: (n, d) float32, no two equal.  copies: (n,), how often each was there, at most NEAREST.
+
+    places: (N,), where each of those that were given is among them.
+    """
 
     features: Tensor
     copies: Tensor

@@ -18,6 +18,7 @@ from sra.core.npz import Rows, open_npz, write_npz
 from sra.core.seeds import derive_seed
 from sra.metrics.frechet import FeatureStatistics
 from sra.metrics.samples import Images
+from sra.metrics.scarcity import deficient_rank
 
 ASYMMETRY = 1e-8  # largest difference of a covariance from its transpose, as a share of its largest entry
 NEGATIVE = 1e-6  # lowest eigenvalue of a covariance, as a share of its trace
@@ -75,6 +76,8 @@ def read_reference(path: Path, skip: Collection[Skippable] = ()) -> Reference:
     if images is not None and (images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3):
         raise InputError(f"{path}: arr_0 is {images.dtype} {images.shape}; expected uint8 (N, H, W, 3)")
     count = int(arrays["statistics_count"].whole()) if "statistics_count" in arrays else None
+    if count is not None and count < 2:
+        raise InputError(f"{path}: statistics_count is {count}; a covariance takes at least 2 images, make the reference again")
     pooled = _statistics(path, arrays, "mu", "sigma", count)
     spatial = _statistics(path, arrays, "mu_s", "sigma_s", count) if {"mu_s", "sigma_s"} <= arrays.keys() else None
     return Reference(pooled, spatial, images)
@@ -92,7 +95,13 @@ def _statistics(path: Path, arrays: dict[str, Rows], mean_key: str, covariance_k
     asymmetry = (covariance - covariance.T).abs().max() / covariance.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
     if asymmetry > ASYMMETRY:
         raise InputError(f"{path}: {covariance_key} differs from its transpose by {asymmetry:.1e} of its largest entry; it is no covariance")
+    if not covariance.any():
+        raise InputError(
+            f"{path}: {covariance_key} is all zeros, as of images that are all the same or of none; make the reference again of real images"
+        )
     # NumPy's is several times as fast as torch's on a CPU.
-    if np.linalg.eigvalsh(covariance.numpy())[0] < -NEGATIVE * covariance.trace():
+    eigenvalues = np.linalg.eigvalsh(covariance.numpy())
+    if eigenvalues[0] < -NEGATIVE * covariance.trace():
         raise InputError(f"{path}: {covariance_key} has a negative eigenvalue beyond {NEGATIVE:.0e} of its trace; it is no covariance")
-    return FeatureStatistics(mean, covariance, count)
+    rank = deficient_rank(covariance.numpy(), eigenvalues, values[covariance_key].dtype) if count is None else None
+    return FeatureStatistics(mean, covariance, count, rank=rank)

@@ -47,11 +47,12 @@ class Extractor(Protocol):
     """What a metric needs of a network.
 
     image_size: the height and width that it takes; of images that measure whole multiples it takes means. None when it resizes any to its
-    own; then it has `resized_by(resize)` too.
+    own; then it has `resized_by(resize)` too.  classes: of the data set, where it was trained to tell them apart; None for other classes.
     """
 
     name: str
     image_size: int | None
+    classes: int | None
 
     def features(self, images: np.ndarray) -> Features:
         """The taps for images (B, H, W, 3) uint8."""
@@ -116,6 +117,7 @@ class SmallExtractor:
         self.name = name
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
+        self.classes = network.classifier.out_features
 
     @torch.no_grad()
     def features(self, images: np.ndarray) -> Features:

@@ -20,12 +20,14 @@ class FeatureStatistics:
     mean: (d,) float64.  covariance: (d, d) float64, unbiased (ddof 1), symmetric.
     count: N; None when it is not known (the published ADM reference files do not say).
     root: (N - 1, d) float64 with root^T root = covariance, where N <= d makes that the smaller form; else None.
+    rank: of a covariance of unknown count that too few images must have made; else None.
     """
 
     mean: Tensor
     covariance: Tensor
     count: int | None
     root: Tensor | None = field(default=None, repr=False)
+    rank: int | None = None
 
     @classmethod
     def of(cls, features: Tensor) -> "FeatureStatistics":

@@ -3,6 +3,8 @@
 Source: Chong & Forsyth 2020: the bias of FID_N falls as 1/N, so a line through FID_N over 1/N meets 0 at the unbiased value.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,13 +15,29 @@ from sra.metrics.frechet import CovarianceFactor, FeatureStatistics, RunningMome
 
 POINTS = 15
 SMALLEST = 5000
+ORDERS = 4  # of the samples, drawn to see how much one order decides; each beyond the first costs as much again
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """value: in the first order.  sd: of the values in all orders (n - 1); it says nothing of other samples or other real images."""
+
+    value: float
+    sd: float
 
 
 def frechet_at_infinity(features: Tensor, reference: FeatureStatistics, seed: int, points: int = POINTS, smallest: int = SMALLEST) -> float:
+    """The value in one order; see `extrapolated`."""
+    return extrapolated(features, reference, seed, points, smallest, orders=1).value
+
+
+def extrapolated(
+    features: Tensor, reference: FeatureStatistics, seed: int, points: int = POINTS, smallest: int = SMALLEST, orders: int = ORDERS
+) -> Extrapolation:
     """Lower is better. An extrapolation: with few samples it may be below 0.
 
-    features: (N, d) of the samples. FID_n is taken at `points` sizes, evenly spaced from `smallest` to N. The subsets are nested in one order
-    drawn from the seed: the moments of each continue those of the one before, so all together cost one pass over the features.
+    features: (N, d) of the samples. In each of `orders` drawn from the seed, FID_n is taken at `points` sizes, evenly spaced from `smallest`
+    to N. The subsets are nested: the moments of each continue those of the one before, so an order costs one pass over the features.
     """
     if points < 2 or smallest < 2:
         raise InputError(f"FID at infinity: {points} points from {smallest} samples; a line takes 2 points, a covariance 2 samples")
@@ -27,16 +45,20 @@ def frechet_at_infinity(features: Tensor, reference: FeatureStatistics, seed: in
         raise InputError(
             f"FID at infinity: {len(features)} samples; a line from {smallest} samples on takes at least {2 * smallest}, draw more or begin lower"
         )
-    generator = torch.Generator().manual_seed(derive_seed(seed, "frechet at infinity"))
-    order = torch.randperm(len(features), generator=generator).to(features.device)
     sizes = np.linspace(smallest, len(features), points).astype(int).tolist()
-
     factor = CovarianceFactor.of(reference)
-    moments, distances = RunningMoments(), []
-    for start, end in zip([0, *sizes], sizes, strict=False):
-        moments.update(features[order[start:end]])
-        distances.append(frechet(moments.statistics(), reference, factor).distance)
-    return intercept(1 / np.array(sizes), np.array(distances))
+    values, of_all = [], []
+    for number in range(orders):
+        names = ("frechet at infinity", *([number] if number else []))
+        generator = torch.Generator().manual_seed(derive_seed(seed, *names))
+        order = torch.randperm(len(features), generator=generator).to(features.device)
+        moments, distances = RunningMoments(), []
+        for start, end in zip([0, *sizes], sizes if not of_all else sizes[:-1], strict=False):
+            moments.update(features[order[start:end]])
+            distances.append(frechet(moments.statistics(), reference, factor).distance)
+        of_all = of_all or distances[-1:]  # all samples are the same set in any order
+        values.append(intercept(1 / np.array(sizes), np.array([*distances[: points - 1], *of_all])))
+    return Extrapolation(values[0], float(np.std(values, ddof=1)) if orders > 1 else 0.0)
 
 
 def intercept(x: np.ndarray, y: np.ndarray) -> float:

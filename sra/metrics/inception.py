@@ -33,6 +33,7 @@ class InceptionExtractor:
 
     name = "inception_2015"
     image_size = None
+    classes = None  # its 1,008 outputs are not ImageNet's 1,000 classes, in number or in order
 
     def __init__(self, network: "InceptionNetwork", device: torch.device | str = "cpu", resize: Resize = "tensorflow"):
         self.device = torch.device(device)

@@ -19,6 +19,7 @@ from sra.core.seeds import derive_seed
 from sra.metrics.arrays import IMAGES, can_be_images, images_in, open_arrays, other_images
 from sra.metrics.frechet import FeatureStatistics
 from sra.metrics.samples import Images
+from sra.metrics.scarcity import deficient_rank
 
 # Largest difference of a covariance from its transpose, as a share of its largest entry: up to the first it is as good as symmetric, up to the
 # second it is what sums in float32 or in another order leave, and the mean of both halves is taken.
@@ -82,6 +83,8 @@ def read_reference(path: Path, skip: Collection[Skippable] = (), key: str | None
     if images is not None and not can_be_images(images):
         raise InputError(f"{path}: {images_key} is {images.dtype} {images.shape}; expected uint8 (N, H, W, 3)")
     count = int(arrays["statistics_count"].whole()) if "statistics_count" in arrays else None
+    if count is not None and count < 2:
+        raise InputError(f"{path}: statistics_count is {count}; a covariance takes at least 2 images, make the reference again")
     notes = [f"reference: {other}"] if images is not None and not key and (other := other_images(arrays, images_key)) else []
     pooled = _statistics(path, arrays, "mu", "sigma", count, notes)
     spatial = _statistics(path, arrays, "mu_s", "sigma_s", count, notes) if {"mu_s", "sigma_s"} <= arrays.keys() else None
@@ -106,7 +109,13 @@ def _statistics(path: Path, arrays: Mapping[str, Rows], mean_key: str, covarianc
     if asymmetry > ASYMMETRY:
         covariance = (covariance + covariance.T) / 2
         notes.append(f"reference: {covariance_key} differed from its transpose by {asymmetry:.1e} of its largest entry; the mean of both was taken")
+    if not covariance.any():
+        raise InputError(
+            f"{path}: {covariance_key} is all zeros, as of images that are all the same or of none; make the reference again of real images"
+        )
     # NumPy's is several times as fast as torch's on a CPU.
-    if np.linalg.eigvalsh(covariance.numpy())[0] < -NEGATIVE * covariance.trace():
+    eigenvalues = np.linalg.eigvalsh(covariance.numpy())
+    if eigenvalues[0] < -NEGATIVE * covariance.trace():
         raise InputError(f"{path}: {covariance_key} has a negative eigenvalue beyond {NEGATIVE:.0e} of its trace; it is no covariance")
-    return FeatureStatistics(mean, covariance, count)
+    rank = deficient_rank(covariance.numpy(), eigenvalues, values[covariance_key].dtype) if count is None else None
+    return FeatureStatistics(mean, covariance, count, rank=rank)

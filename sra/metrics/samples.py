@@ -1,10 +1,11 @@
 """A set of generated images, and what makes one unfit to be scored."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,14 +14,12 @@ from sra.core.npz import Rows
 from sra.core.progress import Progress
 from sra.metrics.arrays import images_in, labels_in, open_arrays, other_images
 from sra.metrics.folders import open_folder
+from sra.metrics.labels import LabelPolicy, check_labels, check_policy
 from sra.metrics.precision_recall import NEIGHBOURS
-
-LabelPolicy = Literal["random", "balanced"]
 
 DIGEST_BYTES = 16
 NEAR_CONSTANT = 4  # levels of 255 that each channel of an image may span and still show nothing
 BYTES_AT_A_TIME = 1 << 26
-NEVER_BY_CHANCE = 1e-6
 
 
 class Images(Protocol):
@@ -126,10 +125,18 @@ def _none_empty(captions: list[str], where: str, first: int) -> list[str]:
     return captions
 
 
-def check_samples(samples: SampleSet, image_shape: tuple[int, ...] | None, count: int, policy: LabelPolicy | None) -> None:
+def check_samples(
+    samples: SampleSet,
+    image_shape: tuple[int, ...] | None,
+    count: int,
+    policy: LabelPolicy | None,
+    classes: int | None = None,
+    drawn: Sequence[int] | None = None,
+) -> None:
     """Raise InputError unless the set holds `count` uint8 images of (H, W, 3) = `image_shape`, and labels of the claimed `policy`.
 
     image_shape: None when the reference has no images to compare with.  policy: None when nothing is claimed; any labels are then fine.
+    classes, drawn: how many classes there are, and which of them were drawn from; None when nobody says.
     """
     images = samples.images
     if images.dtype != np.uint8:
@@ -146,43 +153,11 @@ def check_samples(samples: SampleSet, image_shape: tuple[int, ...] | None, count
     if count <= NEIGHBOURS:
         raise InputError(f"samples: {count} images; the scores need at least {NEIGHBOURS + 1}")
     if samples.labels is not None:
-        _check_labels(samples.labels, count)
+        check_labels(samples.labels, count, classes)
     if samples.captions is not None and len(samples.captions) != count:
         raise InputError(f"samples: {len(samples.captions)} captions for {count} images; give one for each, in the order of the images")
     if policy is not None:
-        _check_policy(samples.labels, policy)
-
-
-def _check_labels(labels: np.ndarray, count: int) -> None:
-    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"samples: labels are {labels.dtype} {labels.shape}; expected one integer for each of the {count} images")
-    if labels.min() < 0:
-        raise InputError(f"samples: label {labels.min()} at index {labels.argmin()}; classes count from 0")
-
-
-def _check_policy(labels: np.ndarray | None, policy: LabelPolicy) -> None:
-    """Whether labels can have been chosen as claimed: every class from 0 to the highest equally often give or take one, or by chance."""
-    if labels is None:
-        raise InputError(f"samples: labels were declared {policy}, yet there are none; leave out --labels, or add them to the npz as labels")
-    per_class = np.bincount(labels)
-    if policy == "balanced" and np.ptp(per_class) > 1:
-        raise InputError(
-            f"samples: labels were declared balanced, yet class {per_class.argmax()} has {per_class.max()} images and class {per_class.argmin()} "
-            f"{per_class.min()}; declare them random or draw them again"
-        )
-    if policy == "random" and np.ptp(per_class) <= 1 and _chance_of_balance(per_class) < NEVER_BY_CHANCE:
-        raise InputError(
-            f"samples: labels were declared random, yet all {len(per_class)} classes have {per_class.min()} images, give or take one; "
-            "chance does not do that: declare them balanced"
-        )
-
-
-def _chance_of_balance(per_class: np.ndarray) -> float:
-    """Probability that labels drawn uniformly at random give every class these almost equal counts, in any order of the classes."""
-    total, classes, larger = int(per_class.sum()), len(per_class), int((per_class > per_class.min()).sum())
-    orders = math.lgamma(classes + 1) - math.lgamma(larger + 1) - math.lgamma(classes - larger + 1)
-    draws = math.lgamma(total + 1) - sum(math.lgamma(int(count) + 1) for count in per_class)
-    return math.exp(orders + draws - total * math.log(classes))
+        check_policy(samples.labels, policy, classes, drawn)
 
 
 def digests_of(images: Images, what: str) -> Digests:

@@ -13,11 +13,12 @@ from sra.core.errors import InputError
 from sra.metrics.caption_accuracy import caption_accuracy, check_reader, described_scenes
 from sra.metrics.extractors import Extractor, with_resize
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
-from sra.metrics.frechet_infinity import POINTS, SMALLEST, frechet_at_infinity
+from sra.metrics.frechet_infinity import ORDERS, POINTS, SMALLEST, extrapolated
 from sra.metrics.judges import CaptionJudge, Judges, embeddings, global_statistics, mean_match
 from sra.metrics.kernel_distance import SUBSET_SIZE, SUBSETS, kernel_distance
 from sra.metrics.maximum_mean_discrepancy import Estimator, maximum_mean_discrepancy
 from sra.metrics.samples import Images, SampleSet
+from sra.metrics.scarcity import Side, too_few
 from sra.spec.scale import SecondaryMetric
 
 WITH_REAL_IMAGES: tuple[SecondaryMetric, ...] = ("kid", "fd_dinov2", "cmmd")
@@ -27,10 +28,11 @@ CMMD_ESTIMATOR: Estimator = "biased"  # that of the published numbers
 
 @dataclass(frozen=True)
 class SecondaryValue:
-    """about: what the value depends on beside the samples (numbers and names, for the record)."""
+    """about: what the value depends on beside the samples (numbers and names, for the record).  warnings: what a reader must know beside it."""
 
     value: float
     about: dict[str, int | float | str | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,36 @@ def _kid(evidence: Evidence) -> SecondaryValue:
     size = min(SUBSET_SIZE, len(real), len(pooled))
     found = kernel_distance(real, pooled, evidence.seed, SUBSETS, size)
     about = {"sd": found.sd, "real_images": len(real), "subsets": SUBSETS, "subset_size": size, "seed": evidence.seed}
-    return SecondaryValue(found.mean, about)
+    warnings = too_few("KID", *(Side(name, len(of), pooled.shape[1]) for name, of in (("samples", pooled), ("reference images", real))))
+    if size == len(real) == len(pooled):
+        warnings.append(f"KID: all {SUBSETS} subsets are the whole of both sets, {size} images; their sd is no error of the value")
+    return SecondaryValue(found.mean, about, tuple(warnings))
 
 
 def _fid_infinity(evidence: Evidence) -> SecondaryValue:
-    value = frechet_at_infinity(evidence.pooled, evidence.reference, evidence.seed, POINTS, SMALLEST)
-    return SecondaryValue(value, {"real_images": evidence.reference.count, "points": POINTS, "smallest": SMALLEST, "seed": evidence.seed})
+    found = extrapolated(evidence.pooled, evidence.reference, evidence.seed, POINTS, SMALLEST, ORDERS)
+    about = {"real_images": evidence.reference.count, "points": POINTS, "smallest": SMALLEST, "seed": evidence.seed}
+    warnings = too_few("FID-infinity", Side.of("reference images", evidence.reference))
+    return SecondaryValue(found.value, about | {"orders": ORDERS, "sd_over_orders": found.sd}, tuple(warnings))
 
 
 def _fd_dinov2(evidence: Evidence) -> SecondaryValue:
     judge = evidence.judges.fd_dinov2
     found = global_statistics(evidence.samples.images, judge.features, evidence.batch, f"samples by {judge.name}")
     about = {"real_images": judge.real.count, "encoder": judge.name, "encoder_sha256": judge.sha256}
-    return SecondaryValue(frechet_distance(found, judge.real), about)
+    return SecondaryValue(frechet_distance(found, judge.real), about, _both("FD-DINOv2", found, judge.real))
 
 
 def _fid_pytorch(evidence: Evidence) -> SecondaryValue:
     """A second pass over the samples: the network sees other pixels. Nothing but its pooled features' moments is kept."""
     network, real = with_resize(evidence.extractor, "pytorch"), evidence.judges.fid_pytorch
     found = global_statistics(evidence.samples.images, lambda images: network.features(images).pooled, evidence.batch, "samples by pytorch's resize")
-    return SecondaryValue(frechet_distance(found, real), {"real_images": real.count, "resize": "pytorch"})
+    about = {"real_images": real.count, "resize": "pytorch"}
+    return SecondaryValue(frechet_distance(found, real), about, _both("FID-pytorch", found, real))
+
+
+def _both(metric: str, samples: FeatureStatistics, real: FeatureStatistics) -> tuple[str, ...]:
+    return tuple(too_few(metric, Side.of("samples", samples), Side.of("reference images", real)))
 
 
 def _caption_match(evidence: Evidence, judge: CaptionJudge) -> SecondaryValue:
@@ -107,7 +119,8 @@ def _cmmd(evidence: Evidence) -> SecondaryValue:
     judge = evidence.judges.cmmd
     found = embeddings(evidence.samples.images, judge.features, evidence.batch, f"samples by {judge.name}")
     about = {"real_images": len(judge.real), "estimator": CMMD_ESTIMATOR, "model": judge.name, "model_sha256": judge.sha256}
-    return SecondaryValue(maximum_mean_discrepancy(judge.real, found, CMMD_ESTIMATOR), about)
+    warnings = too_few("CMMD", *(Side(name, *of.shape) for name, of in (("samples", found), ("reference images", judge.real))))
+    return SecondaryValue(maximum_mean_discrepancy(judge.real, found, CMMD_ESTIMATOR), about, tuple(warnings))
 
 
 def _caption_accuracy(evidence: Evidence) -> SecondaryValue:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from sra.core.errors import InputError
@@ -16,11 +17,13 @@ from sra.core.progress import Progress
 from sra.metrics.exact import full_float32
 from sra.metrics.extractors import Extractor
 from sra.metrics.frechet import FeatureStatistics, RunningMoments, frechet
-from sra.metrics.inception_score import inception_score
+from sra.metrics.inception_score import InceptionScore, inception_scores
 from sra.metrics.judges import Judges
+from sra.metrics.labels import LabelPolicy
 from sra.metrics.precision_recall import NEIGHBOURS, Mode, precision_recall
 from sra.metrics.reference import Reference, Skippable
-from sra.metrics.samples import Images, LabelPolicy, Repeats, SampleSet, check_samples, digests_of, find_repeats
+from sra.metrics.samples import Images, Repeats, SampleSet, check_samples, digests_of, find_repeats
+from sra.metrics.scarcity import Side, too_few
 from sra.metrics.secondary import Evidence, SecondaryValue, check_secondary, secondary_scores
 from sra.spec.scale import SecondaryMetric
 
@@ -49,12 +52,15 @@ class Settings:
     """What is scored and how. Nothing here changes the value of a metric except the mode of precision and recall.
 
     count: the declared number of samples.  few: whether a count that leaves the covariance singular is meant.
-    labels: the claimed policy, None when nothing is claimed.  max_duplicates: largest share of repeated and blank samples.
+    labels: the claimed policy, None when nothing is claimed.  classes: of the data set, None when nobody says.  drawn: those that labels were
+    drawn from, each as often as it is named, None for all.  max_duplicates: largest share of repeated and blank samples.
     """
 
     count: int
     few: bool = False
     labels: LabelPolicy | None = None
+    classes: int | None = None
+    drawn: tuple[int, ...] | None = None
     max_duplicates: float = 0.0
     precision_recall: Mode = "fp32"
     skip: tuple[Skippable, ...] = ()
@@ -73,6 +79,7 @@ class Scores:
     """fid, sfid: lower is better. inception_score, precision, recall: higher is better, the last two in [0, 1]. None: left out on request.
 
     label_agreement: share of samples that the classifier gives the class that was asked for; None when it knows other classes.
+    inception: what the inception score is made of: its chunks in file order, and the score over one split.
     clipped: how much of fid and sfid comes from negative eigenvalues that were set to zero; rounding, if the reference is sound.
     """
 
@@ -82,6 +89,7 @@ class Scores:
     precision: float | None
     recall: float | None
     label_agreement: float | None
+    inception: dict[str, JsonValue]
     clipped: dict[str, float]
     repeats: Repeats
     warnings: tuple[str, ...]
@@ -120,11 +128,13 @@ def score(
     repeats = find_repeats(digests_of(samples.images, "samples"), real_digests, settings.max_duplicates)
 
     generated = extract(samples.images, extractor, settings.batch, what="samples")
-    warnings = _warnings(generated, repeats, reference)
+    inception = inception_scores(generated.logits)
+    warnings = [*_warnings(generated, repeats, reference, settings), *inception.warnings]
     fid = frechet(generated.pooled_statistics, reference.pooled)
     sfid = None if "sfid" in settings.skip else frechet(generated.spatial_statistics, reference.spatial)
     values = {
-        "inception_score": inception_score(generated.logits),
+        "inception_score": inception.value,
+        "inception": _about(inception),
         "label_agreement": _agreement(generated.predicted, samples.labels),
     }
     # The logits are half as large as the features, and the next step needs the room.
@@ -133,6 +143,13 @@ def score(
     shares = None
     if "precision_recall" not in settings.skip:
         shares = precision_recall(real.pooled.to(pooled.device), pooled, settings.precision_recall)
+        sides = (Side("samples", len(pooled), pooled.shape[1]), Side("reference images", len(real.pooled), pooled.shape[1]))
+        warnings += too_few("Precision and recall", *sides)
+    secondary = secondary_scores(
+        settings.secondary,
+        Evidence(samples, pooled, real and real.pooled, reference.pooled, extractor, judges or Judges(), settings.batch, settings.seed),
+    )
+    warnings += [warning for found in secondary.values() for warning in found.warnings]
     return Scores(
         fid=fid.distance,
         sfid=sfid and sfid.distance,
@@ -142,17 +159,14 @@ def score(
         clipped={name: found.clipped for name, found in (("fid", fid), ("sfid", sfid)) if found},
         repeats=repeats,
         warnings=(*samples.notes, *reference.notes, *warnings),
-        secondary=secondary_scores(
-            settings.secondary,
-            Evidence(samples, pooled, real and real.pooled, reference.pooled, extractor, judges or Judges(), settings.batch, settings.seed),
-        ),
+        secondary=secondary,
     )
 
 
 def check_request(samples: SampleSet, reference: Reference, extractor: Extractor, settings: Settings) -> None:
     """Everything that can be refused from a few bytes and one image, before the hours of work."""
     image_shape = None if reference.images is None else reference.images.shape[1:]
-    check_samples(samples, image_shape, settings.count, settings.labels)
+    check_samples(samples, image_shape, settings.count, settings.labels, classes_of(settings, extractor), settings.drawn)
     if "precision_recall" not in settings.skip and len(reference.images) <= NEIGHBOURS:
         raise InputError(f"reference: {len(reference.images)} images in arr_0; precision and recall need at least {NEIGHBOURS + 1}")
     require_exact(extractor)
@@ -163,6 +177,16 @@ def check_request(samples: SampleSet, reference: Reference, extractor: Extractor
             "draw more, or give --allow-count for a score named by its count"
         )
     check_secondary(settings.secondary, samples, reference.images, extractor)
+
+
+def classes_of(settings: Settings, extractor: Extractor) -> int | None:
+    """How many classes the data set has: as declared, or as many as the extractor was trained to tell apart."""
+    if None not in (settings.classes, extractor.classes) and settings.classes != extractor.classes:
+        raise InputError(
+            f"extractor {extractor.name}: tells {extractor.classes} classes apart, the samples are of {settings.classes}; "
+            "give the extractor of their data set"
+        )
+    return settings.classes or extractor.classes
 
 
 def require_exact(extractor: Extractor) -> None:
@@ -262,14 +286,22 @@ def _agreement(predicted: Tensor | None, labels: np.ndarray | None) -> float | N
     return None if predicted is None or labels is None else float((predicted.cpu().numpy() == labels).mean())
 
 
-def _warnings(generated: ImageFeatures, repeats: Repeats, reference: Reference) -> list[str]:
+def _about(inception: InceptionScore) -> dict[str, JsonValue]:
+    chunks = [{"images": chunk.images, "score": chunk.score} for chunk in inception.chunks]
+    return {"chunks": chunks, "one_split": inception.one_split, "chance_of_order": inception.chance_of_order}
+
+
+def _warnings(generated: ImageFeatures, repeats: Repeats, reference: Reference, settings: Settings) -> list[str]:
     """What a reader of the numbers must know beside them."""
     found = []
     count = len(generated.pooled)
-    for metric, statistics in (("FID", generated.pooled_statistics), ("sFID", generated.spatial_statistics)):
-        dimension = len(statistics.mean)
-        if count <= dimension:
-            found.append(f"{metric}: {count} samples for {dimension} feature dimensions; the covariance is singular and the value mostly bias")
+    pairs = {"FID": (generated.pooled_statistics, reference.pooled), "sFID": (generated.spatial_statistics, reference.spatial)}
+    if "sfid" in settings.skip:
+        del pairs["sFID"]
+    for metric, (ours, theirs) in pairs.items():
+        found += too_few(metric, Side.of("samples", ours), Side.of("reference images", theirs))
+        if not ours.covariance.any():
+            found.append(f"{metric}: the features of all samples are equal; the value is the distance of one image")
     if repeats.duplicates:
         found.append(f"{repeats.duplicates} of {count} samples repeat an earlier sample byte for byte")
     if repeats.blank:

@@ -30,6 +30,7 @@ class SampleFacts(BaseModel):
     sampler: dict[str, JsonValue]
     count: PositiveInt
     paper_count: PositiveInt
+    classes: PositiveInt | None = Field(None, description="of the run's data set; None for a model of captions, and in older receipts")
     label_policy: Literal["random", "balanced"] | None
     caption_policy: Literal["in_order", "random"] | None = Field(None, validate_default=True)
     seed: int
@@ -64,9 +65,13 @@ class ScoredReference(Strict):
 
 
 class ScoredLabels(Strict):
-    """policy: as claimed, None when nothing was. per_class: samples of each class from 0, None when the samples have no labels."""
+    """policy: as claimed, None when nothing was.  classes: how many there are, None when nobody says.
+
+    per_class: samples of each class from 0, None when the samples have no labels.
+    """
 
     policy: Literal["random", "balanced"] | None
+    classes: PositiveInt | None = None
     per_class: list[NonNegativeInt] | None
 
 
@@ -112,7 +117,8 @@ class Measurement(Strict):
     """The metrics and what measured them. `metrics` leaves out what is not defined for the extractor or was skipped.
 
     names: of the metrics, with the number of samples.  about: what a metric depends on beside them (of FID and sFID: how much of it is
-    negative eigenvalues set to zero, which is rounding).
+    negative eigenvalues set to zero, which is rounding; of IS the chunks in file order, and the score of all images as one; of FID-infinity
+    its standard deviation over orders of the samples).
     """
 
     metrics: dict[Metric, float]
@@ -182,7 +188,8 @@ NEEDED_OPTIONS: dict[SecondaryMetric, str] = {
 class ScoreOptions(Strict):
     """What `sra score` was asked for. Options that are None are taken from the samples' receipt where they have one.
 
-    allow_count: score whatever number there is, under a name that says it.  encoder: of fd_dinov2, a timm name or a folder.
+    allow_count: score whatever number there is, under a name that says it.  classes: of the data set, where neither a receipt nor the
+    extractor says.  encoder: of fd_dinov2, a timm name or a folder.
     clip_model, pick_model, cmmd_model: folder or owner/name on the hub.  captions: of samples that have none of their own, one a line.
     key, labels_key, reference_key: arrays of an npz.  recursive: of folders; None where nobody said it.  replace: a score of other samples.
     """
@@ -197,6 +204,7 @@ class ScoreOptions(Strict):
     allow_count: bool = False
     allow_jpeg: bool = False
     labels: Literal["random", "balanced"] | None = None
+    classes: PositiveInt | None = Field(None, le=100_000)
     uint8: Literal["floor", "round"] | None = None
     max_duplicates: Share = 0.0
     skip: tuple[Literal["sfid", "precision_recall"], ...] = ()

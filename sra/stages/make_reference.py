@@ -46,4 +46,5 @@ def make_reference(
     features = extract_batches(batches(), len(real), network, what=f"{split} split")
     Reference(features.pooled_statistics, features.spatial_statistics, np.concatenate(kept)).write(output)
     facts = {"extractor": network.name, "split": split, "resize": resize, "images": len(chosen), "statistics_count": len(real)}
+    facts["classes"] = len(real.classes) or None  # an index of captions names none
     write_receipt(output, "reference", {"index": index}, {"extractor": opened.sha256}, **facts, seed=seed, batch=batch, device=device)

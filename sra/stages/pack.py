@@ -54,6 +54,7 @@ def pack_samples(shards: list[Path], count: int, milestone: str, sampler_name: s
         KIND,
         hashes=first["made_from"],
         **facts,
+        classes=first["facts"].get("classes"),
         milestone=milestone,
         sampler_name=sampler_name,
         paper_count=paper_count,

@@ -111,6 +111,7 @@ def sample_shard(
         **facts,
         preset=spec.preset,
         sampler=sampler.model_dump(mode="json"),
+        classes=spec.model.classes,
         count=count,
         first=indices.start,
         stride=indices.step,

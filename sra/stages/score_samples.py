@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+from pydantic import JsonValue
 
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_checked_json
-from sra.core.receipts import receipt_of, receipt_path, recorded_sha256, verify_contents, versions
+from sra.core.receipts import read_receipt, receipt_of, receipt_path, recorded_sha256, verify_contents, versions
 from sra.metrics.folders import FolderImages
 from sra.metrics.inception_score import CHUNK
+from sra.metrics.labels import per_class
 from sra.metrics.precision_recall import NEIGHBOURS
 from sra.metrics.samples import SampleSet, read_caption_lines, read_samples
-from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, real_features, score
+from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, classes_of, real_features, score
 from sra.spec.load import checked
 from sra.spec.run import check_place
 from sra.spec.score import (
@@ -72,7 +73,7 @@ def score_samples(paths: list[Path], reference: Path, output: Path, options: Sco
     opened = [_open_samples(path, options) for path in paths]
     _refuse_unlike(opened)
     check_replaced(output, [(samples.sha256, samples.samples.key) for samples in opened], options.replace)
-    settings = [_settings(samples, options) for samples in opened]
+    settings = [_settings(samples, options, reference, extractor) for samples in opened]
     counts = sorted({wanted.count for wanted in settings})
     if len(counts) > 1:
         raise InputError(f"samples: sets of {' and '.join(map(str, counts))} images have no spread together; give sets of one count")
@@ -164,12 +165,12 @@ def _refuse_unlike(opened: list[OpenedSamples]) -> None:
 
 
 def _without_seed(samples: OpenedSamples) -> dict:
-    facts = samples.facts.model_dump(exclude={"seed"})
+    facts = samples.facts.model_dump(exclude={"seed", "classes"})  # older receipts do not say how many classes there are
     facts["sampler"] = {key: value for key, value in facts["sampler"].items() if key != "seed"}
     return {"weights": samples.weights, **facts}
 
 
-def _settings(samples: OpenedSamples, options: ScoreOptions) -> Settings:
+def _settings(samples: OpenedSamples, options: ScoreOptions, reference: Path, extractor: OpenedExtractor) -> Settings:
     """What the samples' receipt declares, or the options where there is none."""
     facts = samples.facts
     if facts:
@@ -177,16 +178,39 @@ def _settings(samples: OpenedSamples, options: ScoreOptions) -> Settings:
     else:
         count = options.count or (len(samples.samples.images) if options.allow_count else PAPER_COUNT)
         labels = options.labels
+    classes = _classes(samples, options, reference)
+    if options.labels and (classes or extractor.extractor.classes) is None and not facts:
+        raise InputError(
+            f"{samples.path}: --labels {labels} cannot be checked, since neither a receipt nor extractor {extractor.extractor.name} says how many "
+            "classes there are; give --classes (1000 of ImageNet), or leave out --labels"
+        )
+    drawn = facts and facts.sampler.get("classes")
     return Settings(
         count=count,
         few=options.allow_count or facts is not None,
         labels=labels,
+        classes=classes,
+        drawn=drawn and tuple(drawn),
         max_duplicates=options.max_duplicates,
         precision_recall=options.precision_recall,
         skip=options.skip,
         secondary=options.secondary,
         batch=options.batch,
     )
+
+
+def _classes(samples: OpenedSamples, options: ScoreOptions, reference: Path) -> int | None:
+    """How many classes the data set of the labels has, by the option and the receipts, which must agree; None when none of them says."""
+    if samples.samples.labels is None:
+        return None
+    said = {"--classes": options.classes, "the samples' receipt": samples.facts and samples.facts.classes}
+    if receipt_path(reference).exists():
+        said["the reference's receipt"] = read_receipt(reference, "reference")["facts"].get("classes")
+    known = {source: classes for source, classes in said.items() if classes is not None}
+    if len(set(known.values())) > 1:
+        contradiction = ", ".join(f"{source} {classes}" for source, classes in known.items())
+        raise InputError(f"{samples.path}: number of classes: {contradiction}; give a reference of their own data set, and leave out --classes")
+    return next(iter(known.values()), None)
 
 
 def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: Settings, options: ScoreOptions) -> RealFeatures | None:
@@ -210,11 +234,13 @@ def _record(
     options: ScoreOptions,
 ) -> ScoreRecord | ForeignScore:
     facts, images, labels = samples.facts, real.reference.images, samples.samples.labels
+    classes = classes_of(settings, extractor.extractor)
     metrics = scores.metrics()
     measured = {
         "metrics": metrics,
         "names": {metric: metric_name(metric, settings.count) for metric in metrics},
         "about": {name: {"clipped": clipped} for name, clipped in scores.clipped.items()}
+        | {"is": scores.inception}
         | {name: found.about for name, found in scores.secondary.items()},
         "extractor": ScoredExtractor(name=extractor.extractor.name, sha256=extractor.sha256, held_out_accuracy=extractor.held_out_accuracy),
         "reference": ScoredReference(
@@ -236,7 +262,11 @@ def _record(
             blank=scores.repeats.blank,
             copied=scores.repeats.copied,
             max_duplicates=settings.max_duplicates,
-            labels=ScoredLabels(policy=settings.labels, per_class=None if labels is None else np.bincount(labels).tolist()),
+            labels=ScoredLabels(
+                policy=settings.labels,
+                classes=None if labels is None else classes,
+                per_class=None if labels is None else per_class(labels, classes).tolist(),
+            ),
             captions=_captions(samples, options),
             uint8=facts.sampler.get("uint8") if facts else options.uint8,
             key=samples.samples.key,
@@ -265,6 +295,16 @@ def _captions(samples: OpenedSamples, options: ScoreOptions) -> ScoredCaptions |
     return ScoredCaptions(policy=policy, sha256=options.captions and sha256_of_file(options.captions))
 
 
+def _lines(name: str, value: float, about: dict[str, JsonValue]) -> list[str]:
+    """A metric's line on the screen, with what belongs beside its value."""
+    line = f"  {name:<24}{value:>14.5f}"
+    if "sd_over_orders" in about:
+        return [f"{line} ± {about['sd_over_orders']:.5f} (sd over {about['orders']} orders of the samples)"]
+    if len(about.get("chunks", ())) > 1:
+        return [line, f"  {name + ', one split':<24}{about['one_split']:>14.5f}"]
+    return [line]
+
+
 def _with_spread(records: list[ScoreRecord | ForeignScore]) -> SeedScores:
     spread = {}
     for metric in records[0].metrics:
@@ -281,7 +321,7 @@ def _report(
     lines = [f"against {reference.name}, features by {first.extractor.name}, precision and recall in {first.settings.precision_recall}"]
     for path, record in zip(paths, records, strict=True):
         lines.append(f"{path}")
-        lines += [f"  {record.names[metric]:<24}{value:>14.5f}" for metric, value in record.metrics.items()]
+        lines += [line for metric, value in record.metrics.items() for line in _lines(record.names[metric], value, record.about.get(metric, {}))]
     if isinstance(result, SeedScores):
         lines.append(f"mean ± sd of {len(records)} sets")
         lines += [f"  {found.name:<24}{found.mean:>14.5f} ± {found.sd:.5f}" for found in result.spread.values()]

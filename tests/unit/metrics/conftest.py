@@ -12,6 +12,7 @@ class PatchExtractor:
 
     name = "patches"
     image_size = None
+    classes = None
 
     def features(self, images):
         quarters = torch.from_numpy(np.array(images)).float().unflatten(1, (2, -1)).unflatten(3, (2, -1)).mean((2, 4)) / 255  # (B, 2, 2, 3)

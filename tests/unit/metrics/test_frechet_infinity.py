@@ -7,7 +7,7 @@ import torch
 from sra.core.errors import InputError
 from sra.metrics import frechet_infinity as module
 from sra.metrics.frechet import CovarianceFactor, FeatureStatistics, frechet_distance
-from sra.metrics.frechet_infinity import frechet_at_infinity, intercept
+from sra.metrics.frechet_infinity import extrapolated, frechet_at_infinity, intercept
 
 D = 24
 VARIANCES = torch.arange(1, D + 1, dtype=torch.float64) ** -0.8
@@ -90,6 +90,26 @@ def test_is_a_function_of_the_seed():
     first = frechet_at_infinity(x, TRUTH, seed=1, smallest=100)
     assert frechet_at_infinity(x, TRUTH, seed=1, smallest=100) == first
     assert frechet_at_infinity(x, TRUTH, seed=2, smallest=100) != first
+
+
+def test_the_spread_is_that_of_several_orders_and_the_value_that_of_the_first(monkeypatch):
+    x = drawn(0, 600, spread=1.3)
+    options = {"points": 5, "smallest": 100}
+    seen = []
+    monkeypatch.setattr(module, "intercept", lambda x, y: seen.append((x, y)) or intercept(x, y))
+    found = extrapolated(x, TRUTH, 3, **options, orders=6)
+    values = [intercept(*points) for points in seen]
+    assert found.value == values[0] == frechet_at_infinity(x, TRUTH, 3, **options)
+    assert found.sd == pytest.approx(np.std(values, ddof=1))
+    assert len(set(values[:6])) == 6
+    whole = frechet_distance(FeatureStatistics.of(x), TRUTH)
+    assert all(y[-1] == pytest.approx(whole, rel=1e-9) for _, y in seen)
+
+
+def test_the_spread_is_about_that_of_other_seeds():
+    x = drawn(0, 600, spread=1.3)
+    others = [frechet_at_infinity(x, TRUTH, seed, points=5, smallest=100) for seed in range(40)]
+    assert extrapolated(x, TRUTH, 0, points=5, smallest=100, orders=40).sd == pytest.approx(np.std(others, ddof=1), rel=0.5)
 
 
 def test_refuses_too_few_samples_for_a_line():

@@ -8,9 +8,9 @@ import torch
 
 from sra.core.errors import InputError
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
-from sra.metrics.frechet_infinity import frechet_at_infinity
-from sra.metrics.inception_score import inception_score
-from sra.metrics.judges import GlobalJudge, Judges, global_statistics
+from sra.metrics.frechet_infinity import extrapolated, frechet_at_infinity
+from sra.metrics.inception_score import inception_score, inception_scores
+from sra.metrics.judges import EmbeddingJudge, GlobalJudge, Judges, global_statistics
 from sra.metrics.kernel_distance import kernel_distance
 from sra.metrics.precision_recall import precision_recall
 from sra.metrics.reference import Reference
@@ -90,8 +90,10 @@ def test_a_classifier_of_other_classes_gives_no_label_agreement(pack, reference,
 
 def test_few_samples_copies_and_duplicates_are_warned_of(pack, reference, patches):
     few = score(SampleSet(pack.images[:12], LABELS[:12]), reference, patches, settings(12))
-    assert [warning.split(":")[0] for warning in few.warnings] == ["FID"]  # 12 pooled dimensions, 4 spatial ones
-    assert "12 samples for 12 feature dimensions" in few.warnings[0]
+    assert [warning.split(";")[0] for warning in few.warnings] == [  # 12 pooled dimensions, 4 spatial ones
+        "FID: 12 samples for 12 feature dimensions",
+        "Precision and recall: 12 samples for 12 feature dimensions",
+    ]
 
     images = pack.images.copy()
     images[1] = images[0]
@@ -101,6 +103,90 @@ def test_few_samples_copies_and_duplicates_are_warned_of(pack, reference, patche
         "1 of 200 samples repeat an earlier sample byte for byte",
         "1 of 200 samples are byte for byte images of the reference",
     ]
+
+
+SIDES = {
+    "a known count": (12, None, "12 reference images for 12 feature dimensions"),
+    "a rank": (None, 11, "the covariance of the reference images has rank 11 in 12 feature dimensions, as of 12 images"),
+}
+
+
+@pytest.mark.parametrize(("count", "rank", "message"), SIDES.values(), ids=SIDES.keys())
+def test_few_reference_images_are_warned_of_in_every_distance(pack, reference, patches, count, rank, message):
+    def of(statistics):
+        return dataclasses.replace(statistics, count=count, rank=rank)
+
+    def judged(images):
+        return patches.features(images).pooled
+
+    few = dataclasses.replace(reference, pooled=of(reference.pooled), spatial=reference.spatial, images=reference.images[:12])
+    judges = Judges(
+        fd_dinov2=GlobalJudge("judge", "0" * 64, judged, of(reference.pooled)),
+        fid_pytorch=of(reference.pooled),
+        cmmd=EmbeddingJudge("judge", "0" * 64, judged, judged(few.images)),
+    )
+    patches.resized_by = lambda resize: patches
+    samples = SampleSet(np.concatenate([pack.images] * 50))
+    asked = settings(10_000, max_duplicates=1.0, secondary=("kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "cmmd"))
+    found = score(samples, few, patches, asked, judges=judges).warnings
+    by_metric = {warning.split(":")[0]: warning for warning in found if "reference images" in warning}
+    assert set(by_metric) == {"FID", "Precision and recall", "KID", "FID-infinity", "FD-DINOv2", "FID-pytorch", "CMMD"}
+    assert all(message in by_metric[metric] for metric in ("FID", "FID-infinity", "FD-DINOv2", "FID-pytorch"))
+    assert all("12 reference images for 12 feature" in by_metric[metric] for metric in ("Precision and recall", "KID", "CMMD"))
+    whole = score(pack, reference, patches, settings(secondary=("kid",)))
+    assert not any("reference images" in warning for warning in whole.warnings)
+
+
+def test_few_samples_are_warned_of_by_the_judges_too(pack, reference, patches):
+    def judged(images):
+        return patches.features(images).pooled
+
+    patches.resized_by = lambda resize: patches
+    judges = Judges(
+        fd_dinov2=GlobalJudge("judge", "0" * 64, judged, reference.pooled),
+        fid_pytorch=reference.pooled,
+        cmmd=EmbeddingJudge("judge", "0" * 64, judged, judged(reference.images)),
+    )
+    asked = settings(12, secondary=("kid", "fd_dinov2", "fid_pytorch", "cmmd"))
+    found = score(SampleSet(pack.images[:12]), reference, patches, asked, judges=judges).warnings
+    warned = {warning.split(":")[0] for warning in found if "12 samples for 12 feature dimensions" in warning}
+    assert warned == {"FID", "Precision and recall", "KID", "FD-DINOv2", "FID-pytorch", "CMMD"}
+
+
+def test_subsets_that_are_the_whole_have_no_spread(pack, reference, patches):
+    found = score(
+        pack, dataclasses.replace(reference, images=np.concatenate([reference.images, pack.images[:50]])), patches, settings(secondary=("kid",))
+    )
+    assert "KID: all 100 subsets are the whole of both sets, 200 images" in found.warnings[-1]
+
+
+def test_equal_features_of_all_samples_are_warned_of(reference, patches):
+    flat = np.full((20, 8, 8, 3), 90, np.uint8)
+    flat[:, 0, 0] += np.arange(20, dtype=np.uint8)[:, None] % 2  # two kinds of bytes
+    blind = type("Blind", (type(patches),), {"features": lambda self, images: patches.features(images * 0 + 90)})()
+    found = score(SampleSet(flat), reference, blind, settings(20, max_duplicates=1.0)).warnings
+    assert "FID: the features of all samples are equal; the value is the distance of one image" in found
+
+
+def test_chunks_stand_beside_the_inception_score(pack, reference, patches):
+    found = score(pack, reference, patches, settings())
+    expected = inception_scores(patches.features(pack.images).logits)
+    assert found.inception["chunks"] == [{"images": 200, "score": pytest.approx(found.inception_score)}]
+    assert found.inception["one_split"] == pytest.approx(expected.one_split)
+
+
+def test_labels_are_held_against_the_classes_before_the_long_pass(pack, reference, patches):
+    patches.classes = 10
+    huge = np.zeros(200, np.int64)
+    huge[7] = 2**40
+    for labels, message in ((huge, "label 1099511627776 at index 7; there are 10 classes"), (LABELS + 10, "label 10 at index 0; there are 10")):
+        with pytest.raises(InputError, match=message):
+            score(SampleSet(pack.images, labels), reference, patches, settings())
+    for policy, message in (("balanced", "class 0 has 200 images and class 1 0"), ("random", "chance does not do that")):
+        with pytest.raises(InputError, match=message):
+            score(pack, reference, patches, settings(labels=policy))
+    with pytest.raises(InputError, match="tells 10 classes apart, the samples are of 5"):
+        score(pack, reference, patches, settings(classes=5))
 
 
 def test_features_that_are_not_finite_are_refused_by_index(pack, reference, patches):
@@ -254,4 +340,7 @@ def test_the_extrapolated_distance_is_that_of_its_metric(make_images, reference,
     found = score(samples, dataclasses.replace(reference, images=reference.images[:20]), patches, settings(10_000, secondary=("fid_infinity",)))
     pooled = patches.features(samples.images).pooled
     assert found.metrics()["fid_infinity"] == pytest.approx(frechet_at_infinity(pooled, reference.pooled, seed=0), rel=1e-6)
-    assert found.secondary["fid_infinity"].about == {"real_images": 400, "points": 15, "smallest": 5000, "seed": 0}
+    assert found.secondary["fid_infinity"].about == {
+        **{"real_images": 400, "points": 15, "smallest": 5000, "seed": 0, "orders": 4},
+        "sd_over_orders": extrapolated(pooled, reference.pooled, seed=0).sd,
+    }

@@ -97,7 +97,7 @@ def test_the_record_says_which_models_and_which_captions(captioned, pack, asked,
     assert (record.label_policy, record.caption_policy) == (None, "in_order")
     written = json.loads((tmp_path / "score.json").read_text())
     assert written["samples"]["captions"] == {"policy": "in_order", "sha256": None}
-    assert written["samples"]["labels"] == {"policy": None, "per_class": None}
+    assert written["samples"]["labels"] == {"policy": None, "classes": None, "per_class": None}
     assert "label_agreement" not in written["metrics"]
     hashes = {name: ImageTextModel.load(folder).sha256() for name, folder in (("clip", captioned.clip), ("pick", captioned.pick))}
     for score, name in (("clip_score", "clip"), ("pick_score", "pick"), ("cmmd", "clip")):

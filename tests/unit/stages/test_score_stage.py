@@ -49,6 +49,8 @@ def patterns(seed, count, noise=25.0):
 class Split:
     """Images in memory in place of an indexed archive."""
 
+    classes = ("left", "middle", "right")
+
     def __init__(self, images):
         self.images = images
 
@@ -125,7 +127,7 @@ def test_the_score_says_what_it_depends_on(house, tmp_path):
     per_class = np.bincount(patterns(2, COUNT)[1]).tolist()
     assert written["samples"] == {
         **{"sha256": sha256_of_file(house.samples), "name": None, "count": COUNT, "duplicates": 0, "blank": 0, "copied": 0},
-        **{"max_duplicates": 0.0, "labels": {"policy": "random", "per_class": per_class}, "captions": None, "uint8": "floor"},
+        **{"max_duplicates": 0.0, "labels": {"policy": "random", "classes": 3, "per_class": per_class}, "captions": None, "uint8": "floor"},
         **{"key": "arr_0", "labels_key": "labels"},
     }
     assert written["names"]["fid"] == f"FID@{COUNT}"

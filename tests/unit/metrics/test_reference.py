@@ -81,6 +81,16 @@ def test_statistics_of_any_float_type_become_float64(tmp_path, arrays, dtype):
     np.testing.assert_array_equal(found.numpy(), sigma.astype(np.float64))
 
 
+@pytest.mark.parametrize("count", [5, None])
+def test_few_images_are_told_by_the_rank_where_no_count_is_kept(tmp_path, arrays, count):
+    features = np.random.default_rng(0).random((5, 6))
+    arrays["sigma"] = np.cov(features, rowvar=False)
+    del arrays["statistics_count"]
+    write_npz(tmp_path / "reference.npz", arrays | ({} if count is None else {"statistics_count": np.int64(count)}))
+    found = read_reference(tmp_path / "reference.npz").pooled
+    assert (found.count, found.rank) == ((None, 4) if count is None else (5, None))
+
+
 WRONG = {
     "missing mu": ("mu", None, "the key mu is missing"),
     "missing sigma_s": ("sigma_s", None, "the key sigma_s is missing"),
@@ -92,6 +102,8 @@ WRONG = {
     "whole numbers": ("sigma", lambda sigma: sigma.astype(int), "sigma is int64"),
     "not finite": ("mu_s", lambda mu: np.full_like(mu, np.nan), "mu_s is float64 or not finite"),
     "asymmetric": ("sigma", asymmetric, "sigma differs from its transpose"),
+    "zeros": ("sigma", lambda sigma: 0 * sigma, "sigma is all zeros, as of images that are all the same"),
+    "of one image": ("statistics_count", lambda count: np.int64(1), "statistics_count is 1; a covariance takes at least 2 images"),
     "negative": (
         "sigma",
         lambda sigma: sigma - 1e-3 * np.trace(sigma) * np.eye(len(sigma)) - sigma.max() * np.eye(len(sigma)),

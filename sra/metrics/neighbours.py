@@ -14,7 +14,7 @@ from torch import Tensor
 NEIGHBOURS = 3
 NEAREST = NEIGHBOURS + 1  # a point is its own nearest, so the four nearest end with the third neighbour
 KEPT = 2 * NEAREST  # of each point's nearest; the four are among them unless many lie equally far
-BYTES = 1 << 25  # of differences in memory at a time
+BYTES = 1 << 23  # of differences in memory at a time
 PENDING = 1 << 20  # undecided pairs that are remembered
 CROWDED = 1 / 64  # share of undecided pairs from which on float64 products decide a block faster than differences
 SAFE = (1e-30, 1e37)  # squared lengths whose products neither overflow float32 nor vanish in it

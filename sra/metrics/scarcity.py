@@ -16,7 +16,7 @@ SINGULAR = "the covariance is singular and the value mostly bias"
 CONSEQUENCES = {
     "FID-infinity": "the line removes the bias of few samples, not that of few reference images",
     "Precision and recall": "balls around so few points leave most of the space open, and both shares tell their number above all",
-    "KID": "it is not biased by that, but the same distance would give very different values",
+    "KID": "it is not biased, but other images of the same kind would give a very different value",
     "CMMD": "its estimate is biased, the more the fewer there are",
 }
 

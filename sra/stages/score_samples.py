@@ -179,7 +179,8 @@ def _settings(samples: OpenedSamples, options: ScoreOptions, reference: Path, ex
         count = options.count or (len(samples.samples.images) if options.allow_count else PAPER_COUNT)
         labels = options.labels
     classes = _classes(samples, options, reference)
-    if options.labels and (classes or extractor.extractor.classes) is None and not facts:
+    known = classes or extractor.extractor.classes
+    if options.labels and not facts and samples.samples.labels is not None and known is None:
         raise InputError(
             f"{samples.path}: --labels {labels} cannot be checked, since neither a receipt nor extractor {extractor.extractor.name} says how many "
             "classes there are; give --classes (1000 of ImageNet), or leave out --labels"

@@ -117,6 +117,7 @@ MADE = {
     "grey images": npz(arr_0=images(channels=1)),
     "small images": npz(arr_0=images(side=16)),
     "images with a label below zero": npz(arr_0=images(), labels=np.full(SAMPLES, -1)),
+    "images with a label beyond all classes": npz(arr_0=images(), labels=np.full(SAMPLES, 2**40)),
     "one image many times": npz(arr_0=images(1).repeat(SAMPLES, 0)),
     "statistics that are NaN": npz(mu=np.full(4, np.nan), sigma=np.eye(4), mu_s=np.zeros(4), sigma_s=np.eye(4), arr_0=images()),
 }

@@ -78,7 +78,6 @@ def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(
     while (piece := checkout.piece(seconds=6 + 2 * pieces, arguments=command)).returncode:
         pieces += 1
         assert pieces < 40, piece.stdout[-6000:]
-        assert "Traceback" not in piece.stdout
         continued |= any((checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/**/*.safetensors"))
     assert pieces > 1
     assert continued, "no piece ended in a training"

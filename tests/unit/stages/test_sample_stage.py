@@ -5,8 +5,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+<<<<<<< HEAD
 from sra.core.errors import InputError, StageError
 from sra.core.files import sha256_of_file, write_json
+=======
+from sra.core.errors import InputError
+from sra.core.files import read_json, sha256_of_file, write_json
+>>>>>>> scores
 from sra.core.npz import read_npz
 from sra.core.receipts import read_receipt, write_receipt
 from sra.diffusion.process import build_process
@@ -69,8 +74,9 @@ def test_shards_and_batches_change_nothing(drawn, vae):
     assert np.array_equal(whole["labels"], parts["labels"])
     # Another batch rounds differently in the last bit, which may move a byte by one level.
     assert np.abs(whole["arr_0"].astype(int) - parts["arr_0"]).max() <= 1
-    made_from = read_receipt(folder / "samples.npz", "samples")["made_from"]
-    assert made_from == {"weights": sha256_of_file(folder / "weights.safetensors"), "vae": sha256_of_file(vae / WEIGHTS)}
+    receipt = read_receipt(folder / "samples.npz", "samples")
+    assert receipt["made_from"] == {"weights": sha256_of_file(folder / "weights.safetensors"), "vae": sha256_of_file(vae / WEIGHTS)}
+    assert receipt["facts"]["classes"] == read_json(folder / "config.json")["model"]["classes"] > whole["labels"].max()
 
 
 def test_more_shards_than_images_leave_some_empty(drawn):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,11 @@ from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import receipt_path, write_receipt
 from sra.encoders.global_features import GlobalFeatures
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
+from sra.metrics import suite
+from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor
+from sra.metrics.inception_score import inception_scores
+from sra.metrics.reference import Reference
+from sra.metrics.suite import extract
 from sra.spec.score import ForeignScore, ScoreRecord, SeedScores, metric_name, read_score
 from sra.stages.reference_features import reference_features
 
@@ -105,6 +110,73 @@ def test_what_cannot_be_scored_is_refused_in_one_line(scored, tmp_path, options,
         scored(**options)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "score.json").exists()
+
+
+def test_a_label_that_is_no_class_is_refused_before_any_feature(scenes, scored, tmp_path, capsys):
+    labels = np.arange(COUNT) % 5
+    for place, label in ((7, 2**40), (8, 5)):
+        np.savez(tmp_path / "odd.npz", scenes(1, COUNT), np.where(np.arange(COUNT) == place, label, labels))
+        with pytest.raises(InputError, match=f"odd.npz: samples: label {label} at index {place}; there are 5 classes, 0 to 4"):
+            scored(tmp_path / "odd.npz")
+    assert "features of" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("policy", ["random", "balanced"])
+@pytest.mark.parametrize("classes", [1, 3], ids=["one class", "three of five"])
+def test_labels_of_some_classes_are_neither_random_nor_balanced(scenes, scored, tmp_path, policy, classes):
+    np.savez(tmp_path / "some.npz", scenes(1, COUNT), np.arange(COUNT) % classes)
+    with pytest.raises(InputError, match=f"declared {policy}, yet class"):
+        scored(tmp_path / "some.npz", labels=policy)
+    assert scored(tmp_path / "some.npz").samples.labels.per_class == [*[COUNT // classes] * classes, *[0] * (5 - classes)]
+
+
+def test_classes_that_nobody_knows_are_asked_for(scenes, scored, tmp_path, monkeypatch):
+    """As with the Inception network, whose outputs are nobody's classes."""
+    monkeypatch.setattr(SmallExtractor, "classes", property(lambda self: None, lambda self, value: None), raising=False)
+    assert scored().samples.labels.classes is None
+    with pytest.raises(InputError, match=r"--labels random cannot be checked, .* digits_cnn .*; give --classes \(1000 of ImageNet\)"):
+        scored(labels="random")
+    labels = scored(labels="random", classes=5).samples.labels
+    assert (labels.classes, labels.policy, len(labels.per_class)) == (5, "random", 5)
+    with pytest.raises(InputError, match="label 4 at index"):
+        scored(classes=4)
+    np.savez(tmp_path / "huge.npz", scenes(1, COUNT), np.full(COUNT, 2**40))
+    with pytest.raises(InputError, match="no data set has more than 100,000 classes"):
+        scored(tmp_path / "huge.npz")
+
+
+def test_few_reference_images_are_warned_of_on_the_screen_and_in_the_file(score_house, scored, tmp_path, capsys):
+    features = extract(score_house.real[:30], load_extractor(score_house.extractor), 256, "real")
+    whole = Reference(features.pooled_statistics, features.spatial_statistics, score_house.real[:30])
+    whole.write(tmp_path / "few.npz")
+    with np.load(tmp_path / "few.npz") as arrays:
+        np.savez(tmp_path / "unknown.npz", **{key: arrays[key] for key in arrays if key != "statistics_count"})
+    for name, told in (
+        ("few", "30 reference images for 64 feature dimensions"),
+        ("unknown", "has rank 29 in 64 feature dimensions, as of 30 images"),
+    ):
+        capsys.readouterr()
+        record = scored(reference=tmp_path / f"{name}.npz")
+        assert [warning.split(":")[0] for warning in record.warnings] == ["FID", "sFID", "Precision and recall"]
+        assert told in record.warnings[0]
+        printed = capsys.readouterr().err
+        assert all(f"WARNING: {score_house.samples}: {warning}" in printed for warning in record.warnings)
+        assert json.loads((tmp_path / "score.json").read_text())["warnings"] == record.warnings
+
+
+def test_chunks_and_the_score_over_one_split_stand_beside_the_inception_score(scored, tmp_path, capsys, monkeypatch):
+    whole = scored()
+    assert [chunk["images"] for chunk in whole.about["is"]["chunks"]] == [COUNT]
+    assert whole.about["is"]["one_split"] == whole.metrics["is"]
+    assert "one split" not in capsys.readouterr().out
+    monkeypatch.setattr(suite, "inception_scores", partial(inception_scores, chunk=50))
+    record = scored()
+    about = json.loads((tmp_path / "score.json").read_text())["about"]["is"]
+    assert [chunk["images"] for chunk in about["chunks"]] == [50, 50, 20]
+    assert np.mean([chunk["score"] for chunk in about["chunks"]]) == pytest.approx(record.metrics["is"])
+    assert about["one_split"] == pytest.approx(whole.metrics["is"])
+    assert "the last of 3 chunks holds 20 images" in record.warnings[-1]
+    assert f"IS@120, one split{'':>7}{about['one_split']:>14.5f}" in capsys.readouterr().out
 
 
 def test_a_missing_set_and_a_damaged_one_are_refused(scenes, score_house, scored, tmp_path):
@@ -267,7 +339,15 @@ def test_sets_made_here_need_no_claims_and_differ_in_the_seed_alone(made_here, s
     record = scored(first, count=None, allow_count=False)
     assert isinstance(record, ScoreRecord)
     assert (record.samples.labels.policy, record.samples.uint8, record.samples.count) == ("random", "floor", COUNT)
+    assert record.samples.labels.classes == 5
     assert len(scored(first, second, count=None, allow_count=False).sets) == 2
+    with pytest.raises(InputError, match="extractor digits_cnn: tells 5 classes apart, the samples are of 9"):
+        scored(made_here(tmp_path / "9.npz", 1, classes=9), count=None)
+    with pytest.raises(InputError, match="number of classes: --classes 6, the samples' receipt 5"):
+        scored(made_here(tmp_path / "5.npz", 1, classes=5), count=None, classes=6)
+    alone = made_here(tmp_path / "two.npz", 1, sampler={"kind": "sde", "uint8": "floor", "seed": 1, "classes": [0, 1]})
+    with pytest.raises(InputError, match="class 2 was not to be drawn"):
+        scored(alone, count=None)
     few = scored(made_here(tmp_path / "few.npz", 3, images=50), count=None, allow_count=False)  # its receipt is the allowance
     assert few.names["fid"] == "FID@50"
     other = made_here(tmp_path / "other.npz", 3, milestone="m50k")

@@ -98,7 +98,7 @@ def test_the_extractors_receipt_tells_its_accuracy(house):
 def test_the_reference_covers_the_split_and_chains_to_the_extractor(house):
     receipt = read_receipt(house.folder / "reference.npz", "reference")
     assert receipt["made_from"]["extractor"] == sha256_of_file(house.folder / "extractor" / WEIGHTS_FILE)
-    assert (receipt["facts"]["images"], receipt["facts"]["statistics_count"]) == (150, 300)
+    assert (receipt["facts"]["images"], receipt["facts"]["statistics_count"], receipt["facts"]["classes"]) == (150, 300, 3)
     with np.load(house.folder / "reference.npz", allow_pickle=False) as reference:
         chosen = reference["arr_0"]
         assert reference["mu"].shape == (64,)

@@ -81,7 +81,6 @@ def test_statistics_of_any_float_type_become_float64(tmp_path, arrays, dtype):
     np.testing.assert_array_equal(found.numpy(), sigma.astype(np.float64))
 
 
-<<<<<<< HEAD
 def test_a_covariance_that_rounding_made_asymmetric_is_mended_and_told(tmp_path, arrays):
     rounded = arrays["sigma"] + 3e-7 * arrays["sigma"].max() * np.eye(len(arrays["sigma"]), k=1)
     write_npz(tmp_path / "reference.npz", arrays | {"sigma": rounded})
@@ -103,7 +102,8 @@ def test_the_images_of_a_reference_cannot_be_mistaken(tmp_path, arrays, make_ima
     np.testing.assert_array_equal(read_reference(tmp_path / "reference.npz", key="fake").images[0:10], others)
     write_npz(tmp_path / "reference.npz", arrays | {"arr_0": images, "fake": others})
     assert read_reference(tmp_path / "reference.npz").notes == ("reference: arr_0 was taken; fake uint8 (10, 8, 8, 3) could be images too",)
-=======
+
+
 @pytest.mark.parametrize("count", [5, None])
 def test_few_images_are_told_by_the_rank_where_no_count_is_kept(tmp_path, arrays, count):
     features = np.random.default_rng(0).random((5, 6))
@@ -112,7 +112,6 @@ def test_few_images_are_told_by_the_rank_where_no_count_is_kept(tmp_path, arrays
     write_npz(tmp_path / "reference.npz", arrays | ({} if count is None else {"statistics_count": np.int64(count)}))
     found = read_reference(tmp_path / "reference.npz").pooled
     assert (found.count, found.rank) == ((None, 4) if count is None else (5, None))
->>>>>>> scores
 
 
 WRONG = {

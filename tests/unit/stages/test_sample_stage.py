@@ -5,13 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-<<<<<<< HEAD
 from sra.core.errors import InputError, StageError
-from sra.core.files import sha256_of_file, write_json
-=======
-from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
->>>>>>> scores
 from sra.core.npz import read_npz
 from sra.core.receipts import read_receipt, write_receipt
 from sra.diffusion.process import build_process

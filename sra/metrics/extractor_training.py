@@ -12,7 +12,7 @@ from sra.core.progress import Progress
 from sra.core.seeds import derive_seed
 from sra.data.shifts import shifted
 from sra.metrics.exact import one_thread
-from sra.metrics.extractors import SmallExtractor, SmallNetwork, network_input
+from sra.metrics.small_extractor import SmallExtractor, SmallNetwork, network_input
 
 WEIGHT_DECAY = 1e-2
 SHIFT = 2  # pixels; digits and clothes keep their class when moved, not when mirrored

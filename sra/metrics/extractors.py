@@ -10,23 +10,16 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from sra.core.errors import InputError, unknown
-from sra.core.files import read_json, sha256_of_file, write_json, written_whole
-from sra.metrics.exact import full_float32
+from sra.core.errors import InputError
+from sra.core.files import sha256_of_file
 
 # How a network that takes any image brings it to its own size. tensorflow: as the FID graph itself, the ADM suite's. pytorch: half-pixel centres,
 # as pytorch-fid. One moves an image by up to half a pixel against the other, so a reference and its samples must share one.
 Resize = Literal["tensorflow", "pytorch"]
 
 SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-SMALL = "small_cnn"  # in the config of a folder that was trained here
 
 
 @dataclass(frozen=True)
@@ -74,112 +67,6 @@ def with_resize(extractor: Extractor, resize: Resize) -> Extractor:
 def spatial_features(activations: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, H*W*7): the first seven channels, flattened in row, column, channel order like TensorFlow's."""
     return activations[:, :SPATIAL_CHANNELS].movedim(1, -1).flatten(1)
-
-
-class SmallNetwork(nn.Module):
-    """Four strided or plain 3x3 convolutions on 32 x 32 RGB images in [-1, 1]; a linear classifier on the mean of the last map.
-
-    width: w, times which there are 24, 32, 48 and 64 channels.
-    """
-
-    def __init__(self, classes: int, width: int = 1):
-        super().__init__()
-        self.width = width
-        first, second, inner, last = (width * channels for channels in (24, 32, 48, 64))
-        self.stem = nn.Sequential(_convolution(3, first, stride=2), _convolution(first, second, stride=2))
-        self.inner = _convolution(second, inner, stride=2)  # 4 x 4, the spatial tap
-        self.last = _convolution(inner, last)
-        self.classifier = nn.Linear(last, classes)
-
-    def taps(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, 32, 32) -> the inner map (B, 48 w, 4, 4) and the pooled features (B, 64 w), both after ReLU."""
-        inner = self.inner(self.stem(images))
-        return inner, self.last(inner).mean((2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class logits (B, K)."""
-        return self.classifier(self.taps(images)[1])
-
-
-def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels_out), nn.ReLU())
-
-
-class SmallExtractor:
-    """The stand-in for Inception on small labelled sets: a classifier trained on the very classes that are generated.
-
-    name: in config/weights.tsv, of the one that was trained on this data set.
-    """
-
-    image_size = 32
-
-    def __init__(self, network: SmallNetwork, device: str = "cpu", name: str = "digits_cnn"):
-        self.name = name
-        self.device = torch.device(device)
-        self.network = network.to(self.device).eval().requires_grad_(False)
-        self.classes = network.classifier.out_features
-
-    @torch.no_grad()
-    def features(self, images: np.ndarray) -> Features:
-        """The taps for images (B, 32 k, 32 k, 3) uint8, of which it sees the means over k x k pixels."""
-        with full_float32():
-            seen = functional.avg_pool2d(network_input(images, self.device), images.shape[1] // self.image_size)
-            inner, pooled = self.network.taps(seen)
-            classifier = self.network.classifier
-            logits = pooled @ classifier.weight.T
-            return Features(pooled, spatial_features(inner), logits, (logits + classifier.bias).argmax(1))
-
-    def save(self, folder: Path) -> None:
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in self.network.state_dict().items()}
-        with written_whole(folder / WEIGHTS_FILE) as temporary:
-            save_file(tensors, temporary)
-        facts = {"classes": self.network.classifier.out_features, "width": self.network.width}
-        write_json(folder / CONFIG_FILE, {"extractor": SMALL, "name": self.name, **facts})
-
-    @classmethod
-    def load(cls, folder: Path, config: dict, device: str) -> "SmallExtractor":
-        try:
-            network, name = SmallNetwork(config["classes"], config["width"]), str(config["name"])
-            network.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (KeyError, TypeError, FileNotFoundError, SafetensorError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{folder}: not a whole {SMALL} extractor ({reason}); delete the folder and train it again") from None
-        return cls(network, device, name)
-
-
-def network_input(images: np.ndarray, device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
-    # A copy: the images may be a read-only map of a file, which torch does not take.
-    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-# An extractor joins by its name here; its class needs `features`, `save` and `load(folder, config, device)`.
-EXTRACTORS: dict[str, type] = {SMALL: SmallExtractor}
-
-
-def load_extractor(source: Path, device: str = "cpu", sha256: str | None = None) -> Extractor:
-    """The extractor of a folder (trained here) or of torch-fidelity's weight file, frozen, on `device`.
-
-    sha256: first 8 digits or more of the hash of its weights; by default a file must be the published one, and a folder may be any.
-    """
-    if not source.is_dir():
-        from sra.metrics.inception import KNOWN_SHA256, InceptionExtractor  # that module imports this one
-
-        return InceptionExtractor.load(source, device, sha256 or KNOWN_SHA256)
-    config = read_json(source / CONFIG_FILE)
-    if not isinstance(config, dict) or "extractor" not in config:
-        raise InputError(f"{source / CONFIG_FILE}: the key 'extractor' is missing; delete the folder and train it again")
-    if config["extractor"] not in EXTRACTORS:
-        raise unknown("extractor", str(config["extractor"]), EXTRACTORS, where=str(source / CONFIG_FILE))
-    extractor = EXTRACTORS[config["extractor"]].load(source, config, device)
-    if sha256 is not None:
-        require_sha256(weights_of(source), sha256)
-    return extractor
-
-
-def weights_of(source: Path) -> Path:
-    """The file whose hash stands for the extractor that `load_extractor` reads from `source`."""
-    return source / WEIGHTS_FILE if source.is_dir() else source
 
 
 def require_sha256(path: Path, expected: str) -> None:

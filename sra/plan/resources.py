@@ -9,12 +9,11 @@ from collections.abc import Callable
 from functools import cache
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from sra.content.catalogue import Catalogue
+from sra.spec.config import UserConfig
 from sra.spec.scale import Needs
-
-if TYPE_CHECKING:
-    from sra.plan.base import PlanBase
 
 TIME_MARGIN = 1.3
 LEAST_MINUTES = 5
@@ -24,12 +23,22 @@ LEAST_SECONDS = 10  # of a job, for its memory to count: Snakemake looks at a jo
 MEGABYTE = 10**6
 
 
+class Asked(Protocol):
+    """What is asked of the plan whose stages these are."""
+
+    root: Path
+    preset: str
+    user: UserConfig
+
+    def registry(self, preset: str) -> Catalogue: ...
+
+
 class StageNeeds:
     """Resource functions of a stage, as rules name them: `needs.mem_mb` takes wildcards. seconds, size: predicted, of a job and of its files."""
 
     def __init__(
         self,
-        plan: "PlanBase",
+        plan: Asked,
         stage: str,
         seconds: Callable[..., float | None] | None = None,
         size: Callable[..., int] | None = None,

@@ -11,7 +11,8 @@ from sra.core.files import sha256_of_file
 from sra.core.kinds import kind_of
 from sra.core.npz import read_npz
 from sra.core.receipts import receipt_path, verify_contents
-from sra.metrics.extractors import Extractor, Resize, load_extractor, weights_of
+from sra.metrics.extractor_files import load_extractor, weights_of
+from sra.metrics.extractors import Extractor, Resize
 from sra.metrics.inception import URL
 from sra.metrics.reference import Reference, Skippable, read_reference
 from sra.metrics.samples import DIGEST_BYTES

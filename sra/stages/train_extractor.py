@@ -5,7 +5,7 @@ from pathlib import Path
 from sra.core.receipts import write_receipt
 from sra.data.images import load_split
 from sra.metrics.extractor_training import ExtractorTraining, accuracy, train_small_extractor
-from sra.metrics.extractors import WEIGHTS_FILE
+from sra.metrics.small_extractor import WEIGHTS_FILE
 from sra.stages.small_sets import changed
 
 

@@ -21,7 +21,7 @@ from faults.input_house import Answer, call, png
 from sra.core.receipts import receipt_path, write_receipt
 from sra.data.store import shard_path, write_manifest, write_shard
 from sra.encoders import vae as vaes
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.spec.run import RunSpec, write_run
 from sra.spec.samplers import SdeSampler
 

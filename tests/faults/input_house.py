@@ -22,8 +22,8 @@ from sra import cli
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
 from sra.data.captions import write_caption_index
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.suite import extract
 from sra.models.build import empty_model
 from sra.spec.run import RunSpec, write_run

@@ -30,9 +30,9 @@ from sra.data.captions import read_captions
 from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore
 from sra.forecast.rates import read_rates
-from sra.metrics.extractors import WEIGHTS_FILE
 from sra.metrics.reference import read_reference
 from sra.metrics.samples import read_samples
+from sra.metrics.small_extractor import WEIGHTS_FILE
 from sra.plan.workflow import Plan
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores

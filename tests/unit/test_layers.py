@@ -1,6 +1,7 @@
 """Imports point down only, and the light rooms stay light."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,12 @@ def test_imports_point_down(path):
 def test_there_are_no_circles():
     order = list(ALLOWED)
     assert all(order.index(below) < order.index(room) for room, rooms in ALLOWED.items() for below in rooms)
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """What is imported late or for types alone counts: a circle of files is read in no order."""
+    names = {".".join(("sra", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path for path in MODULES}
+    try:
+        tuple(TopologicalSorter({name: (imports(path) & names.keys()) - {name} for name, path in names.items()}).static_order())
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))

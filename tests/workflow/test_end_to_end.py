@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sra.core.files import sha256_of_file
 from sra.core.receipts import read_receipt
-from sra.metrics.extractors import load_extractor
+from sra.metrics.extractor_files import load_extractor
 from sra.models.dit import DiffusionTransformer
 from sra.models.heads import Projector
 from sra.spec.run import read_run

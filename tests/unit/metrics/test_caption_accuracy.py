@@ -13,11 +13,12 @@ from sra.data.captions import annotation_path, read_captions
 from sra.data.digits import upsampled
 from sra.data.scenes import DigitInColour, Scene, scene_of_caption, scenes_path, write_scenes
 from sra.metrics.caption_accuracy import caption_accuracy
-from sra.metrics.extractors import Features, SmallExtractor, SmallNetwork
+from sra.metrics.extractors import Features
 from sra.metrics.frechet import FeatureStatistics
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
 from sra.metrics.secondary import check_secondary
+from sra.metrics.small_extractor import SmallExtractor, SmallNetwork
 from sra.metrics.suite import Settings, score
 
 

@@ -9,8 +9,10 @@ from PIL import Image
 
 from sra.core.errors import InputError
 from sra.metrics.exact import full_float32
+from sra.metrics.extractor_files import load_extractor
 from sra.metrics.extractor_training import ExtractorTraining, accuracy, train_small_extractor
-from sra.metrics.extractors import CONFIG_FILE, WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor, spatial_features
+from sra.metrics.extractors import spatial_features
+from sra.metrics.small_extractor import CONFIG_FILE, WEIGHTS_FILE, SmallExtractor, SmallNetwork
 
 
 @pytest.fixture(scope="module")

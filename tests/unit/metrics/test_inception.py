@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.metrics import inception
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor, require_sha256, spatial_features, weights_of
+from sra.metrics.extractor_files import load_extractor, weights_of
+from sra.metrics.extractors import require_sha256, spatial_features
 from sra.metrics.inception import InceptionExtractor
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 
 TOLERANCE = 5e-6  # of the largest value. The same float32 sums in another order: torch-fidelity's own are 1e-6 from those of float64.
 

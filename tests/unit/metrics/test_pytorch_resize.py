@@ -9,13 +9,14 @@ from random_networks import save_random_inception
 from torch.nn import functional as F
 
 from sra.core.errors import InputError
-from sra.metrics.extractors import SmallExtractor, SmallNetwork, with_resize
+from sra.metrics.extractors import with_resize
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
 from sra.metrics.inception import InceptionExtractor, network_input
 from sra.metrics.judges import Judges
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
 from sra.metrics.secondary import check_secondary
+from sra.metrics.small_extractor import SmallExtractor, SmallNetwork
 from sra.metrics.suite import Settings, extract, score
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weights:UserWarning")  # torchvision's, of how clean-fid calls it

@@ -16,8 +16,8 @@ from sra.core.receipts import write_receipt
 from sra.data.captions import annotation_path, write_caption_index
 from sra.data.digits import write_pngs
 from sra.data.scenes import COLOURS, DigitInColour, Scene, drawn, scenes_path
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.suite import extract
 from sra.spec.score import ScoreOptions
 from sra.stages.make_reference import make_reference

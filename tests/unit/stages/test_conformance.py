@@ -12,9 +12,9 @@ from sra import cli
 from sra.core.errors import InputError, StageError
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.reference import Reference
 from sra.metrics.samples import SampleSet
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.suite import Settings, extract, score
 from sra.reporting.read.published import PublishedNumber
 from sra.stages.conformance import ACCEPTED, NUMBERS, Pair, compared, conformance, half_unit, published_pairs, scorer

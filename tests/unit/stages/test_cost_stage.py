@@ -213,7 +213,7 @@ def test_autoencoders_are_counted_as_torch_counts_them():
 def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     from sra.encoders.vae import VaeTraining, small_network
     from sra.encoders.vision_training import EncoderTraining
-    from sra.metrics.extractors import SmallNetwork
+    from sra.metrics.small_extractor import SmallNetwork
 
     preset = Catalogue(ROOT, name).preset
     widths = {kind: settings.width for kind, settings in preset.standins.items()}
@@ -227,8 +227,8 @@ def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
 
 
 def test_extractors_are_counted_as_torch_counts_them():
-    from sra.metrics.extractors import SmallNetwork
     from sra.metrics.inception import InceptionNetwork, _torch_fidelity_layers
+    from sra.metrics.small_extractor import SmallNetwork
 
     small = SmallNetwork(10).eval().to("meta")
     assert flops.EXTRACTOR_FLOPS["digits_cnn"] == counted(small, (3, 32, 32))

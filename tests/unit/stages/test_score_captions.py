@@ -15,7 +15,7 @@ from sra.core.files import sha256_of_file
 from sra.encoders.image_text import ImageTextModel
 from sra.metrics import suite
 from sra.metrics.caption_accuracy import caption_accuracy
-from sra.metrics.extractors import load_extractor
+from sra.metrics.extractor_files import load_extractor
 from sra.metrics.maximum_mean_discrepancy import maximum_mean_discrepancy
 from sra.spec.score import ForeignScore, ScoreOptions, ScoreRecord, read_score
 from sra.stages import score_judges

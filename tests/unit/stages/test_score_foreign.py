@@ -17,9 +17,10 @@ from sra.core.npz import write_npz
 from sra.core.receipts import receipt_path, write_receipt
 from sra.encoders.global_features import GlobalFeatures
 from sra.metrics import suite
-from sra.metrics.extractors import WEIGHTS_FILE, SmallExtractor, SmallNetwork, load_extractor
+from sra.metrics.extractor_files import load_extractor
 from sra.metrics.inception_score import inception_scores
 from sra.metrics.reference import Reference
+from sra.metrics.small_extractor import WEIGHTS_FILE, SmallExtractor, SmallNetwork
 from sra.metrics.suite import extract
 from sra.spec.score import ForeignScore, ScoreRecord, SeedScores, metric_name, read_score
 from sra.stages.reference_features import reference_features

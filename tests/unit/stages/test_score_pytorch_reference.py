@@ -16,7 +16,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.receipts import read_receipt, receipt_path
 from sra.metrics import inception, suite
-from sra.metrics.extractors import load_extractor
+from sra.metrics.extractor_files import load_extractor
 from sra.metrics.frechet import FeatureStatistics, frechet_distance
 from sra.metrics.suite import extract
 from sra.spec.score import ScoreOptions

@@ -9,7 +9,7 @@ from PIL import Image
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.receipts import receipt_path
-from sra.metrics.extractors import load_extractor
+from sra.metrics.extractor_files import load_extractor
 from sra.metrics.reference import Reference
 from sra.metrics.suite import extract
 from sra.stages import real_images as real_images_stage

@@ -9,7 +9,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
-from sra.metrics.extractors import WEIGHTS_FILE
+from sra.metrics.small_extractor import WEIGHTS_FILE
 from sra.spec.score import ScoreOptions, read_score
 from sra.stages import make_reference as make_reference_stage
 from sra.stages import train_extractor as train_extractor_stage

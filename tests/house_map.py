@@ -13,7 +13,16 @@ ROOMS = (
 # Which files an image meets, in order, from the user's folder to the page.
 WAY = (
     *("data/archives.py", "data/images.py", "encoders/vae.py", "stages/extract_latents.py", "data/store.py"),
-    *("training/draws.py", "training/batches.py", "diffusion/flow.py", "models/dit.py", "alignment/sra.py", "training/loop.py", "training/state.py"),
+    *(
+        "training/draws.py",
+        "training/batches.py",
+        "diffusion/flow.py",
+        "models/dit.py",
+        "alignment/sra.py",
+        "training/setup.py",
+        "training/loop.py",
+        "training/state.py",
+    ),
     *("stages/export.py", "stages/sample.py", "metrics/extractors.py", "metrics/frechet.py", "metrics/suite.py", "stages/score_samples.py"),
     *("reporting/read/scores.py", "reporting/tables/scores.py", "reporting/report/build.py", "reporting/report/page.py"),
 )

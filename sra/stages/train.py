@@ -27,6 +27,7 @@ from sra.training.loop import Trainer
 from sra.training.precision import set_float32_products
 from sra.training.rolling import RollingStates, curve_lines
 from sra.training.scratch import LOCK, scratch_folder
+from sra.training.setup import set_up
 from sra.training.targets import OnlineTargets
 
 
@@ -117,7 +118,7 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
         machine = machine.model_copy(update={"device": device.type, "processes": world.size // machine.nodes})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
         captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None
-        yield Trainer(spec, latents, features, device, machine, world, online, captions)
+        yield set_up(spec, latents, features, device, machine, world, online, captions)
     except RuntimeError as error:
         if not lost_another(error):
             raise

@@ -1,25 +1,21 @@
 """The training loop: one step is a function of (run, state, step number), for every family and method."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from sra.alignment.build import build_alignments
-from sra.core.errors import InputError, StageError
+from sra.core.errors import StageError
 from sra.core.progress import Progress
-from sra.data.store import ArrayStore
-from sra.diffusion.process import build_process
-from sra.models.build import Transformer, build_model
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
-from sra.training.batches import Batches, Prefetched, TrainingBatch, check_inputs
-from sra.training.conditions import ClassLabels, Conditions, OnlineCaptions
+from sra.training.batches import Batches, Prefetched, TrainingBatch
+from sra.training.conditions import Conditions
 from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
-from sra.training.graphs import CudaRecorder, GraphedUpdate, Update, Updated, check_can_graph
+from sra.training.graphs import CudaRecorder, GraphedUpdate, Update, Updated
 from sra.training.objective import Objective, Weights
 from sra.training.precision import autocast, gradient_norm
 from sra.training.rolling import RollingStates
@@ -30,52 +26,30 @@ STEPS_BETWEEN_ENTRIES = 10
 NEVER = 2**62
 
 
+@dataclass
 class Trainer:
-    """One run in one process. latents: store of posterior moments; features: store of encoder tokens, for REPA alone, or online instead.
+    """One run in one process, its parts put together by `sra.training.setup`.
 
-    captions: what a text-to-image model is told; other models are told the classes beside the latents.
+    conditions: what the model is told.  online: what makes the targets in each step, where they are not stored.
     """
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        latents: ArrayStore,
-        features: ArrayStore | None,
-        device: torch.device,
-        machine: Machine = Machine(),
-        world: World = World(),
-        online: OnlineTargets | None = None,
-        captions: Conditions | None = None,
-    ):
-        if machine.cuda_graphs:
-            check_can_graph(spec.run, device, world, online is not None or isinstance(captions, OnlineCaptions))
-        check_inputs(spec, latents, features, online.pixels if online else None, getattr(captions, "text", None))
-        if (captions is None) != (spec.model.text is None):
-            raise InputError(f"run {spec.run}: a text-to-image model needs captions, and no other takes them; give --text STORE.json or leave it out")
-        self.spec, self.device, self.machine, self.world, self.online = spec, device, machine, world, online
-        process = build_process(spec.process)
-        model = self._built(spec)
-        teacher = self._built(spec).requires_grad_(False).eval()
-        encoder_width = online.width if online else features.row_shape[-1] if features else None
-        alignments = build_alignments(spec, encoder_width, spec.training.seed).to(device)
-        # Moved before the state is built: the optimiser's moments are made where the weights are.
-        stores = {"latents": latents} | ({"features": features} if features else {}) | ({"pixels": online.pixels} if online else {})
-        self.conditions = captions or ClassLabels(latents, spec.model.classes)
-        data = {role: store.sha256 for role, store in stores.items()} | (online.hashes if online else {}) | self.conditions.hashes
-        data |= {"foreign_latents": latents.facts["foreign"]["sha256"]} if "foreign" in latents.facts else {}
-        self.state = TrainingState(spec, data, model, alignments, teacher)
-        self._average = list(teacher.parameters())
-        self._weights = [parameter.detach() for parameter in model.parameters()]
+    spec: RunSpec
+    machine: Machine
+    world: World
+    device: torch.device
+    state: TrainingState
+    batches: Batches | Prefetched
+    objective: Objective | DistributedDataParallel
+    conditions: Conditions
+    online: OnlineTargets | None = None
 
-        batches = Batches(spec, latents, self.conditions, features, process, world, online.pixels if online else None, self._reads_targets)
-        self.batches = Prefetched(batches, pin=True) if device.type == "cuda" else batches
-        self.objective = Objective(process, model, alignments)
-        if world.size > 1:
-            self.objective = DistributedDataParallel(self.objective, gradient_as_bucket_view=True)
+    def __post_init__(self):
         self.update: Update = self._update
-        if machine.cuda_graphs:
-            self.update = GraphedUpdate(self._update, device, CudaRecorder(), self._before_recording)
-        self._first_bad = torch.full((), NEVER, device=device)
+        if self.machine.cuda_graphs:
+            self.update = GraphedUpdate(self._update, self.device, CudaRecorder(), self._before_recording)
+        self._average = list(self.state.teacher.parameters())
+        self._weights = [parameter.detach() for parameter in self.state.model.parameters()]
+        self._first_bad = torch.full((), NEVER, device=self.device)
         self._watched = "the curve"
 
     def train(self, until: int, rolling: RollingStates | None = None) -> None:
@@ -169,10 +143,6 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value * share
         return sums
 
-    def _reads_targets(self, step: int) -> bool:
-        """Whether an alignment that compares with an encoder weighs anything at a step."""
-        return any(alignment.reads_targets and alignment.weight(step) for alignment in self.state.alignments.values())
-
     def _encoded(self, part: TrainingBatch) -> TrainingBatch:
         """The same with its captions as the model reads them and the targets that its images give.
 
@@ -202,12 +172,3 @@ class Trainer:
             entry["loss_scale"] = self.state.loss_scale.scale.item()
         self.state.curve.append(entry)
         return entry
-
-    def _built(self, spec: RunSpec) -> Transformer:
-        model = build_model(spec.model, spec.training.seed).to(self.device)
-        model.recompute_blocks = self.machine.activation_checkpointing
-        if self.machine.compile:
-            # Block by block: one graph serves all blocks, and which of them are tapped makes no new one.
-            for block in model.blocks:
-                block.compile(dynamic=False)
-        return model

@@ -32,6 +32,7 @@ class RollingStates:
         self.took = 0.0  # seconds from the copy of the last state until it was on the disk
         self.writer, self.writing = ThreadPoolExecutor(1, thread_name_prefix="rolling-state"), None
         self.signal: int | None = None
+        self.asked = False  # to stop, of this process or another
         self.refused: set[Path] = set()  # damaged states, to be removed when a good one is there
 
     def __enter__(self) -> "RollingStates":

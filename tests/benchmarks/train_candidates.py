@@ -23,6 +23,7 @@ from sra.training.distributed import World
 from sra.training.ema import update_average
 from sra.training.loop import Trainer
 from sra.training.precision import gradient_norm, set_float32_products
+from sra.training.setup import set_up
 
 SIZES = ("B", "L", "XL")
 RUNS = {size: (f"sit_{size.lower()}2", f"sit_{size.lower()}2_sra") for size in SIZES}
@@ -84,7 +85,7 @@ def norms(model: nn.Module) -> list[float]:
 def trainer_of(folder: str, run: str, batch: int, device: str, precision: str, compiled: bool, graphs: bool = False) -> Trainer:
     set_float32_products(precision)
     spec, machine = spec_of(run, batch, precision), Machine(device=device, compile=compiled, cuda_graphs=graphs)
-    return Trainer(spec, opened(folder, "latents"), None, torch.device(device), machine, captions=captions_of(spec, folder))
+    return set_up(spec, opened(folder, "latents"), None, torch.device(device), machine, captions=captions_of(spec, folder))
 
 
 def build_ours(name: str, **options):

@@ -9,8 +9,8 @@ import torch
 from sra.core.errors import StageError
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
-from sra.training.loop import Trainer
 from sra.training.rolling import RollingStates
+from sra.training.setup import set_up
 
 BAD = 14  # the step whose batch holds an infinity
 BATCH, ROWS = 8, 480
@@ -60,7 +60,7 @@ def test_a_bad_last_step_is_no_result(poisoned):
 def test_a_signal_after_the_bad_step_saves_nothing(poisoned, tmp_path, monkeypatch):
     """Losses are looked at every tenth step, so a signal can come when the state is bad already and nobody has seen it."""
     run = poisoned(place=0)
-    trainer = Trainer(run.spec, ArrayStore.open(run.stores / "latents" / "store.json", "latents"), None, torch.device("cpu"))
+    trainer = set_up(run.spec, ArrayStore.open(run.stores / "latents" / "store.json", "latents"), None, torch.device("cpu"))
     step = trainer.step
 
     def step_and_signal():

@@ -21,6 +21,7 @@ from sra.spec.run import RunSpec
 from sra.training.batches import TrainingBatch
 from sra.training.draws import StepDraws
 from sra.training.loop import Trainer
+from sra.training.setup import set_up
 
 ROOT = Path(__file__).parents[2]
 STEPS = 3
@@ -78,7 +79,7 @@ def batch() -> dict[str, float]:
     given = inputs(TINY)
     draws = StepDraws(given.noise, given.noise, given.times, given.dropout, given.draw, given.draw)
     with patch("sra.training.batches.draw_step", lambda *_: draws):
-        noisy = Trainer(run_spec(), Latents(), None, torch.device("cpu")).batch(0).noisy
+        noisy = set_up(run_spec(), Latents(), None, torch.device("cpu")).batch(0).noisy
     return {
         "latents": relative(noisy.latents, official("steps", "batch/latents")),
         "labels": relative(noisy.condition, official("models", f"sra_sit/{TINY.name}/train/labels")),
@@ -88,7 +89,7 @@ def batch() -> dict[str, float]:
 @lru_cache
 def after_steps(course: str) -> dict[str, float]:
     factor, training = COURSES[course]
-    trainer = Trainer(run_spec(**training), Latents(), None, torch.device("cpu"))
+    trainer = set_up(run_spec(**training), Latents(), None, torch.device("cpu"))
     state, head = trainer.state, head_of(trainer)
     fill(state.model, "student")
     fill(state.teacher, "teacher")

@@ -65,10 +65,10 @@ def test_the_straight_loop_trains_as_ours_does(run, mixed, near, scripts, tiny_r
     from straight import StraightLoop
     from train_candidates import norms
 
-    from sra.training.loop import Trainer
+    from sra.training.setup import set_up
 
     spec, cpu = tiny_run(run, training={"learning_rate": 1e-4}), torch.device("cpu")
-    ours = Trainer(spec, tiny_stores[0], None, cpu)
+    ours = set_up(spec, tiny_stores[0], None, cpu)
     head = ours.state.alignments["sra"].head if "sra" in ours.state.alignments else None
     loop = StraightLoop(spec, ours.state.model.state_dict(), head, cpu, mixed and getattr(torch, mixed))
     for step in range(10):

@@ -19,13 +19,13 @@ import numpy as np, torch
 from pathlib import Path
 from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.content.catalogue import Catalogue
-from sra.training.loop import Trainer
+from sra.training.setup import set_up
 spec = Catalogue(Path("."), "digits").spec("sit_b2_layersync")
 rows = np.random.default_rng(0).standard_normal((40, 8, 8, 8)).astype(np.float32)
 shard = shard_path(Path("store"), "latents", 0, 1)
 write_shard(shard, "latents", range(40), [rows], {})
 write_manifest(Path("store/store.json"), "latents", [shard], np.arange(40) % 10, {}, scaling_factor=1.0)
-trainer = Trainer(spec, ArrayStore.open(Path("store/store.json"), "latents"), None, torch.device("cpu"))
+trainer = set_up(spec, ArrayStore.open(Path("store/store.json"), "latents"), None, torch.device("cpu"))
 trainer.train(10)
 print(spec.alignment.words, spec.alignment.student_block, spec.alignment.target_block)
 print({name: trainer.state.curve[0][name] for name in ("layersync", "layersync_weight")})

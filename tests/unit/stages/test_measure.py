@@ -20,6 +20,7 @@ from sra.stages import measure as stage
 from sra.stages.measure import measure, peak_memory, timed_steps
 from sra.stages.train import Inputs, trainer_of
 from sra.training.loop import Trainer
+from sra.training.setup import set_up
 
 CPU = Machine(device="cpu")
 
@@ -75,7 +76,7 @@ def test_the_steps_are_those_of_training(measured, tiny_run, inputs, monkeypatch
     taken, step = [], Trainer.step
     monkeypatch.setattr(Trainer, "step", lambda self: taken.append(step(self)) or taken[-1])
     spec, cost = measured("sit_b2_sra")
-    trained = Trainer(spec, *(trainer_inputs(inputs, spec)), torch.device("cpu"))
+    trained = set_up(spec, *(trainer_inputs(inputs, spec)), torch.device("cpu"))
     monkeypatch.undo()
     trained.train(21)
     assert [entry for entry in taken if entry] == trained.state.curve

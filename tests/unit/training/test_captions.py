@@ -26,7 +26,7 @@ from sra.stages.index_captions import index_captions
 from sra.stages.train import Inputs, online_captions, train
 from sra.training.conditions import StoredCaptions, first_captions_of
 from sra.training.distributed import World
-from sra.training.loop import Trainer
+from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
 IMAGES = {"train": 20, "val": 4}
@@ -74,7 +74,7 @@ def trainer(small_run, captioned):
         spec = small_run(run, **changes)
         inputs = Inputs(captioned.latents.manifest, captions=captioned.index, text_encoder=captioned.encoder)
         captions = online_captions(inputs, CPU) if online else StoredCaptions(captioned.text)
-        return Trainer(spec, captioned.latents, captioned.features if spec.encoder else None, CPU, machine, captions=captions)
+        return set_up(spec, captioned.latents, captioned.features if spec.encoder else None, CPU, machine, captions=captions)
 
     return make
 
@@ -262,7 +262,7 @@ def test_compiled_blocks_train_the_same(small_run, captioned):
     spec = small_run()
     spec = spec.model_copy(update={"model": spec.model.model_copy(update={"depth": 2})})
     plain, compiled = (
-        Trainer(spec, captioned.latents, None, CPU, Machine(compile=on), captions=StoredCaptions(captioned.text)) for on in (False, True)
+        set_up(spec, captioned.latents, None, CPU, Machine(compile=on), captions=StoredCaptions(captioned.text)) for on in (False, True)
     )
     for run in (plain, compiled):
         run.train(3)
@@ -286,8 +286,8 @@ def test_a_gpu_trains_in_half_precision(small_run, captioned):
         pytest.skip("needs a GPU")
     spec, gpu = small_run("mmdit_sra", training={"precision": "fp16"}), torch.device("cuda")
     inputs = Inputs(captioned.latents.manifest, captions=captioned.index, text_encoder=captioned.encoder)
-    stored = Trainer(spec, captioned.latents, None, gpu, captions=StoredCaptions(captioned.text))
-    online = Trainer(spec, captioned.latents, None, gpu, captions=online_captions(inputs, gpu))
+    stored = set_up(spec, captioned.latents, None, gpu, captions=StoredCaptions(captioned.text))
+    online = set_up(spec, captioned.latents, None, gpu, captions=online_captions(inputs, gpu))
     for run in (stored, online):
         run.train(20)
     losses = [[entry["loss"] for entry in run.state.curve] for run in (stored, online)]

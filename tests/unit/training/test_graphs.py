@@ -18,6 +18,7 @@ from sra.training.batches import Prefetched
 from sra.training.distributed import World
 from sra.training.graphs import WARM_UP_STEPS, CudaRecorder, GraphedUpdate, check_can_graph
 from sra.training.loop import Trainer
+from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
 READS = {torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.equal}  # the values themselves, which a graph cannot know
@@ -72,7 +73,7 @@ class Tape:
 
 
 def trainer_of(spec, stores) -> Trainer:
-    return Trainer(spec, stores[0], stores[1] if spec.encoder else None, CPU)
+    return set_up(spec, stores[0], stores[1] if spec.encoder else None, CPU)
 
 
 def graphed(spec, stores) -> tuple[Trainer, Tape]:
@@ -184,7 +185,7 @@ def test_an_update_stays_on_the_device(run, options, tiny_run, tiny_stores, monk
     """Shown on `meta`, where a tensor has no values: what reads one fails, and what comes from the CPU is seen."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # there is none for meta
     spec, meta, machine = tiny_run(run), torch.device("meta"), Machine(**options)
-    trainer = Trainer(spec, tiny_stores[0], tiny_stores[1] if spec.encoder else None, meta, machine)
+    trainer = set_up(spec, tiny_stores[0], tiny_stores[1] if spec.encoder else None, meta, machine)
     batch, weights = trainer.batch(0), {name: torch.empty((), device=meta) for name in trainer.state.alignments}
     trainer._update(batch, weights)  # what is made once
     with OnTheDevice() as mode:
@@ -273,7 +274,7 @@ def test_machines_without_graphs_are_refused_before_anything_starts(given, says)
 
 def test_trainings_that_no_graph_can_hold_are_refused(tiny_run, tiny_stores):
     with pytest.raises(InputError, match="run sit_b2: cuda_graphs: there is no GPU to train on here; set cuda_graphs: false"):
-        Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU, Machine(cuda_graphs=True))
+        set_up(tiny_run("sit_b2"), tiny_stores[0], None, CPU, Machine(cuda_graphs=True))
     gpu = torch.device("cuda")
     with pytest.raises(InputError, match="a graph holds the work of one process and 2 train together; train with one, or set cuda_graphs: false"):
         check_can_graph("sit_b2", gpu, World(0, 2), online=False)

@@ -9,14 +9,14 @@ from sra.core.errors import StageError
 from sra.spec.machine import Machine
 from sra.training.batches import Prefetched
 from sra.training.distributed import World
-from sra.training.loop import Trainer
 from sra.training.rolling import RollingStates
+from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
 
 
 def trained(spec, stores, machine=Machine(), steps=5):
-    run = Trainer(spec, stores[0], stores[1] if spec.encoder else None, CPU, machine)
+    run = set_up(spec, stores[0], stores[1] if spec.encoder else None, CPU, machine)
     run.train(steps)
     return run
 
@@ -52,7 +52,7 @@ def test_recomputed_activations_change_nothing(run, tiny_run, tiny_stores):
 
 def test_recomputed_blocks_keep_no_activations_inside(tiny_run, tiny_stores):
     def kept_bytes(machine):
-        run, count = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU, machine), 0
+        run, count = set_up(tiny_run("sit_b2"), tiny_stores[0], None, CPU, machine), 0
 
         def pack(tensor):
             nonlocal count
@@ -80,7 +80,7 @@ def test_compiled_blocks_train_the_same(tiny_run, tiny_stores):
 
 
 def test_a_prefetched_batch_is_the_batch(tiny_run, tiny_stores):
-    run = Trainer(tiny_run("sit_b2_sra"), tiny_stores[0], None, CPU)
+    run = set_up(tiny_run("sit_b2_sra"), tiny_stores[0], None, CPU)
     ahead = Prefetched(run.batches, pin=False)
     for step in (0, 1, 2, 7, 3):  # in order, then a jump as after a restored state
         expected, batch = run.batches.at(step), ahead.at(step)
@@ -91,8 +91,8 @@ def test_a_prefetched_batch_is_the_batch(tiny_run, tiny_stores):
 
 def test_each_process_makes_its_share_of_one_batch(tiny_run, tiny_stores):
     spec = tiny_run("sit_xl2_repa_dinov2b")
-    whole = Trainer(spec, *tiny_stores, CPU).batches.at(3)
-    batches = Trainer(spec, *tiny_stores, CPU).batches
+    whole = set_up(spec, *tiny_stores, CPU).batches.at(3)
+    batches = set_up(spec, *tiny_stores, CPU).batches
     shares = [type(batches)(spec, tiny_stores[0], batches.conditions, tiny_stores[1], batches.process, World(rank, 4)).at(3) for rank in range(4)]
     for name in ("latents", "noise", "timestep", "condition"):
         assert torch.equal(getattr(whole.noisy, name), torch.cat([getattr(share.noisy, name) for share in shares]))
@@ -105,13 +105,13 @@ def test_repa_and_sra_together_train_both_heads(tiny_run, tiny_stores):
     weighted = entry["repa_weight"] * entry["repa"] + entry["sra_weight"] * entry["sra"]
     assert entry["loss"] == pytest.approx(entry["generation"] + weighted)
     assert entry["alignment_share"] == pytest.approx(weighted / entry["loss"])
-    untrained = Trainer(run.spec, *tiny_stores, CPU).state.trained
+    untrained = set_up(run.spec, *tiny_stores, CPU).state.trained
     moved = {name.split(".")[1] for name, tensor in run.state.trained.items() if not torch.equal(tensor, untrained[name])}
     assert {"repa", "sra"} <= moved
 
 
 def test_a_head_without_weight_stays_as_it_is(tiny_run, tiny_stores):
-    run = Trainer(tiny_run("sit_xl2_repa_dinov2b", stop_step=1), *tiny_stores, CPU)
+    run = set_up(tiny_run("sit_xl2_repa_dinov2b", stop_step=1), *tiny_stores, CPU)
     before = {name: tensor.clone() for name, tensor in run.state.alignments.named_parameters()}
     run.train(1)
     moved = {name: tensor.clone() for name, tensor in run.state.alignments.named_parameters()}
@@ -123,7 +123,7 @@ def test_a_head_without_weight_stays_as_it_is(tiny_run, tiny_stores):
 
 
 def test_what_followed_a_bad_step_is_never_saved(tiny_run, tiny_stores, tmp_path):
-    run = Trainer(tiny_run("sit_b2_sra"), tiny_stores[0], None, CPU)
+    run = set_up(tiny_run("sit_b2_sra"), tiny_stores[0], None, CPU)
     step = run.step
 
     def poisoned():
@@ -142,11 +142,11 @@ def test_what_followed_a_bad_step_is_never_saved(tiny_run, tiny_stores, tmp_path
 
 def test_the_curve_can_be_watched_and_restarts_with_the_state(tiny_run, tiny_stores, tmp_path):
     spec = tiny_run("sit_b2_sra")
-    run = Trainer(spec, tiny_stores[0], None, CPU)
+    run = set_up(spec, tiny_stores[0], None, CPU)
     with RollingStates(tmp_path, minutes=0) as rolling:
         run.train(20, rolling)
         assert len(rolling.curve.read_text().splitlines()) == 2
-    again = Trainer(spec, tiny_stores[0], None, CPU)
+    again = set_up(spec, tiny_stores[0], None, CPU)
     again.state.restore(tmp_path / "0000019.safetensors")
     with RollingStates(tmp_path, minutes=60) as rolling:
         rolling.begin(again.state)

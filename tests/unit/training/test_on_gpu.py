@@ -6,6 +6,7 @@ import torch
 from sra.spec.machine import Machine
 from sra.spec.method import RampEma
 from sra.training.loop import Trainer
+from sra.training.setup import set_up
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -23,7 +24,7 @@ MACHINES = [
 
 
 def trained(spec, stores, device, machine=Machine(), steps=10) -> Trainer:
-    run = Trainer(spec, stores[0], stores[1] if spec.encoder else None, device, machine)
+    run = set_up(spec, stores[0], stores[1] if spec.encoder else None, device, machine)
     run.train(steps)
     return run
 
@@ -48,7 +49,7 @@ def test_a_state_moves_between_gpu_and_cpu(tiny_run, tiny_stores, tmp_path):
     spec = tiny_run("sit_b2_sra", training={"precision": "fp16"})
     there = trained(spec, tiny_stores, GPU)
     there.state.save(tmp_path / "state.safetensors")
-    here = Trainer(spec, tiny_stores[0], None, CPU)
+    here = set_up(spec, tiny_stores[0], None, CPU)
     here.state.restore(tmp_path / "state.safetensors")
     pairs = zip(there.state.tensors().values(), here.state.tensors().values(), strict=True)
     assert all(torch.equal(a.cpu(), b) for a, b in pairs)
@@ -77,7 +78,7 @@ def test_a_graph_trains_as_the_loop_does(run, precision, tiny_run, tiny_stores):
 
 def test_what_differs_between_steps_reaches_the_graph(tiny_run, tiny_stores):
     spec = tiny_run("sit_xl2_repa_sra", training={"ema": RampEma(start=0.5, end=1.0), "ema_steps": 25, "learning_rate": 1e-4})
-    plain, graphed = (Trainer(spec, *tiny_stores, GPU, machine) for machine in (Machine(), GRAPHS))
+    plain, graphed = (set_up(spec, *tiny_stores, GPU, machine) for machine in (Machine(), GRAPHS))
     for run in (plain, graphed):
         run.state.alignments["sra"].weight = lambda step: 0.2 * 0.9**step
         run.state.alignments["repa"].weight = lambda step: 0.5 if step < 8 or step >= 20 else 0.0

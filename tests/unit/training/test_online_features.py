@@ -19,9 +19,9 @@ from sra.encoders.vision import VisionEncoder
 from sra.spec.machine import Machine
 from sra.spec.run import write_run
 from sra.stages.train import Inputs, online_targets, train
+from sra.training.batches import check_inputs
 from sra.training.distributed import World
-from sra.training.loop import Trainer
-from sra.training.targets import OnlineTargets
+from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
 RUN = "sit_xl2_repa_dinov2b"
@@ -72,7 +72,7 @@ def online_run(tiny_run, tiny_stores, pixels, encoder):
 
     def make(run=RUN, source=encoder, machine=Machine(), world=World(), training=None, **alignment):
         spec = tiny_run(run, training=training, **alignment)
-        return Trainer(spec, tiny_stores[0], None, CPU, machine, world, online_targets(pixels, source, spec, CPU))
+        return set_up(spec, tiny_stores[0], None, CPU, machine, world, online_targets(pixels, source, spec, CPU))
 
     return make
 
@@ -86,7 +86,7 @@ def largest_difference(a, b) -> float:
 @pytest.mark.parametrize("micro_batch", [None, 3])
 def test_it_trains_as_with_stored_features(run, micro_batch, online_run, tiny_run, tiny_stores, features):
     training = {"learning_rate": 1e-4}
-    stored = Trainer(tiny_run(run, training=training), tiny_stores[0], features, CPU)
+    stored = set_up(tiny_run(run, training=training), tiny_stores[0], features, CPU)
     online = online_run(run, machine=Machine(micro_batch=micro_batch), training=training)
     for trainer in (stored, online):
         trainer.train(10)
@@ -95,7 +95,7 @@ def test_it_trains_as_with_stored_features(run, micro_batch, online_run, tiny_ru
 
 
 def test_the_targets_are_the_tokens_of_the_steps_images(online_run, tiny_run, tiny_stores, features):
-    online, stored = online_run().batch(3), Trainer(tiny_run(RUN), tiny_stores[0], features, CPU).batch(3)
+    online, stored = online_run().batch(3), set_up(tiny_run(RUN), tiny_stores[0], features, CPU).batch(3)
     assert online.targets is None
     made = online_run()._encoded(online)
     assert made.images is None
@@ -187,7 +187,7 @@ def test_foreign_images_are_refused(tiny_run, tiny_stores, images, tmp_path):
     def refused(rows, says, latents=tiny_stores[0], inputs=None):
         store = make_store(tmp_path / f"pixels_{len(list(tmp_path.iterdir()))}", "pixels", rows, inputs)
         with pytest.raises(InputError, match=says):
-            Trainer(spec, latents, None, CPU, online=OnlineTargets(store, None, 12, {}))
+            check_inputs(spec, latents, pixels=store)
 
     refused(images[:10], r"10 images of shape \(32, 32, 3\), run .* needs 20 of \(32, 32, 3\); pack the images of the same index")
     refused(images[:, :16, :16], r"20 images of shape \(16, 16, 3\), run .* needs 20")
@@ -228,7 +228,7 @@ def test_a_gpu_makes_the_same_targets(online_run, tiny_run, tiny_stores, pixels,
         pytest.skip("needs a GPU")
     here = online_run().batch(0)
     spec, gpu = tiny_run(RUN, training={"precision": "fp16"}), torch.device("cuda")
-    there = Trainer(spec, tiny_stores[0], None, gpu, online=online_targets(pixels, encoder, spec, gpu))
+    there = set_up(spec, tiny_stores[0], None, gpu, online=online_targets(pixels, encoder, spec, gpu))
     made = there._encoded(there.batch(0)).targets
     assert made.device.type == "cuda"
     assert torch.allclose(made.cpu(), online_run()._encoded(here).targets, atol=2e-2)

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from sra.core.errors import StageError
-from sra.training.loop import Trainer
 from sra.training.precision import FIRST_SCALE, GROWTH_INTERVAL, LossScale, autocast, gradient_norm
 from sra.training.rolling import curve_lines
+from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
 
 
 def trained(tiny_run, stores, precision, steps=20, **options):
-    run = Trainer(tiny_run("sit_b2_sra", training={"precision": precision, "learning_rate": 1e-3, **options}), stores[0], None, CPU)
+    run = set_up(tiny_run("sit_b2_sra", training={"precision": precision, "learning_rate": 1e-3, **options}), stores[0], None, CPU)
     run.train(steps)
     return run
 
@@ -105,7 +105,7 @@ def test_segments_in_fp16_equal_one_run_bit_for_bit(tiny_run, tiny_stores, tmp_p
     whole = trained(tiny_run, tiny_stores, "fp16", steps=12)
     first = trained(tiny_run, tiny_stores, "fp16", steps=7)
     first.state.save(tmp_path / "state.safetensors")
-    second = Trainer(first.spec, tiny_stores[0], None, CPU)
+    second = set_up(first.spec, tiny_stores[0], None, CPU)
     second.state.restore(tmp_path / "state.safetensors")
     second.train(12)
     assert all(torch.equal(a, b) for a, b in zip(whole.state.tensors().values(), second.state.tensors().values(), strict=True))

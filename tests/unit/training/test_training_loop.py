@@ -7,14 +7,16 @@ from sra.core.errors import InputError, StageError
 from sra.core.files import read_json, sha256_of_file, write_json
 from sra.core.receipts import read_receipt, receipt_path
 from sra.data.store import ArrayStore
+from sra.training.batches import check_inputs
 from sra.training.loop import Trainer
+from sra.training.setup import set_up
 from sra.training.state import TrainingState
 
 CPU = torch.device("cpu")
 
 
 def trainer(spec, stores) -> Trainer:
-    return Trainer(spec, stores[0], stores[1] if spec.encoder else None, CPU)
+    return set_up(spec, stores[0], stores[1] if spec.encoder else None, CPU)
 
 
 def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -144,13 +146,13 @@ def test_foreign_inputs_are_refused(tiny_run, tiny_stores):
     with pytest.raises(InputError, match=r"rows are \(8, 8, 8\), run sit_b2 needs \(8, 16, 16\)"):
         spec = tiny_run("sit_b2")
         wide = spec.model.model_copy(update={"latent": spec.model.latent.model_copy(update={"size": 16})})
-        Trainer(spec.model_copy(update={"model": wide}), latents, None, CPU)
+        check_inputs(spec.model_copy(update={"model": wide}), latents)
     with pytest.raises(InputError, match="holds class 9, the model has 5"):
         spec = tiny_run("sit_b2")
-        Trainer(spec.model_copy(update={"model": spec.model.model_copy(update={"classes": 5})}), latents, None, CPU)
+        check_inputs(spec.model_copy(update={"model": spec.model.model_copy(update={"classes": 5})}), latents)
     with pytest.raises(InputError, match="batch 64 is larger than the data set of 20 images"):
-        Trainer(tiny_run("sit_b2", training={"batch": 64}), latents, None, CPU).step()
+        set_up(tiny_run("sit_b2", training={"batch": 64}), latents, None, CPU).step()
     with pytest.raises(InputError, match=r"20 images of 16 tokens, run .* needs 20 of 4"):
         spec = tiny_run("sit_xl2_repa_dinov2b")
         coarse = spec.model.model_copy(update={"patch": 4})
-        Trainer(spec.model_copy(update={"model": coarse}), latents, features, CPU)
+        check_inputs(spec.model_copy(update={"model": coarse}), latents, features)

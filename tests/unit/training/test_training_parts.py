@@ -15,6 +15,7 @@ from sra.training.ema import ema_decay, update_average
 from sra.training.loop import Trainer
 from sra.training.precision import gradient_norm
 from sra.training.rolling import RollingStates
+from sra.training.setup import set_up
 from sra.training.state import Snapshot
 
 CPU = torch.device("cpu")
@@ -89,10 +90,10 @@ def interrupted(trainer: Trainer, folder, at: int) -> Interrupted:
 
 def test_an_interrupted_run_equals_an_uninterrupted_one(tiny_run, tiny_stores, tmp_path):
     spec = tiny_run("sit_b2_sra")
-    stop = interrupted(Trainer(spec, tiny_stores[0], None, CPU), tmp_path / "scratch", at=7)
+    stop = interrupted(set_up(spec, tiny_stores[0], None, CPU), tmp_path / "scratch", at=7)
     assert stop.exit_code == 128 + signal.SIGTERM
     assert "stopped at step 7" in str(stop)
-    resumed, whole = (Trainer(spec, tiny_stores[0], None, CPU) for _ in range(2))
+    resumed, whole = (set_up(spec, tiny_stores[0], None, CPU) for _ in range(2))
     with RollingStates(tmp_path / "scratch", minutes=60) as rolling:
         assert rolling.restore_newest(resumed.state, 20)
         assert resumed.state.step == 7
@@ -119,7 +120,7 @@ def test_training_goes_on_while_a_state_is_written(tiny_run, tiny_stores, tmp_pa
     """What reaches the disk is the state of the step at which it was due, and nothing is left when training leaves."""
     release, spec = threading.Event(), tiny_run("sit_b2_sra")
     waiting = slow_to_write(monkeypatch, release)
-    trainer, other = (Trainer(spec, tiny_stores[0], None, CPU) for _ in range(2))
+    trainer, other = (set_up(spec, tiny_stores[0], None, CPU) for _ in range(2))
     with RollingStates(tmp_path, minutes=60) as rolling:
         rolling.saved_at -= 3600
         trainer.train(4, rolling)
@@ -145,32 +146,31 @@ def test_a_state_that_could_not_be_written_is_said_at_the_next(tiny_run, tiny_st
         raise StageError(f"{path}: no room")
 
     monkeypatch.setattr(Snapshot, "write", full)
-    trainer = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    trainer = set_up(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
     with pytest.raises(StageError, match=r"0000000\.safetensors: no room"), RollingStates(tmp_path, minutes=60) as rolling:
-        rolling.asked = False
         rolling.save(trainer.state)
         rolling.save(trainer.state)
 
 
 def test_two_states_are_kept_and_a_damaged_newest_falls_back(tiny_run, tiny_stores, tmp_path, capsys):
     spec = tiny_run("sit_b2")
-    trainer = Trainer(spec, tiny_stores[0], None, CPU)
+    trainer = set_up(spec, tiny_stores[0], None, CPU)
     with RollingStates(tmp_path, minutes=0) as rolling:
         trainer.train(4, rolling)
     kept = sorted(path.name for path in tmp_path.glob("*.safetensors"))
     assert kept == ["0000003.safetensors", "0000004.safetensors"]
     (tmp_path / kept[-1]).write_bytes(b"torn")
-    resumed = Trainer(spec, tiny_stores[0], None, CPU)
+    resumed = set_up(spec, tiny_stores[0], None, CPU)
     assert RollingStates(tmp_path, minutes=0).restore_newest(resumed.state, 10)
     assert resumed.state.step == 3
     assert "left out a rolling state" in capsys.readouterr().err
 
 
 def test_states_past_the_segment_are_not_used(tiny_run, tiny_stores, tmp_path):
-    trainer = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    trainer = set_up(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
     with RollingStates(tmp_path, minutes=0) as rolling:
         trainer.train(4, rolling)
-    fresh = Trainer(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
+    fresh = set_up(tiny_run("sit_b2"), tiny_stores[0], None, CPU)
     assert not RollingStates(tmp_path, minutes=0).restore_newest(fresh.state, 2)
     assert fresh.state.step == 0
 

@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -32,9 +35,22 @@ class Checkout:
         """Run it here; stdout and stderr are kept together, as in all of these."""
         return self._run(self.command(*arguments))
 
-    def piece(self, seconds: float, arguments: list[str]) -> subprocess.CompletedProcess:
-        """Run it as README tells those whose machine is lent: interrupted after so many seconds."""
-        return self._run(["timeout", "--signal=INT", str(seconds), *self.command(*arguments)])
+    def interrupted(self, arguments: list[str], when: Callable[[], bool]) -> bool:
+        """Run Snakemake until `when`, then send SIGINT to it and its jobs, as `timeout --signal=INT` does. False where it ended before."""
+        log = self.folder / "interrupted.log"
+        with (
+            log.open("w") as file,
+            subprocess.Popen(
+                self.command(*arguments), cwd=self.folder, env=self.environment, stdout=file, stderr=file, start_new_session=True
+            ) as process,
+        ):
+            while not when():
+                if process.poll() is not None:
+                    assert process.returncode == 0, log.read_text()[-6000:]
+                    return False
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)
+        return True
 
     def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}

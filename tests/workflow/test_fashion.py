@@ -65,25 +65,25 @@ def test_the_toy_chain(checkout, tmp_path):
 def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(checkout, new_checkout, tmp_path):
     """As on a machine that is lent for minutes: Ctrl-C from `timeout`, and the same command once more, until nothing is to be done."""
     write_source(tmp_path / "source")
-    targets = [f"results/fashion_toy/scores/sit_b2_sra/{milestone}/sde250/n50000.json" for milestone in ("m400k", "m600k")]
+    target = "results/fashion_toy/runs/sit_b2_sra/weights/m600k.safetensors"
     whole = new_checkout(tmp_path / "whole")
     for build in (checkout, whole):  # long enough to be cut in training, whose state then waits to be continued
         build.edit("config/presets/fashion_toy.yaml", "milestones: {m400k: 20, m600k: 40}", "milestones: {m400k: 400, m600k: 800}")
         build.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 2")
-    command = [*targets, "--rerun-incomplete", *config_of(tmp_path / "source")]
+    command = [target, "--rerun-incomplete", *config_of(tmp_path / "source")]
     done = whole.snakemake("--show-failed-logs", *command)
     assert done.returncode == 0, done.stdout[-6000:]
 
-    pieces, continued = 0, False
-    while (piece := checkout.piece(seconds=6 + 2 * pieces, arguments=command)).returncode:
-        pieces += 1
-        assert pieces < 40, piece.stdout[-6000:]
-        continued |= any((checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/**/*.safetensors"))
-    assert pieces > 1
-    assert continued, "no piece ended in a training"
-    files = [*targets, *(f"results/fashion_toy/runs/sit_b2_sra/weights/{milestone}.safetensors" for milestone in ("m400k", "m600k"))]
-    for file in files:
-        assert (checkout.folder / file).read_bytes() == (whole.folder / file).read_bytes(), file
+    def steps() -> int:
+        """That the training which is under way has logged."""
+        curves = (checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/*/curve.jsonl")
+        return max((int(json.loads(line)["step"]) for curve in curves for line in curve.read_text().splitlines()[-1:]), default=0)
+
+    for mark in (20, 150, 450):  # in the first training, in what goes on with it, and in the second
+        assert checkout.interrupted(command, lambda mark=mark: steps() >= mark), mark
+    done = checkout.snakemake("--show-failed-logs", *command)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert (checkout.folder / target).read_bytes() == (whole.folder / target).read_bytes()
     assert not checkout.planned(*command)
 
 

@@ -84,7 +84,7 @@ def sample_shard(
         with Progress(f"sample {spec.run}", len(indices), "images") as progress:
             for latents, asked_of_batch in drawn_batches(spec, model, conditions, sampler, indices, batch, chosen, precision):
                 mine = indices[progress.done : progress.done + len(latents)]
-                _refuse_not_finite(latents, mine, spec, "a latent", f"sampling in {precision}", _REMEDY[precision])
+                _refuse_not_finite(latents, mine, spec, "a latent", f"sampling in {precision}", REMEDY[precision])
                 # Of the decoder's convolutions; it always runs in float32.
                 with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision != "fp32"):
                     decoded = decoder.decode(latents)
@@ -124,8 +124,9 @@ def sample_shard(
     )
 
 
-_REMEDY: dict[Precision, str] = {
+REMEDY: dict[Precision, str] = {
     "fp32": "check the weights and the guidance's scale",
+    "tf32": "check the weights and the guidance's scale",
     "bf16": "give --precision fp32; if that does not help, check the weights and the guidance's scale",
     "fp16": "give --precision bf16 or fp32, whose range is larger",
 }

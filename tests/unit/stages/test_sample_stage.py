@@ -15,8 +15,9 @@ from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import WEIGHTS, Vae, small_network
 from sra.models.dit import DiffusionTransformer
 from sra.spec.samplers import DdpmSampler, Guidance, OfficialSeeding, SdeSampler
+from sra.spec.scale import PRECISIONS
 from sra.stages.pack import pack_samples
-from sra.stages.sample import sample_shard
+from sra.stages.sample import REMEDY, sample_shard
 
 COUNT = 11
 PER_SAMPLE = SdeSampler(evaluations=3, seed=5)
@@ -154,6 +155,10 @@ def test_some_classes_alone(drawn, policy):
 def test_a_class_that_the_model_has_not_is_refused(drawn):
     with pytest.raises(InputError, match=r"class 10 does not exist, run sit_b2 has 10 from 0"):
         drawn("sit_b2", PER_SAMPLE.model_copy(update={"classes": [3, 10]}), 1)
+
+
+def test_every_precision_has_its_advice():
+    assert set(REMEDY) == set(PRECISIONS)
 
 
 @pytest.mark.parametrize(("broken", "said"), [("model", "sampling in fp32 gave a latent"), ("decoder", "decoding in float32 gave an image")])

@@ -12,10 +12,8 @@ captions and no class, and the name of their `crop`.
 """
 
 import hashlib
-import io
 import os
 import sys
-import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,23 +26,19 @@ from threading import Lock
 from typing import Annotated, Literal, NotRequired
 
 import numpy as np
-from PIL import Image
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, with_config
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
-from sra.core.kinds import HEAD, kind_of_bytes
 from sra.core.progress import tracked
 from sra.core.receipts import checked_sha256, read_receipt, receipt_path, recorded_sha256, verify_contents
 from sra.data.archives import Images, TarImages, ZipImages, open_archive
-from sra.data.crops import CROPS, RGB_FROM, to_rgb
+from sra.data.crops import CROPS
+from sra.data.decoding import decoded
 from sra.data.labels import has_labels, labelled_places
 from sra.data.places import Places, places_of
 from sra.spec.load import checked
-
-# PIL warns of odd metadata that does not touch the pixels. Said once for all: putting filters back after each image is not safe among threads.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LISTED = 10  # names in an error
 LARGEST_SIDE = 4096  # pixels; a number of another size would take all memory
@@ -274,33 +268,6 @@ def load_split(index: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """A whole split in memory: images (N, S, S, 3) uint8, labels (N,) int64. For sets as small as the digits."""
     images = ImageSplit(index, split)
     return images.whole(), images.labels
-
-
-def decoded(source: Images, name: str, content: bytes) -> Image.Image:
-    """One member, read as `content`, as RGB with every pixel decoded: the one function that opens an image.
-
-    Its kind is told by its content (ImageNet has a PNG named .JPEG). Grey is repeated, CMYK converted by PIL without a profile, a palette
-    looked up and its transparency dropped; all as ADM does, by `convert("RGB")` alone, so an EXIF rotation is NOT applied (`crops.to_rgb`).
-    Refused by name with InputError: damaged or truncated images, and 16 bits a channel in grey PNGs, which `convert` would clip to white.
-    """
-    try:
-        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-        if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # PIL only warns of up to twice as many, and takes the memory
-            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-        image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        kind = kind_of_bytes(content[:HEAD])
-        if isinstance(error, Image.UnidentifiedImageError) and kind.endswith("image"):
-            raise InputError(f"{source.path}: member {name!r} is a {kind}, expected PNG or JPEG; convert it") from None
-        raise InputError(f"{source.path}: member {name!r} is not a whole image ({_short(error)}); replace or remove it") from None
-    if image.mode not in RGB_FROM:
-        raise InputError(f"{source.path}: member {name!r} has mode {image.mode}, expected 8 bits a channel; convert it")
-    return to_rgb(image)
-
-
-def _short(error: Exception) -> str:
-    # PIL's "cannot identify" prints a memory address, which helps nobody.
-    return "not a PNG or JPEG" if isinstance(error, Image.UnidentifiedImageError) else str(error)
 
 
 def _refuse_repeated(archive: Path, files: list[str]) -> None:

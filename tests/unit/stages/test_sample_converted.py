@@ -172,3 +172,10 @@ def test_what_the_receipt_of_a_drawn_set_says_is_recorded_and_not_contradicted(s
             scored(tmp_path / "drawn.npz", **{option: value})
     with pytest.raises(InputError, match="number of classes: --classes 6, the samples' receipt 5"):
         scored(tmp_path / "drawn.npz", classes=6)
+
+
+def test_a_sampler_by_name_outside_the_checkout_says_where_names_are_looked_up(root, repa, sra, monkeypatch):
+    (root / "config" / "samplers.yaml").unlink()
+    code, err = sra("sample", "--weights", str(repa), "--vae", "vae", "--sampler", "sde250", "--count", "1", "--output", "s.npz")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--sampler sde250: is looked up in config/samplers.yaml, which is not here; run this in the checkout, or give a sampler as JSON" in err

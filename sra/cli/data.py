@@ -63,7 +63,9 @@ def index(
 
     Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
     """
-    if not images:
+    if images == "paths.own":  # what the workflow gives where nothing is set
+        raise InputError("paths.own: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
+    if images in ("", "paths.imagenet"):
         yours = "for the preset own set paths.own to your folder of class folders"
         raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
     stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers, least_images)

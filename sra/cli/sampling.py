@@ -67,7 +67,10 @@ def _sampler(sampler: str, config: Path | None) -> "Sampler":
         return checked_json(sampler, Sampler, "--sampler")
     if config:
         return Registry(Path.cwd(), read_run(config).preset).sampler(sampler)
-    samplers = load(Path("config") / "samplers.yaml", Samplers).samplers
+    table = Path("config") / "samplers.yaml"
+    if not table.exists():
+        raise InputError(f"--sampler {sampler}: is looked up in {table}, which is not here; run this in the checkout, or give a sampler as JSON")
+    samplers = load(table, Samplers).samplers
     if sampler not in samplers:
         raise unknown("sampler", sampler, samplers, where="--sampler")
     return samplers[sampler]

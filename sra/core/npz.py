@@ -32,7 +32,7 @@ READ_BYTES = 1 << 22  # at a time; the zip reader holds a copy of it
 AS_ARRAYS = "save its arrays by name with numpy.savez"
 OTHERS = {
     **dict.fromkeys(("NumPy array (.npy)", "HDF5 file", "torch checkpoint", "safetensors file", "JSON text"), AS_ARRAYS),
-    **dict.fromkeys(("zip archive", "tar archive"), f"unpack it, and {AS_ARRAYS}"),
+    **dict.fromkeys(("zip archive", "tar archive"), f"unpack it; of images give the folder, of other arrays {AS_ARRAYS}"),
     **dict.fromkeys(("PNG image", "JPEG image", "WebP image", "BMP image", "GIF image", "TIFF image"), "where images are meant give their folder"),
 }
 

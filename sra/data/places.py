@@ -54,6 +54,8 @@ def places_of(source: Collection) -> Places:
     bases, flat = _bases(source, [name for name in images if "/" in name])
     top, splits = _splits(source, bases, images)
     of = {name: (splits[_base(name)], name.split("/")[-2]) for name in images if _base(name) in splits}
+    if of and all(label.lower() in SPLITS for _, label in of.values()):  # splits of images without classes, which are no classes themselves
+        raise misplaced(source, next(iter(of)))
     beside = _beside(source, top, of, flat)
     folders = {(splits[_parent(name)], name.rpartition("/")[2]): name for name in source.folders if _parent(name) in splits}
     folders |= {place: name.rpartition("/")[0] for name, place in of.items()}

@@ -47,7 +47,7 @@ def check_policy(labels: np.ndarray | None, policy: LabelPolicy, classes: int | 
     most, least = counts.argmax(), counts.argmin()
     spread = f"class {names[most]} has {counts[most]} images and class {names[least]} {counts[least]}"
     if policy == "balanced" and np.ptp(counts) > 1:
-        raise InputError(f"samples: labels were declared balanced, yet {spread}; declare them random or draw them again")
+        raise InputError(f"samples: labels were declared balanced, yet {spread}; leave out --labels, or draw them again")
     if policy == "random" and np.ptp(counts) <= 1 and _chance_of_balance(counts) < NEVER_BY_CHANCE:
         raise InputError(
             f"samples: labels were declared random, yet all {len(counts)} classes have {counts.min()} images, give or take one; "

@@ -19,11 +19,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sra.core.errors import InputError, unknown
+from sra.core.kinds import kind_of
 from sra.core.wrappers import unwrapped
 
 WEIGHTS = ("ema", "model")  # what a training checkpoint holds: the average, which is evaluated, and the weights that were stepped
 ARGS, STEPS = "args", "steps"
 ZIP = b"PK\x03\x04"
+FORMATS = ("torch checkpoint", "Python pickle", "safetensors file")  # kinds of files that hold weights
 OURS = "sra"  # the key of safetensors' metadata under which this suite says what its files are
 # What a pickle names from these runs programs or loads code; no training keeps it.
 ATTACKS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "commands", "importlib", "runpy", "shutil", "socket", "pty", "code", "ctypes")
@@ -50,6 +52,8 @@ def read_released(path: Path, prefer: str = "ema") -> Checkpoint:
     path = Path(path)
     if prefer not in WEIGHTS:
         raise unknown("kind of weights", prefer, WEIGHTS)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the file of weights in it, .pt or .safetensors")
     if not path.is_file():
         raise InputError(f"{path}: no such file; config/weights.tsv says where each released checkpoint comes from")
     content, taken, beside = _load(path, prefer), "raw", {}
@@ -83,7 +87,7 @@ def _load(path: Path, prefer: str) -> Any:
                     raise InputError(f"{path}: was written by sra convert, so it is converted already; draw from it by sra sample --weights {path}")
             return load_file(path)
         except SafetensorError as error:
-            raise InputError(f"{path}: not a readable safetensors file ({error}); download it again") from None
+            raise _unreadable(path, f"not a readable safetensors file ({error}); download it again") from None
     with path.open("rb") as file:
         is_zip = file.read(len(ZIP)) == ZIP  # torch's format since 1.6, the only one that can be mapped
     try:
@@ -93,8 +97,16 @@ def _load(path: Path, prefer: str) -> Any:
         found = re.search(r"GLOBAL (\S+)", str(error))
         if found:
             raise InputError(f"{path}: its pickle asks for {found[1]}, {_what_of(found[1], path, prefer)}") from None
-        what = f"not a readable torch checkpoint ({type(error).__name__})"
-        raise InputError(f"{path}: {what}; it is truncated or something else, download it again") from None
+        what = f"not a readable torch checkpoint ({type(error).__name__}); it is truncated or something else, download it again"
+        raise _unreadable(path, what) from None
+
+
+def _unreadable(path: Path, otherwise: str) -> InputError:
+    """What the file is and what to do with that, where its first bytes tell that it is no checkpoint."""
+    kind = kind_of(path)
+    if kind.name in (*FORMATS, "unknown", "zip archive", "broken zip archive"):  # damaged, cut short, or under the suffix of the other format
+        return InputError(f"{path}: {otherwise}")
+    return InputError(f"{path}: no checkpoint (its content: {kind.name}); {kind.advice or 'give the file of weights, .pt or .safetensors'}")
 
 
 def _what_of(asked: str, path: Path, prefer: str) -> str:

@@ -42,16 +42,16 @@ class DataPlan(PlanBase):
         """
         source, dataset = self.images_source(wildcards), self._dataset(wildcards.dataset)
         files = [f"{source}/{file}" for file in (SCENES if dataset.kind == "made" else ANNOTATIONS)] if dataset.captioned else [source]
-        return [file for file in files if dataset.kind == "made" or (source and (self.root / file).exists())]
+        return [file for file in files if dataset.kind == "made" or (self.root / file).exists()]
 
     def images_source(self, wildcards) -> str:
-        """Where they lie; empty when the user has not said where."""
+        """Where they lie; the name of the setting when the user has not said where, for Snakemake quotes nothing of an empty text."""
         dataset = self._dataset(wildcards.dataset)
         if dataset.kind == "made":
             return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
         below = self.user.paths.preprocessed.get(dataset.name)
         images = next((f"{below}/{name}" for name in ("images", "images.zip") if (self.root / below / name).exists()), None) if below else None
-        return images or getattr(self.user.paths, dataset.source.removeprefix("paths.")) or ""
+        return images or getattr(self.user.paths, dataset.source.removeprefix("paths.")) or dataset.source
 
     @property
     def preprocessed(self) -> str:

@@ -46,6 +46,16 @@ class SampleFacts(BaseModel):
         return policy
 
 
+class DrawnFacts(BaseModel):
+    """What the receipt of a set that belongs to no run says of its drawing; nothing for a set of others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    count: PositiveInt | None = None
+    classes: PositiveInt | None = None
+    sampler: dict[str, JsonValue] = {}
+
+
 class ScoredExtractor(Strict):
     name: str
     sha256: Sha256

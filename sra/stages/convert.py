@@ -138,6 +138,8 @@ def _source(file: Path, family: str, name: str | None, output: Path, root: Path)
         raise unknown("family", family, FAMILIES, where="--from")
     if entry and entry.family != family:
         raise InputError(f"--from {family}: {name} is a checkpoint of family {entry.family} in config/weights.tsv; give --from {entry.family}")
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; give the file of weights in it, .pt or .safetensors")
     if not file.is_file():
         raise InputError(how_to_fetch(entry, file) if entry else f"{file}: no such file; config/weights.tsv says where to download one")
     if output.suffix != ".safetensors" or output.resolve() == file.resolve():

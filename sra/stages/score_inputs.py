@@ -10,7 +10,7 @@ from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.kinds import kind_of
 from sra.core.npz import read_npz
-from sra.core.receipts import receipt_path, verify_contents
+from sra.core.receipts import receipt_of, receipt_path, verify_contents
 from sra.metrics.extractor_files import load_extractor, weights_of
 from sra.metrics.extractors import Extractor, Resize
 from sra.metrics.inception import URL
@@ -19,6 +19,7 @@ from sra.metrics.samples import DIGEST_BYTES
 from sra.metrics.suite import RealFeatures
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
 from sra.stages.real_images import AS_USUAL, ReadAs, RealImages, holds_images_alone, measured, open_real_images, outlined
+from sra.stages.real_images import KIND as KEPT
 
 INCEPTION = URL.rpartition("/")[2]
 DOWNLOADS = Path("downloads")
@@ -93,6 +94,8 @@ def open_reference(
         raise InputError(f"{path}: no such file or folder; give a reference (npz), or real images as npz or folder")
     entry, sha256, source = None, None, None
     if receipt_path(path).exists():
+        if receipt_of(path)["kind"] == KEPT:
+            raise InputError(f"{path}: is what was kept of real images; give those images as --reference, it is read again from beside them")
         sha256, source = _made_here(path, extractor, "tensorflow")
     else:
         entry, sha256 = _checked_row(path, name, "reference", root)

@@ -2,7 +2,7 @@
 
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from sra.metrics.suite import RealFeatures, Scores, Settings, check_request, cla
 from sra.spec.load import checked
 from sra.spec.run import check_place
 from sra.spec.score import (
+    DrawnFacts,
     ForeignScore,
     SampleFacts,
     ScoredCaptions,
@@ -51,17 +52,19 @@ from sra.stages.score_inputs import (
 from sra.stages.score_judges import judges_of, open_models
 
 PAPER_COUNT = 50_000  # of the ADM suite and of every paper that quotes it; refused otherwise unless it is declared
+NOT_DRAWN_HERE = DrawnFacts()
 
 
 @dataclass(frozen=True)
 class OpenedSamples:
-    """facts, weights: of the receipt of a set made here, None for another."""
+    """facts, weights: of the receipt of a run's set, None for another.  drawn: what the receipt of any set drawn here says of its drawing."""
 
     path: Path
     samples: SampleSet
     sha256: str
-    facts: SampleFacts | None
-    weights: str | None
+    facts: SampleFacts | None = None
+    weights: str | None = None
+    drawn: DrawnFacts = NOT_DRAWN_HERE
 
 
 def score_samples(paths: list[Path], reference: Path, output: Path, options: ScoreOptions) -> ScoreRecord | ForeignScore | SeedScores:
@@ -112,13 +115,14 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give an npz of samples or a folder of PNGs")
     drawn = not path.is_dir() and receipt_path(path).exists() and receipt_of(path)["kind"] == DRAWN
+    said = checked(dict(verify_contents(path, DRAWN)["facts"]), DrawnFacts, f"{path}: its receipt") if drawn else NOT_DRAWN_HERE
     if drawn:
-        verify_contents(path, DRAWN)
+        _refuse_other_claims(path, options, said.count, said.sampler)
     if drawn or path.is_dir() or not receipt_path(path).exists():
         read = read_samples(path, options.allow_jpeg, options.key, options.labels_key, options.recursive)
         samples = _with_captions(read, path, options.captions)
         sha256 = samples.images.sha256() if isinstance(samples.images, FolderImages) else sha256_of_file(path)
-        return OpenedSamples(path, samples, sha256, None, None)
+        return OpenedSamples(path, samples, sha256, drawn=said)
     receipt = verify_contents(path, "samples")
     facts = checked(receipt["facts"], SampleFacts, f"{path}: its receipt")
     check_place(path, facts.run)
@@ -130,16 +134,21 @@ def _open_samples(path: Path, options: ScoreOptions) -> OpenedSamples:
         raise InputError(f"{path}: --labels {options.labels}, its receipt says that it was drawn from captions; leave out --labels")
     if (options.key or "arr_0", options.labels_key or "labels") != ("arr_0", "labels"):
         raise InputError(f"{path}: was made here, and such a pack holds its images as arr_0; leave out --key and --labels-key")
-    claims = {"count": facts.count, "labels": facts.label_policy, "uint8": facts.sampler.get("uint8")}
-    for name, said in claims.items():
-        asked = getattr(options, name)
-        if asked is not None and said is not None and asked != said:
-            raise InputError(f"{path}: --{name} {asked}, its receipt says {said}; leave out --{name}")
+    _refuse_other_claims(path, options, facts.count, facts.sampler | {"labels": facts.label_policy})
     samples = read_samples(path)
     drawn_from = "labels" if facts.label_policy else "captions"
     if getattr(samples, drawn_from) is None:
         raise InputError(f"{path}: the key {drawn_from} is missing; a sample pack made here from {drawn_from} holds arr_0 and {drawn_from}")
-    return OpenedSamples(path, samples, receipt["sha256"], facts, receipt["made_from"]["weights"])
+    drawn = DrawnFacts(count=facts.count, classes=facts.classes, sampler=facts.sampler)
+    return OpenedSamples(path, samples, receipt["sha256"], facts, receipt["made_from"]["weights"], drawn)
+
+
+def _refuse_other_claims(path: Path, options: ScoreOptions, count: int | None, sampler: Mapping[str, JsonValue]) -> None:
+    """Refuse an option that contradicts the receipt."""
+    for name, said in {"count": count, "labels": sampler.get("labels"), "uint8": sampler.get("uint8")}.items():
+        asked = getattr(options, name)
+        if asked is not None and said is not None and asked != said:
+            raise InputError(f"{path}: --{name} {asked}, its receipt says {said}; leave out --{name}")
 
 
 def _with_captions(samples: SampleSet, path: Path, captions: Path | None) -> SampleSet:
@@ -177,7 +186,7 @@ def _settings(samples: OpenedSamples, options: ScoreOptions, reference: Path, ex
         count, labels = facts.count, facts.label_policy
     else:
         count = options.count or (len(samples.samples.images) if options.allow_count else PAPER_COUNT)
-        labels = options.labels
+        labels = options.labels or samples.drawn.sampler.get("labels")
     classes = _classes(samples, options, reference)
     known = classes or extractor.extractor.classes
     if options.labels and not facts and samples.samples.labels is not None and known is None:
@@ -185,7 +194,7 @@ def _settings(samples: OpenedSamples, options: ScoreOptions, reference: Path, ex
             f"{samples.path}: --labels {labels} cannot be checked, since neither a receipt nor extractor {extractor.extractor.name} says how many "
             "classes there are; give --classes (1000 of ImageNet), or leave out --labels"
         )
-    drawn = facts and facts.sampler.get("classes")
+    drawn = samples.drawn.sampler.get("classes")
     return Settings(
         count=count,
         few=options.allow_count or facts is not None,
@@ -204,7 +213,7 @@ def _classes(samples: OpenedSamples, options: ScoreOptions, reference: Path) -> 
     """How many classes the data set of the labels has, by the option and the receipts, which must agree; None when none of them says."""
     if samples.samples.labels is None:
         return None
-    said = {"--classes": options.classes, "the samples' receipt": samples.facts and samples.facts.classes}
+    said = {"--classes": options.classes, "the samples' receipt": samples.drawn.classes}
     if receipt_path(reference).exists():
         said["the reference's receipt"] = read_receipt(reference, "reference")["facts"].get("classes")
     known = {source: classes for source, classes in said.items() if classes is not None}
@@ -269,7 +278,7 @@ def _record(
                 per_class=None if labels is None else per_class(labels, classes).tolist(),
             ),
             captions=_captions(samples, options),
-            uint8=facts.sampler.get("uint8") if facts else options.uint8,
+            uint8=samples.drawn.sampler.get("uint8") or options.uint8,
             key=samples.samples.key,
             labels_key=samples.samples.labels_key,
         ),

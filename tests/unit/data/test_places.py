@@ -184,3 +184,10 @@ def test_packed_tars_and_other_files_are_told_by_what_they_are(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             write_index(tmp_path / name, tmp_path / "index.json", 8)
+
+
+@pytest.mark.parametrize("splits", [("train",), ("train", "val", "Test")])
+def test_splits_whose_images_have_no_class_are_no_classes(tmp_path, splits):
+    source = folder_of(tmp_path / "x", {f"{split}/{number}.jpg": encoded(number) for split in splits for number in (1, 2)})
+    with pytest.raises(InputError, match=r"x: member '(train|val|Test)/1.jpg' is in the wrong place, its class cannot be told"):
+        write_index(source, tmp_path / "index.json", 8)

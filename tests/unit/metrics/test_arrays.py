@@ -1,6 +1,7 @@
 """Several arrays in a file: those that cannot be mistaken are taken, and otherwise the person is asked with the list of all."""
 
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -134,3 +135,10 @@ def test_a_foreign_file_is_told_by_its_content(tmp_path, kind):
     with pytest.raises(InputError, match=rf"samples\.npz: not a whole npz file \(its content: {kind}\); .*{advice}") as caught:
         read_samples(tmp_path / "samples.npz")
     assert "delete" not in str(caught.value)
+
+
+def test_a_zip_of_images_is_to_be_given_as_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("0.png", b"")
+    with pytest.raises(InputError, match=r"images\.zip: not a whole npz file \(its content: zip archive\); unpack it; of images give the folder"):
+        read_samples(tmp_path / "images.zip")

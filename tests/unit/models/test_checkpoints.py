@@ -104,17 +104,21 @@ def test_a_namespace_is_allowed_only_while_reading(tmp_path):
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a readable torch checkpoint"),
         (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "not a readable torch checkpoint"),
-        (lambda path: path.write_text("<!DOCTYPE html><title>404</title>"), "not a readable torch checkpoint"),
-        (lambda path: path.write_bytes(b""), "not a readable torch checkpoint"),
+        (
+            lambda path: path.write_text("<!DOCTYPE html><title>404</title>"),
+            "no checkpoint .its content: web page.; a download page was saved instead of the file; fetch the file",
+        ),
+        (lambda path: path.write_bytes(b""), "no checkpoint .its content: empty file.; it was never written or its download broke off; fetch it"),
+        (lambda path: np.savez(path.open("wb"), np.zeros(3)), "no checkpoint .its content: npz file.; give the file of weights"),
         (lambda path: save(path, [torch.zeros(2)]), r"holds list, expected a state dict"),
         (lambda path: save(path, {}), r"holds dict, expected a state dict"),
         (lambda path: save(path, {"ema": 3}), r"holds int, expected a state dict"),
         (lambda path: save(path, {"state_dict": {"a": torch.zeros(2)}}), r"'state_dict' is dict, expected a tensor"),
         (lambda path: save(path, {0: torch.zeros(2)}), r"key 0 is int, expected a name"),
         (lambda path: path.unlink(), "no such file; config/weights.tsv says where"),
-        (lambda path: path.unlink() or path.mkdir(), "no such file"),
+        (lambda path: path.unlink() or path.mkdir(), "is a folder; give the file of weights in it"),
     ],
-    ids=["truncated", "half", "a web page", "empty", "list", "empty dict", "ema is a number", "nested", "numbered", "missing", "folder"],
+    ids=["truncated", "half", "a web page", "empty", "arrays", "list", "empty dict", "ema is a number", "nested", "numbered", "missing", "folder"],
 )
 def test_a_file_that_is_no_checkpoint_is_refused_in_one_line(tmp_path, content, message):
     path = save(tmp_path / "file.pt", state_dict())

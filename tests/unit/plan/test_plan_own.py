@@ -24,6 +24,13 @@ def test_the_preset_own_is_the_papers_scale_on_other_images():
     assert OWN.reference is None
 
 
+@pytest.mark.parametrize(("preset", "dataset"), [("own", "own256"), ("paper", "imagenet256"), ("paper", "coco256")])
+def test_a_command_names_the_setting_where_no_images_are_given(checkout, preset, dataset):
+    plan, wildcards = Plan(checkout.folder, {"preset": preset}), SimpleNamespace(dataset=dataset)
+    assert plan.images_source(wildcards) == {"own256": "paths.own", "imagenet256": "paths.imagenet", "coco256": "paths.coco"}[dataset]
+    assert plan.source_images(wildcards) == []
+
+
 def test_its_classes_are_those_of_the_model_and_of_the_index(checkout):
     preset = checkout.folder / "config/presets/own.yaml"
     preset.write_text(re.sub(r"\nclasses: \d+", "\nclasses: 102", preset.read_text()))

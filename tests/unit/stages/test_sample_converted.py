@@ -158,3 +158,24 @@ def test_what_was_drawn_is_scored_like_samples_from_elsewhere(scored, score_hous
     (tmp_path / "drawn.npz").write_bytes(score_house.samples.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match="its contents differ from its receipt"):
         scored(tmp_path / "drawn.npz")
+
+
+def test_what_the_receipt_of_a_drawn_set_says_is_recorded_and_not_contradicted(scored, score_house, tmp_path):
+    images = np.load(score_house.samples)["arr_0"]
+    np.savez(tmp_path / "drawn.npz", arr_0=images, labels=np.array([1, 3] * (len(images) // 2)))
+    sampler = Sampler(kind="sde", evaluations=3, classes=(1, 3), labels="balanced", uint8="round").model_dump(mode="json")
+    write_receipt(tmp_path / "drawn.npz", DRAWN, run="repa.pt", fingerprint=None, sampler=sampler, classes=5, count=len(images))
+    found = scored(tmp_path / "drawn.npz").samples
+    assert (found.labels.policy, found.labels.classes, found.uint8) == ("balanced", 5, "round")
+    for option, value, said in (("labels", "random", "balanced"), ("uint8", "floor", "round"), ("count", 7, len(images))):
+        with pytest.raises(InputError, match=rf"drawn\.npz: --{option} {value}, its receipt says {said}; leave out --{option}"):
+            scored(tmp_path / "drawn.npz", **{option: value})
+    with pytest.raises(InputError, match="number of classes: --classes 6, the samples' receipt 5"):
+        scored(tmp_path / "drawn.npz", classes=6)
+
+
+def test_a_sampler_by_name_outside_the_checkout_says_where_names_are_looked_up(root, repa, sra, monkeypatch):
+    (root / "config" / "samplers.yaml").unlink()
+    code, err = sra("sample", "--weights", str(repa), "--vae", "vae", "--sampler", "sde250", "--count", "1", "--output", "s.npz")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--sampler sde250: is looked up in config/samplers.yaml, which is not here; run this in the checkout, or give a sampler as JSON" in err

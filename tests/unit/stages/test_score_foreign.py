@@ -97,7 +97,7 @@ def test_few_samples_need_more_than_a_declared_count(scenes, score_house, scored
 
 
 REFUSED = {
-    "labels not balanced": ({"labels": "balanced"}, "declared balanced, yet class"),
+    "labels not balanced": ({"labels": "balanced"}, "declared balanced, yet class .*; leave out --labels, or draw them again"),
     "an unknown encoder folder": ({"secondary": ("fd_dinov2",), "encoder": "no/such/folder"}, "no/such/folder"),
     "too few to extrapolate": ({"secondary": ("fid_infinity",)}, "needs at least 10000 samples"),
     "an absent extractor": ({"extractor": "absent"}, "absent"),

@@ -177,3 +177,11 @@ def test_a_score_of_before_the_key_was_recorded_is_replaced_by_its_own_samples(s
     del found["samples"]["key"], found["samples"]["labels_key"]
     write_json(tmp_path / "score.json", found)
     scored(replace=False)
+
+
+def test_the_kept_statistics_are_not_given_in_place_of_the_images(score_house, scored, tmp_path):
+    np.savez(tmp_path / "real.npz", score_house.real)
+    scored(reference=tmp_path / "real.npz")
+    kept = next(tmp_path.glob("real.npz.*.npz"))
+    with pytest.raises(InputError, match="is what was kept of real images; give those images as --reference"):
+        scored(reference=kept)

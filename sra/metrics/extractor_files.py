@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sra.core.errors import InputError, unknown
 from sra.core.files import read_json
+from sra.metrics import inception
 from sra.metrics.extractors import Extractor, require_sha256
-from sra.metrics.inception import KNOWN_SHA256, InceptionExtractor
 from sra.metrics.small_extractor import CONFIG_FILE, SMALL, WEIGHTS_FILE, SmallExtractor
 
 # An extractor joins by its name here; its class needs `features`, `save` and `load(folder, config, device)`.
@@ -18,7 +18,7 @@ def load_extractor(source: Path, device: str = "cpu", sha256: str | None = None)
     sha256: first 8 digits or more of the hash of its weights; by default a file must be the published one, and a folder may be any.
     """
     if not source.is_dir():
-        return InceptionExtractor.load(source, device, sha256 or KNOWN_SHA256)
+        return inception.InceptionExtractor.load(source, device, sha256 or inception.KNOWN_SHA256)
     config = read_json(source / CONFIG_FILE)
     if not isinstance(config, dict) or "extractor" not in config:
         raise InputError(f"{source / CONFIG_FILE}: the key 'extractor' is missing; delete the folder and train it again")

@@ -149,7 +149,10 @@ class Registry:
             return None
         if start.family:
             return Checkpoint(start.file, start.family, None, None, start.take)
-        entry = self.weights_of(start.file, "checkpoint")
+        entry, experiment = self.weights_of(start.file, "checkpoint"), self._entry(run)[1]
+        if (entry.model, entry.resolution) != (experiment.model, experiment.resolution):
+            held, asked = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
+            raise InputError(f"run {run}: start: {entry.name} is {held}, the run is {asked}; name a checkpoint of that model")
         return Checkpoint(entry.place, entry.family, None, entry, start.take)
 
     def milestones(self, run: str) -> list[str]:

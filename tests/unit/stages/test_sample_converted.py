@@ -163,7 +163,7 @@ def test_what_was_drawn_is_scored_like_samples_from_elsewhere(scored, score_hous
 def test_what_the_receipt_of_a_drawn_set_says_is_recorded_and_not_contradicted(scored, score_house, tmp_path):
     images = np.load(score_house.samples)["arr_0"]
     np.savez(tmp_path / "drawn.npz", arr_0=images, labels=np.array([1, 3] * (len(images) // 2)))
-    sampler = Sampler(kind="sde", evaluations=3, classes=(1, 3), labels="balanced", uint8="round").model_dump(mode="json")
+    sampler = SdeSampler(evaluations=3, classes=(1, 3), labels="balanced", uint8="round").model_dump(mode="json")
     write_receipt(tmp_path / "drawn.npz", DRAWN, run="repa.pt", fingerprint=None, sampler=sampler, classes=5, count=len(images))
     found = scored(tmp_path / "drawn.npz").samples
     assert (found.labels.policy, found.labels.classes, found.uint8) == ("balanced", 5, "round")

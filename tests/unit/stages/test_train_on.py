@@ -146,10 +146,16 @@ def test_the_plan_imports_the_start_before_the_first_segment(tmp_path):
     (tmp_path / "config/experiments/mine.yaml").write_text(
         "recipe: sit\nmodel: SiT-XL/2\nmilestones: [m200k]\nruns:\n  flowers: {method: sra, flips: latents, start: {file: sra_sit_xl2_256}}\n"
     )
+    (tmp_path / "config/experiments/small.yaml").write_text(
+        "recipe: sit\nmodel: SiT-B/2\nmilestones: [m200k]\nruns:\n  small: {method: none, start: {file: sra_sit_xl2_256}}\n"
+    )
     plan = Plan(tmp_path, {"preset": "paper"})
     wildcards = SimpleNamespace(preset="paper", run="flowers", point="m200k")
     assert plan.start_of(wildcards) == ["results/paper/runs/flowers/start.safetensors"]
     assert plan.start_of(SimpleNamespace(preset="paper", run="sit_b2")) == []
     assert plan.released_options(wildcards) == ["--from", "sra", "--name", "sra_sit_xl2_256"]
     assert plan.released_path(wildcards).endswith("sitxl-sra-res256-ep800.pt")
+    other = SimpleNamespace(preset="paper", run="small", point="m200k")
+    with pytest.raises(InputError, match="run small: start: sra_sit_xl2_256 is SiT-XL/2 for 256 px, the run is SiT-B/2 for 256 px"):
+        plan.start_of(other)
     assert plan.registry("paper").spec("flowers").words.endswith("; latents flipped; on from sra_sit_xl2_256")

@@ -2,7 +2,7 @@
 
 import json
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -69,7 +69,7 @@ def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
     try:
         return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
-        raise InputError(_one_line(where, model, error)) from None
+        raise InputError(_one_line(where, model, value, error)) from None
 
 
 def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:
@@ -81,24 +81,34 @@ def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:
     return checked(value, model, option)
 
 
-def _one_line(where: str, model: Any, error: ValidationError) -> str:
+def _one_line(where: str, model: Any, value: Any, error: ValidationError) -> str:
     details = error.errors()
     # An unknown key explains the missing ones that it was meant to be, so it is named first.
     first: ErrorDetails = next((e for e in details if e["type"] == "extra_forbidden"), details[0])
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(_keys(value, first["loc"]))
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{unknown('key', str(first['loc'][-1]), _fields_at(model, first['loc'][:-1]), where=f'{where}: {key}')}{more}"
     if first["type"] == "missing":
         return f"{where}: {key} is missing{more}"
     if first["type"] in ("union_tag_not_found", "union_tag_invalid"):  # a model of several kinds, and one key that says which
-        name = ".".join([*map(str, first["loc"]), first["ctx"]["discriminator"].strip("'")])
+        name = ".".join([*_keys(value, first["loc"]), first["ctx"]["discriminator"].strip("'")])
         known = first["ctx"].get("expected_tags", "").replace("'", "").split(", ")
         return f"{where}: {name} is missing{more}" if "tag" not in first["ctx"] else f"{unknown(name, first['ctx']['tag'], known, where)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error" and isinstance(first["input"], dict):  # of several keys together, which it names
         return f"{where}: {key or 'file'}: {message}{more}"
     return f"{where}: {key or 'file'}: {message}, got {QUOTE.repr(first['input'])}"[:400] + more
+
+
+def _keys(value: Any, location: tuple) -> Iterator[str]:
+    """The parts of a place that are written in the file: pydantic also names the kind of what has several."""
+    for number, part in enumerate(location, start=1):
+        inside = (isinstance(value, dict) and part in value) or (isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value))
+        if inside:
+            value = value[part]
+        if inside or number == len(location):
+            yield str(part)
 
 
 def _fields_at(model: Any, location: tuple) -> list[str]:

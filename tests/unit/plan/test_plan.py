@@ -328,7 +328,7 @@ def test_a_preset_without_captions_leaves_their_runs_out(tmp_path):
         ("config/samplers.yaml", "sde250: {kind: sde", "sde250: {kind: ddpm", {}, "sampler sde250: sampler kind ddpm does not fit a flow model"),
         ("config/samplers.yaml", "ddpm250: {kind: ddpm", "ddpm250: {kind: sde", {}, "sampler ddpm250: sampler kind sde does not fit a DiT model"),
         ("config/samplers.yaml", "ddpm250: {kind: ddpm, evaluations: 250}", "ddpm250: {kind: ddpm, evaluations: 1001}", {}, "a chain of 1000 steps"),
-        ("config/presets/paper.yaml", "evaluations: {250: 250", "evaluations: {250: 1", {}, "sampler ddpm250 at preset paper: ddpm.evaluations"),
+        ("config/presets/paper.yaml", "evaluations: {250: 250", "evaluations: {250: 1", {}, "sampler ddpm250 at preset paper: evaluations"),
         ("config/presets/paper.yaml", "extractor: inception_2015", "extractor: digits_cnn", {}, "leave fid_pytorch out of secondary"),
         (
             "config/presets/paper.yaml",

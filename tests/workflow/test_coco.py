@@ -44,7 +44,7 @@ def suite(tmp_path_factory, new_checkout):
         (r"m150k: 150000", "m150k: 2"),
         (r"40192: 40192, 30000: 30000", f"40192: {SAMPLES}, 30000: {SAMPLES}"),
         (r"evaluations: .*", "evaluations: {250: 2, 50: 2}"),
-        (r"shard_samples: .*", "shard_samples: 3"),
+        (r"shard_samples: .*", f"shard_samples: {SAMPLES}"),
         (r"data_shards: .*", "data_shards: 2"),
         (r"  reference_images: 10000 .*", "  reference_images: 6\n  duplicates: 1.0"),  # random networks decode to grey
         (r"\nprecision: fp16.*", "\nprecision: fp32"),  # half precision is emulated on CPUs, twenty times as slow

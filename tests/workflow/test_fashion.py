@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sra.core.files import read_json
 from sra.data.fashion import read_fashion, write_fashion
 
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")  # Debian's dataset-fashion-mnist
-RUNS = [f"{run}{seed}" for run in ("sit_b2", "sit_b2_sra", "sit_b2_repa") for seed in ("", "__s1")]
+RUNS = ["sit_b2", "sit_b2_repa", "sit_b2_sra"]
 
 
 def clothes(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +41,7 @@ def config_of(source: Path) -> list[str]:
 @pytest.mark.slow
 def test_the_toy_chain(checkout, tmp_path):
     write_source(tmp_path / "source")
-    config = config_of(tmp_path / "source")
+    config = [*config_of(tmp_path / "source"), "seeds=[0]"]
     done = checkout.snakemake("--show-failed-logs", *config)
     assert done.returncode == 0, done.stdout[-6000:]
 
@@ -50,11 +51,10 @@ def test_the_toy_chain(checkout, tmp_path):
     assert [line["method"] for line in lines] == ["none", "sra", "repa"]
     scored = [point for line in lines for point in line["points"] if point["step"]]
     assert [point["step"] for point in scored] == [20, 40] * 3
-    assert all(point["value"] > 0 and point["spread"]["training"] == 2 for point in scored)
+    assert all(point["value"] > 0 for point in scored)
     assert len(figure["findings"]) == 2  # of SRA and of REPA
-    assert all("from 2 and 2 trainings" in finding for finding in figure["findings"])
     assert all(cell["value"] is not None for row in table["rows"] for cell in row["cells"])
-    assert sorted(path.name for path in (results / "runs").iterdir()) == sorted(RUNS)
+    assert sorted(path.name for path in (results / "runs").iterdir()) == RUNS
     page = (results / "report.html").read_text(encoding="utf-8")
     assert figure["findings"][0].split(" ")[0] in page
     assert "Figure S2" in page
@@ -73,13 +73,14 @@ def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(
     command = [target, "--rerun-incomplete", *config_of(tmp_path / "source")]
     done = whole.snakemake("--show-failed-logs", *command)
     assert done.returncode == 0, done.stdout[-6000:]
+    shutil.copytree(whole.folder / "results/shared", checkout.folder / "results/shared")  # the training alone is cut
 
     def steps() -> int:
         """That the training which is under way has logged."""
         curves = (checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/*/curve.jsonl")
         return max((int(json.loads(line)["step"]) for curve in curves for line in curve.read_text().splitlines()[-1:]), default=0)
 
-    for mark in (20, 150, 450):  # in the first training, in what goes on with it, and in the second
+    for mark in (20, 450):  # in the first training, and in the one that goes on with it
         assert checkout.interrupted(command, lambda mark=mark: steps() >= mark), mark
     done = checkout.snakemake("--show-failed-logs", *command)
     assert done.returncode == 0, done.stdout[-6000:]

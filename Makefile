@@ -18,14 +18,15 @@ run: $(READY)
 
 # One thread a worker: threads of two workers on two cores wait for each other, and the suite takes twice as long. The longest files first, so
 # that no core waits at the end.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
 CHAIN := tests/workflow/test_end_to_end.py tests/workflow/test_dag.py
 
 test: $(READY)
-	$(PYTEST) $(CHAIN) tests/parity tests/unit
+	$(PYTEST) -n 2 $(CHAIN) tests/parity tests/unit
 
+# A third worker for the minutes in which Slurm's test waits for a queue and the kills wait for processes to end.
 test-all: test
-	$(PYTEST) tests/workflow tests/faults tests/browser $(addprefix --ignore=,$(CHAIN))
+	$(PYTEST) -n 3 tests/workflow/test_slurm.py tests/workflow tests/faults tests/browser $(addprefix --ignore=,$(CHAIN))
 
 plan: $(READY)
 	@$(VENV)/bin/snakemake plan --cores 1 --quiet all $(if $(CONFIG),--config $(CONFIG))

@@ -37,9 +37,8 @@ def test_the_pages_run_and_table_work_as_written(checkout):
     assert (table["resolve_run"], table["score_samples"], table["render_table"]) == (2, 2, 1)
 
 
-@pytest.mark.parametrize("name", WORKFLOW_PAGES)
-def test_every_command_of_the_pages_plans(checkout, name):
-    for command in commands_of(name):
+def test_every_command_of_the_pages_plans(checkout):
+    for command in dict.fromkeys(command for name in WORKFLOW_PAGES for command in commands_of(name)):  # some stand on two pages
         if "--sdm" in command or "--unlock" in command:  # needs a program that is not here; plans nothing
             continue
         assert checkout.planned(*shlex.split(re.sub(OPTIONS_OF_A_REAL_RUN, "", command))) is not None

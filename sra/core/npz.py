@@ -125,12 +125,25 @@ def _build_or_fetch(path: Path, foreign: str = "it is damaged or cut short: fetc
     return "delete the file and build it again" if receipt_path(path).exists() else foreign
 
 
-def _header(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, order and type of a member that has just been opened; what it announces is what the archive holds."""
+def _announced(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type as the header of an array says, at whose beginning the file stands."""
     # Versions 2 and 3 differ in the encoding of field names, which an array of plain numbers has none of.
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran_order, dtype = read(file)
+    return read(file)
+
+
+def _span(rows: slice, count: int) -> tuple[int, int]:
+    """First row and number of rows of a slice of an array of `count`."""
+    first, last, step = rows.indices(count)
+    if step != 1:
+        raise ValueError("rows are read one after the other; take a slice without a step")
+    return first, max(last - first, 0)
+
+
+def _header(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of a member that has just been opened; what it announces is what the archive holds."""
+    shape, fortran_order, dtype = _announced(file)
     if dtype.hasobject:
         raise ObjectsInside(f"{member.filename} holds Python objects")
     if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
@@ -177,12 +190,10 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        first, last, step = rows.indices(len(self))
-        if step != 1:
-            raise ValueError("rows are read one after the other; take a slice without a step")
+        first, count = _span(rows, len(self))
         if self.fortran_order and self.ndim > 1:
             raise InputError(f"{self.path}: {self.member.filename} is stored column by column; save it with numpy.ascontiguousarray")
-        found = np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
+        found = np.empty((count, *self.shape[1:]), self.dtype)
         with _whole_npz(self.path):
             self._read_into(found, first)
         return found
@@ -231,9 +242,7 @@ class ArrayFile:
     def __init__(self, path: Path):
         self.path = Path(path)
         with _whole_npy(self.path), self.path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            self.shape, self.fortran_order, self.dtype = read(file)
+            self.shape, self.fortran_order, self.dtype = _announced(file)
             self._start = file.tell()
             if self.dtype.hasobject:
                 raise ObjectsInside("it holds Python objects")
@@ -250,15 +259,12 @@ class ArrayFile:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        first, last, step = rows.indices(len(self))
-        if step != 1:
-            raise ValueError("rows are read one after the other; take a slice without a step")
+        first, count = _span(rows, len(self))
         row = math.prod(self.shape[1:])
-        count = max(last - first, 0) * row
-        found = np.fromfile(self.path, self.dtype, count, offset=self._start + first * row * self.dtype.itemsize)
-        if len(found) != count:
+        found = np.fromfile(self.path, self.dtype, count * row, offset=self._start + first * row * self.dtype.itemsize)
+        if len(found) != count * row:
             raise InputError(f"{self.path}: ends early, it became shorter while it was read; fetch or build it again")
-        return found.reshape(-1, *self.shape[1:]) if row else np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
+        return found.reshape(-1, *self.shape[1:]) if row else np.empty((count, *self.shape[1:]), self.dtype)
 
     def whole(self) -> np.ndarray:
         return self[0 : len(self)]

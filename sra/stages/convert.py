@@ -78,9 +78,7 @@ def import_weights(
     entry, sha256 = _source(file, family, name, output, root)
     checkpoint = read_released(file, weights)
     _check_steps(file, checkpoint, step, f"--step says {step}; give the number of the file")
-    own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
-    claims = Claims(checkpoint.args, spec.model.classes, time_of_data)
-    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
+    converted = _converted_for(spec, checkpoint, family, file, Claims(checkpoint.args, spec.model.classes, time_of_data))
     _check_model(file, converted.model, spec)
     _check_entry(file, converted.model.name, spec.image_size, entry)
     about = {"run": spec.run, "fingerprint": spec.fingerprint, "step": step, **_source_facts(file, sha256, converted, spec.image_size)}
@@ -111,11 +109,10 @@ def import_start(
         raise InputError(f"run {spec.run}: does not train on from a file; give --step for weights that are sampled as they are, or the run a start")
     entry, sha256 = _source(file, family, name, output, root)
     checkpoint = read_released(file, weights)
-    own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
     rows = len(checkpoint.tensors.get(LABEL_TABLE, ()))
     fits, said = rows == spec.model.classes + 1, checkpoint.args.get("num_classes")
     claims = Claims(checkpoint.args, spec.model.classes if fits else said if isinstance(said, int) else rows - 1, time_of_data)
-    converted = convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
+    converted = _converted_for(spec, checkpoint, family, file, claims)
     _check_model(file, converted.model.model_copy(update={"classes": spec.model.classes}), spec)
     _check_entry(file, converted.model.name, spec.image_size, entry)
     drawn_anew = [] if fits else [LABEL_TABLE]
@@ -145,6 +142,12 @@ def _source(file: Path, family: str, name: str | None, output: Path, root: Path)
     if output.suffix != ".safetensors" or output.resolve() == file.resolve():
         raise InputError(f"{output}: expected a new file ending in .safetensors; give another name")
     return entry, check_file(entry, file, root) if entry else sha256_of_file(file)
+
+
+def _converted_for(spec: RunSpec, checkpoint: Checkpoint, family: str, file: Path, claims: Claims) -> Converted:
+    """The checkpoint in our layout; it may be of the run's own size, which need not be one of the papers'."""
+    own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
+    return convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
 
 
 def _check_entry(file: Path, model: str, resolution: int, entry: WeightsEntry | None) -> None:

@@ -9,6 +9,13 @@ from sra.cli.launch import device_type, stage
 from sra.cli.options import Device, Output, writable
 from sra.core.errors import InputError, unknown
 
+
+def _known_dtype(dtype: str) -> str:
+    if dtype not in ("fp32", "fp16"):
+        raise unknown("dtype", dtype, ("fp32", "fp16"))
+    return dtype
+
+
 commands = typer.Typer()
 
 OutputFolder = Annotated[Path, typer.Option(file_okay=False, callback=writable, help="folder to write")]
@@ -20,6 +27,7 @@ TrainingSteps = Annotated[int | None, typer.Option("--steps", min=1, help="of tr
 TrainingBatch = Annotated[int | None, typer.Option("--batch", min=1, help="images a step")]
 LearningRate = Annotated[float | None, typer.Option(min=1e-9, max=1, help="the largest; it rises and falls on the way")]
 TextEncoder = Annotated[str, typer.Option(help="folder or hub name of a CLIP or of its text tower")]
+StoredAs = Annotated[str, typer.Option("--dtype", callback=_known_dtype, help="what is stored: fp32, or fp16, which takes half the disk")]
 
 
 @commands.command()
@@ -134,7 +142,7 @@ def extract_latents(
     shard: Annotated[int, typer.Option(help="from 0")],
     shards: Annotated[int, typer.Option(min=1)],
     output: Output,
-    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    dtype: StoredAs = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="images that are encoded at a time")] = 64,
     device: Device = "auto",
@@ -143,8 +151,6 @@ def extract_latents(
 
     Example: sra extract-latents --index index.json --vae stabilityai/sd-vae-ft-ema --shard 0 --shards 64 --workers 8 --output ...
     """
-    if dtype not in ("fp32", "fp16"):
-        raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("extract_latents", "extract_latents")(index, vae, shard, shards, output, dtype, workers, batch, device_type(device))
 
 
@@ -156,7 +162,7 @@ def take_latents(
     shard: Annotated[int, typer.Option(help="from 0")],
     shards: Annotated[int, typer.Option(min=1)],
     output: Output,
-    dtype: Annotated[str, typer.Option(help="what moments are stored as: fp32 or fp16")] = "fp32",
+    dtype: StoredAs = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="threads that read files")] = 1,
     device: Device = "auto",
 ) -> None:
@@ -164,8 +170,6 @@ def take_latents(
 
     Example: sra take-latents --index index.json --vae stabilityai/sd-vae-ft-ema --moments repa/vae-sd --shard 0 --shards 64 --output ...
     """
-    if dtype not in ("fp32", "fp16"):
-        raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("take_latents", "take_latents")(index, vae, moments, shard, shards, output, dtype, workers, device_type(device))
 
 
@@ -201,7 +205,7 @@ def extract_features(
     shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     grid: Annotated[int | None, typer.Option(min=1, help="tokens on a side; by default the encoder's own")] = None,
-    dtype: Annotated[str, typer.Option(help="what tokens are stored as: fp32 or fp16")] = "fp32",
+    dtype: StoredAs = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="threads that decode images")] = 1,
     device: Device = "auto",
 ) -> None:
@@ -209,8 +213,6 @@ def extract_features(
 
     Example: sra extract-features --index index.json --encoder timm/vit_base_patch14_dinov2.lvd142m --grid 16 --shard 0 --shards 8 --output ...
     """
-    if dtype not in ("fp32", "fp16"):
-        raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("extract_features", "extract_features")(index, encoder, shard, shards, output, grid, dtype, workers, device_type(device))
 
 
@@ -228,15 +230,13 @@ def extract_text(
     shards: Annotated[int, typer.Option(min=1)],
     output: Output,
     split: Annotated[str, typer.Option(help="whose captions")] = "train",
-    dtype: Annotated[str, typer.Option(help="what features are stored as: fp32 or fp16 (MS-COCO's take 98 or 49 GB)")] = "fp32",
+    dtype: StoredAs = "fp32",
     device: Device = "auto",
 ) -> None:
     """Features of one shard of the captions, and of the empty caption after them, by a text encoder.
 
     Example: sra extract-text --index index.json --encoder openai/clip-vit-large-patch14 --dtype fp16 --shard 0 --shards 64 --output ...
     """
-    if dtype not in ("fp32", "fp16"):
-        raise unknown("dtype", dtype, ("fp32", "fp16"))
     stage("extract_text", "extract_text")(index, encoder, shard, shards, output, split, dtype, device_type(device))
 
 

@@ -6,7 +6,7 @@ from torch import Generator, Tensor, nn
 
 from sra.diffusion.batch import NoisyBatch
 from sra.models.build import Transformer
-from sra.spec.method import MethodOptions
+from sra.spec.methods.base import MethodOptions
 from sra.spec.run import RunSpec
 
 

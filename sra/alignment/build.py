@@ -6,7 +6,9 @@ from sra.alignment.base import Alignment
 from sra.alignment.repa import RepaAlignment
 from sra.alignment.sra import SraAlignment
 from sra.models.initial import initial_weights
-from sra.spec.method import MethodOptions, RepaOptions, SraOptions
+from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
 
 # A method that is made of others needs no entry.

@@ -9,7 +9,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor
 
-from sra.spec.method import SraOptions
+from sra.spec.methods.sra import SraOptions
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

@@ -15,7 +15,7 @@ from sra.diffusion.batch import NoisyBatch
 from sra.models.build import Transformer
 from sra.models.heads import Initialize, Projector, initialization_of
 from sra.models.initial import initialize_linears
-from sra.spec.method import RepaOptions
+from sra.spec.methods.repa import RepaOptions
 from sra.spec.run import RunSpec
 
 

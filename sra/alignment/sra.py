@@ -16,7 +16,7 @@ from sra.diffusion.batch import NoisyBatch
 from sra.models.build import Transformer
 from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears
-from sra.spec.method import SraOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Resolution
 

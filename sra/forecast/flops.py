@@ -11,7 +11,9 @@ from itertools import pairwise
 from math import ceil
 
 from sra.spec.machine import Machine
-from sra.spec.method import MethodOptions, RepaOptions, SraOptions
+from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import ModelSpec, RunSpec
 from sra.spec.samplers import EulerSampler, HeunSampler, Sampler, SdeSampler
 

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from sra.core.errors import unknown
 from sra.spec.assets import load_table
 from sra.spec.base import Strict
-from sra.spec.method import METHOD_OF
+from sra.spec.methods.known import METHOD_OF
 from sra.spec.scale import Precision
 
 # train, sample: steps and evaluations of a diffusion transformer.  decode, encode: an autoencoder.  inception: the extractor of scores.

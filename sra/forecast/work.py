@@ -4,7 +4,7 @@ from sra.content.catalogue import Catalogue
 from sra.content.wanted import Wanted
 from sra.forecast.flops import DECODER_FLOPS, ENCODERS, TEXT_ENCODERS, Tower, sampling_flops, state_bytes, training_flops
 from sra.forecast.rates import What, Work
-from sra.spec.method import RepaOptions
+from sra.spec.methods.repa import RepaOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision
 

@@ -12,30 +12,27 @@ from sra.spec.base import Strict
 from sra.spec.load import checked
 from sra.spec.method import (
     KEYS_OF_ANY_RUN,
-    METHOD_OF,
-    AlignmentOptions,
     Ema,
     Experiment,
     Flips,
     FlowProcess,
-    MethodOptions,
+    MethodDefaults,
     Process,
     RampEma,
     Recipe,
-    RepaDefaults,
-    RepaOptions,
-    RepaSraOptions,
     RunRow,
     Share,
-    SraDefaults,
-    SraOptions,
     StartFrom,
     WeightsFrom,
 )
+from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.combined import CombinedOptions
+from sra.spec.methods.known import METHOD_OF, AlignmentOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
-BLOCKS = (*SraDefaults.BLOCKS, *RepaDefaults.BLOCKS)
 # In sra.spec.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
 PLACE_OF_A_RUN = re.compile(r".*/results/[a-z0-9_]+/(?:runs|samples|scores|costs|probes|pca)/(?P<run>[a-z0-9_]+)(?:/|\.json$)")
 
@@ -111,7 +108,7 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _is_trained_between_known_blocks(self):
-        if self.weights is None and any(getattr(part, name, 1) is None for part in self.alignment.parts for name in BLOCKS):
+        if self.weights is None and any(getattr(part, name) is None for part in self.alignment.parts for name in part.BLOCKS):
             raise ValueError("a run that is trained names the blocks that it aligns; give block, or student_block and teacher_block")
         return self
 
@@ -167,6 +164,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     paper, here = (_shape_of(size, changed) for changed in ({}, preset.models))
     try:
         alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
+        alignment.check_fits(recipe.family, preset.batch)
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
     if captions and row.flips != "none":
@@ -263,14 +261,12 @@ def method_of(row: RunRow, recipe: Recipe, size: str) -> AlignmentOptions:
 
 def _completed(options: type[MethodOptions], given: dict, recipe: Recipe, size: str, trained: bool) -> dict:
     """The recipe's defaults for a method, and for each method it is made of, under what the row gives. Where nothing is trained, blocks may lack."""
-    if options is RepaSraOptions:
-        parts = {"repa": RepaOptions, "sra": SraOptions}
-        return {name: _completed(part, _set_keys(given.get(name, {})), recipe, size, trained) for name, part in parts.items()}
-    defaults = {SraOptions: recipe.sra, RepaOptions: recipe.repa}.get(options)
-    if defaults is None:
-        return given
-    completed = {**defaults.of_size(size), **given}
-    missing = [name for name in defaults.BLOCKS if name not in completed]
+    defaults = recipe.methods.get(options.model_fields["method"].default, MethodDefaults()).of_size(size)
+    if issubclass(options, CombinedOptions):
+        changes = {name: defaults.get(name, {}) | _set_keys(given.get(name, {})) for name in options.part_fields()}
+        return {name: _completed(part, changes[name], recipe, size, trained) for name, part in options.part_fields().items()}
+    completed = {**defaults, **given}
+    missing = [name for name in options.BLOCKS if name not in completed]
     if missing and trained:
         raise ValueError(f"the paper gives no blocks for size {size}; set {' and '.join(missing)}")
     return completed

@@ -34,7 +34,7 @@ from sra.models.mmdit import JointBlock
 from sra.reporting.write.units import binary, decimal, duration, grouped, several, text_table
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
-from sra.spec.method import RepaOptions
+from sra.spec.methods.repa import RepaOptions
 from sra.spec.registry import Registry
 from sra.spec.run import ModelSpec, RunSpec, read_run
 from sra.stages.cost import finished_segments

@@ -15,7 +15,7 @@ from sra.data.store import ArrayStore
 from sra.forecast.flops import head_parameters, parameters
 from sra.spec.machine import Machine
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS, CountedParameters, MeasuredCost, MeasuredMemory, MeasuredSteps
-from sra.spec.method import SraOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
 from sra.stages.describe_training import Frozen, frozen_networks, image_flops
 from sra.stages.train import Inputs, read_trained, trainer_of

@@ -14,7 +14,8 @@ from sra.models.blocks import sincos_positions
 from sra.models.claims import Claims
 from sra.models.dit import DiffusionTransformer
 from sra.models.official import convert_tensors
-from sra.spec.method import RepaOptions, SraOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import ModelSpec, model_named
 from sra.spec.samplers import Guidance
 from sra.spec.scale import PAPER_SIZES, Latent, Width

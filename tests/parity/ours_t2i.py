@@ -9,7 +9,7 @@ from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
 from sra.models.blocks import sincos_positions
 from sra.models.mmdit import MultimodalDiffusionTransformer
-from sra.spec.method import RepaOptions
+from sra.spec.methods.repa import RepaOptions
 from sra.spec.run import ModelSpec
 from sra.spec.scale import Latent, Text
 

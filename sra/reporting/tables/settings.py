@@ -12,7 +12,8 @@ from sra.core.errors import InputError, unknown
 from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, table_heading
 from sra.reporting.read.published import Published, PublishedSetting
 from sra.reporting.write.numbers import ABSENT
-from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess, SraOptions
+from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Sampler
 from sra.spec.scale import scaled_decay

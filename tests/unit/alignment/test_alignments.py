@@ -8,7 +8,10 @@ from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
 from sra.models.build import build_model
-from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
+from sra.spec.methods.base import BaselineOptions
+from sra.spec.methods.known import RepaSraOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.scale import Text
 
 SRA = {"student_block": 2, "teacher_block": 3}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sra.alignment.distances import cosine, cosine_over_tokens_official, distance_of, l1, l2, smooth_l1
-from sra.spec.method import SraOptions
+from sra.spec.methods.sra import SraOptions
 
 NAMES = ["smooth_l1", "cosine", "cosine_over_tokens_official", "l1", "l2"]
 

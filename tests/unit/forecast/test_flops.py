@@ -14,7 +14,10 @@ from sra.alignment.repa import nt_xent
 from sra.forecast.flops import block_flops, forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.models.build import build_model, empty_model
 from sra.spec.machine import Machine
-from sra.spec.method import BaselineOptions, RepaOptions, RepaSraOptions, SraOptions
+from sra.spec.methods.base import BaselineOptions
+from sra.spec.methods.known import RepaSraOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import model_named
 from sra.spec.scale import Latent, Text
 from sra.training.state import TrainingState

@@ -16,7 +16,10 @@ from sra.core.receipts import write_receipt
 from sra.forecast.flops import block_flops, head_parameters, parameters, training_flops
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
-from sra.spec.method import RepaOptions, RepaSraOptions, SraOptions, WeightsFrom
+from sra.spec.method import WeightsFrom
+from sra.spec.methods.known import RepaSraOptions
+from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.sra import SraOptions
 from sra.spec.run import write_run
 from sra.stages import describe_training as stage
 

@@ -1,0 +1,94 @@
+"""What the options of every alignment method have in common."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt
+
+from sra.spec.base import Strict
+from sra.spec.scale import Carrier
+
+Family = Literal["sit", "dit", "mmdit"]
+FAMILY_NAMES: dict[str, str] = {"sit": "SiT", "dit": "DiT", "mmdit": "MMDiT"}
+
+
+def left_out_at(default: Any, description: str | None = None) -> Any:
+    """An option that came after runs were trained: at its default it is left out of config.json, so that those runs stay what they are."""
+    return Field(default, exclude_if=lambda value: value == default, description=description)
+
+
+class MethodOptions(Strict):
+    """Base of an alignment method's options: one class for each `method`, listed in `sra.spec.methods.known`.
+
+    BLOCKS: the options that name blocks, counted from 1 in the paper's model; a run that is trained needs all of them.
+    FAMILIES: the models that the method trains, and NOT_OTHERS why no others.
+    """
+
+    BLOCKS: ClassVar[tuple[str, ...]] = ()
+    FAMILIES: ClassVar[tuple[Family, ...]] = ("sit", "dit", "mmdit")
+    NOT_OTHERS: ClassVar[str] = ""
+    CHANGES_TIMES: ClassVar[bool] = False  # whether it decides what the student sees, which only one method of a run can
+
+    @property
+    def parts(self) -> "tuple[MethodOptions, ...]":
+        """The alignments that train together; the method itself unless it is made of others."""
+        return (self,)
+
+    @property
+    def words(self) -> str:
+        """The method in one line, for people."""
+        return " and ".join(part.words for part in self.parts)
+
+    @property
+    def groups_of(self) -> int:
+        """Samples that one loss compares with each other: a batch, a process's share and a micro-batch of it are multiples of this."""
+        return 1
+
+    def carried(self, to: Carrier) -> Self:
+        """The same method in a model of another size.
+
+        Raises ValueError for a block that the paper's model has not, and for two that must differ and fall together.
+        """
+        return self.model_copy(update={name: to.block(block) for name in self.BLOCKS if (block := getattr(self, name)) is not None})
+
+    def check_fits(self, family: str, batch: int) -> None:
+        """Raises ValueError where the method cannot train such a model with such a batch."""
+        for part in self.parts:
+            if family not in part.FAMILIES:
+                known = " and ".join(FAMILY_NAMES[name] for name in part.FAMILIES)
+                raise ValueError(
+                    f"method {part.method} trains {known}, not {FAMILY_NAMES[family]}: {part.NOT_OTHERS}; choose another method or model"
+                )
+            if batch % part.groups_of:
+                raise ValueError(
+                    f"method {part.method} compares samples in groups of {part.groups_of}, which do not divide the preset's batch {batch}; "
+                    f"give a group that does"
+                )
+
+
+def stop_words(stop_step: PositiveInt | None) -> str:
+    """How a line about a method ends that stops."""
+    return f", until step {stop_step} of the paper" if stop_step else ""
+
+
+def apart(options: MethodOptions, earlier: str, later: str, to: Carrier) -> MethodOptions:
+    """The options themselves, after carrying. Raises ValueError where two blocks that must differ have fallen together."""
+    if getattr(options, earlier) >= getattr(options, later):
+        raise ValueError(
+            f"{earlier} and {later} fall together on block {getattr(options, later)} of the {to.here.depth} that the preset's model has; "
+            f"choose blocks further apart"
+        )
+    return options
+
+
+class BaselineOptions(MethodOptions):
+    """The baseline: generation loss alone."""
+
+    method: Literal["none"] = "none"
+
+    @property
+    def parts(self) -> tuple[MethodOptions, ...]:
+        return ()
+
+    @property
+    def words(self) -> str:
+        return "baseline: generation loss alone"

@@ -3,18 +3,31 @@
 from torch import nn
 
 from sra.alignment.base import Alignment
+from sra.alignment.contrastive import ContrastiveAlignment
+from sra.alignment.dispersive import DispersiveAlignment
+from sra.alignment.layersync import LayerSyncAlignment
 from sra.alignment.repa import RepaAlignment
 from sra.alignment.sra import SraAlignment
+from sra.alignment.sra2 import Sra2Alignment
 from sra.models.initial import initial_weights
 from sra.spec.methods.base import MethodOptions
-from sra.spec.methods.repa import RepaOptions
+from sra.spec.methods.contrastive import ContrastiveOptions
+from sra.spec.methods.dispersive import DispersiveOptions
+from sra.spec.methods.layersync import LayerSyncOptions
+from sra.spec.methods.repa import IrepaOptions, RepaOptions
 from sra.spec.methods.sra import SraOptions
+from sra.spec.methods.sra2 import Sra2Options
 from sra.spec.run import RunSpec
 
 # A method that is made of others needs no entry.
 ALIGNMENTS: dict[type[MethodOptions], type[Alignment]] = {
     SraOptions: SraAlignment,
     RepaOptions: RepaAlignment,
+    IrepaOptions: RepaAlignment,
+    LayerSyncOptions: LayerSyncAlignment,
+    DispersiveOptions: DispersiveAlignment,
+    Sra2Options: Sra2Alignment,
+    ContrastiveOptions: ContrastiveAlignment,
 }
 
 

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sra.spec.methods.sra import SraOptions
+from sra.spec.methods.sra2 import Sra2Options
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-def distance_of(options: SraOptions) -> Distance:
+def distance_of(options: SraOptions | Sra2Options) -> Distance:
     """The distance an experiment names."""
     return {
         "smooth_l1": partial(smooth_l1, beta=options.beta),

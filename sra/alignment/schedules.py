@@ -1,9 +1,11 @@
 """How much an alignment weighs as training goes on."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from sra.spec.scale import Resolution
+from sra.spec.methods.base import MethodOptions
+from sra.spec.run import RunSpec
+from sra.spec.scale import USUAL_RESOLUTION, Resolution
 
 STEPS_PER_EPOCH = 5004  # of the paper: 1,281,167 images in batches of 256, the last batch dropped
 
@@ -14,15 +16,26 @@ class WeightSchedule:
 
     The decay is tenfold every 1000 epochs after epoch 149; at resolution 512, every 800 after epoch 99. Resolution and epochs are the
     paper's, whatever the images here: `paper_steps_per_step` says how many of the paper's steps one step here stands for.
+
+    stop_step: the paper's step from which the weight is 0, as HASTE stops (arXiv 2505.16792); None: never.
     """
 
     weight: float
-    rule: Literal["constant", "official_decay"]
-    resolution: Resolution
-    paper_steps_per_step: float
+    rule: Literal["constant", "official_decay"] = "constant"
+    resolution: Resolution = USUAL_RESOLUTION
+    paper_steps_per_step: float = 1.0
+    stop_step: int | None = None
+
+    @classmethod
+    def of_run(cls, options: MethodOptions, run: RunSpec) -> Self:
+        """The schedule of a method's options; one that has no rule is constant."""
+        rule = getattr(options, "schedule", "constant")
+        return cls(options.weight, rule, run.resolution, run.training.paper_steps_per_step, options.stop_step)
 
     def at(self, step: int) -> float:
         """The weight at a step, counted from 0."""
+        if self.stop_step is not None and step * self.paper_steps_per_step >= self.stop_step:
+            return 0.0
         if self.rule == "constant":
             return self.weight
         last_full_epoch, epochs_per_tenth = (99, 800) if self.resolution == 512 else (149, 1000)

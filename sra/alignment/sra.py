@@ -9,53 +9,48 @@ from typing import Self
 import torch
 from torch import Generator, Tensor, nn
 
-from sra.alignment.base import Alignment
+from sra.alignment.base import Alignment, StudentPass
 from sra.alignment.distances import distance_of
 from sra.alignment.schedules import WeightSchedule
-from sra.diffusion.batch import NoisyBatch
-from sra.models.build import Transformer
 from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears
 from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
-from sra.spec.scale import Resolution
 
 
 class SraAlignment(Alignment):
     """dist( head( student block m at (x_t, t) ), teacher block n at (x_{t-k}, t-k) ), k ~ U[0, max_interval) of the time range."""
 
+    draws = {"interval": ()}
+
     def __init__(
         self,
         options: SraOptions,
         width: int,
-        resolution: Resolution,
-        paper_steps_per_step: float,
+        schedule: WeightSchedule,
         generator: Generator | None = None,
         initialize: Initialize = initialize_linears,
     ):
-        super().__init__()
+        super().__init__(schedule, taps=(options.student_block,))
         self.options = options
-        self.taps = (options.student_block,)
         self.head = ProjectionHead(width, generator, initialize) if options.head == "mlp" else nn.Identity()
         self.distance = distance_of(options)
-        self.schedule = WeightSchedule(options.weight, options.schedule, resolution, paper_steps_per_step)
 
     @classmethod
     def of_run(cls, options: SraOptions, run: RunSpec, encoder_width: int | None, generator: Generator) -> Self:
-        return cls(options, run.model.width, run.resolution, run.training.paper_steps_per_step, generator, initialization_of(run.model))
+        return cls(options, run.model.width, WeightSchedule.of_run(options, run), generator, initialization_of(run.model))
 
-    def weight(self, step: int) -> float:
-        return self.schedule.at(step)
-
-    def loss(self, batch: NoisyBatch, features: dict[int, Tensor], teacher: Transformer, draw: Tensor, targets: Tensor | None) -> Tensor:
+    def loss(self, seen: StudentPass) -> Tensor:
         # The teacher sees the same latents, noise and condition, only earlier in time.
-        earlier = batch.at(batch.process.earlier(batch.timestep, self.interval(draw)).clamp(min=self.options.teacher_time_floor))
+        batch = seen.batch
+        earlier = batch.process.earlier(batch.timestep, self.interval(seen.draws["interval"]))
+        shown = batch.at(earlier.clamp(min=self.options.teacher_time_floor))
 
         # Nothing reads the blocks after the target, so the teacher stops there. (Not inference_mode: the loss saves the target for backward.)
         with torch.no_grad():
-            target = teacher.features(earlier.noisy, earlier.timestep, earlier.condition, until=self.options.teacher_block)
+            target = seen.teacher.features(shown.noisy, shown.timestep, shown.condition, until=self.options.teacher_block)
 
-        return self.distance(self.head(features[self.options.student_block]), target)
+        return self.distance(self.head(seen.features[self.options.student_block]), target)
 
     def interval(self, draw: Tensor) -> Tensor:
         """k of each sample as a share of the time range, (B,) float64: exact enough that 0.7 of 1000 steps is 700, not 699."""

@@ -15,3 +15,8 @@ def sample_posterior(moments: Array, noise: Array, scaling_factor: float) -> Arr
     if moments.shape[1] != 2 * channels:
         raise ValueError(f"moments have {moments.shape[1]} channels, expected twice the {channels} of the noise")
     return (moments[:, :channels] + moments[:, channels:] * noise) * scaling_factor
+
+
+def posterior_mean(moments: Array, scaling_factor: float) -> Array:
+    """The mean of each image's posterior in the scale of `sample_posterior`: (B, C, h, w) from moments (B, 2C, h, w)."""
+    return moments[:, : moments.shape[1] // 2] * scaling_factor

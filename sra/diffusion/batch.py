@@ -22,6 +22,9 @@ class Process(Protocol):
     def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """x_t (B, C, H, W) from latents and standard normal noise of that shape and times (B,)."""
 
+    def target(self, batch: "NoisyBatch") -> Tensor:
+        """What the network learns to predict, (B, C, H, W): the velocity, or the noise."""
+
     def loss(self, output: Tensor, batch: "NoisyBatch") -> Tensor:
         """Generation loss of each sample (B,), float32."""
 
@@ -40,6 +43,7 @@ class NoisyBatch:
     """Latents at one moment of their way to noise.
 
     latents, noise: (B, C, H, W) float32.  timestep: (B,) in the unit of the process.  condition: (B, ...) labels or captions, after dropout.
+    latent_mean: (B, C, H, W) mean of the posterior that the latents are drawn from; None where no method of this step reads it.
     """
 
     latents: Tensor
@@ -47,6 +51,7 @@ class NoisyBatch:
     timestep: Tensor
     condition: Tensor
     process: Process
+    latent_mean: Tensor | None = None
 
     @property
     def noisy(self) -> Tensor:
@@ -59,7 +64,13 @@ class NoisyBatch:
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "NoisyBatch":
         """The batch with every tensor passed through `move`: to a device, to pinned memory."""
-        return NoisyBatch(move(self.latents), move(self.noise), move(self.timestep), move(self.condition), self.process)
+        given = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: move(tensor) for name, tensor in given.items()})
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Those that there are, always in the same order."""
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
 
     def at(self, timestep: Tensor) -> "NoisyBatch":
         """The same latents, noise and condition at another time (B,)."""

@@ -93,13 +93,17 @@ class Ddpm:
         c = self.schedule.at(timestep)
         return c.signal * latents + c.spread * noise
 
+    def target(self, batch: NoisyBatch) -> Tensor:
+        """The noise, (B, C, H, W); the variance has no target."""
+        return batch.noise
+
     def loss(self, output: Tensor, batch: NoisyBatch) -> Tensor:
         """Squared error of the noise plus the variational bound, which teaches the variance alone; (B,).
 
         The released DiT adds the bound as it is, without the factor of Nichol & Dhariwal (LossType.MSE).
         """
         predicted, variance = output.float().chunk(2, dim=1)
-        error = (predicted - batch.noise).square().mean(dim=(1, 2, 3))
+        error = (predicted - self.target(batch)).square().mean(dim=(1, 2, 3))
         return error + self.bound(predicted.detach(), variance, batch)
 
     def bound(self, predicted: Tensor, variance: Tensor, batch: NoisyBatch) -> Tensor:

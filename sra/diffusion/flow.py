@@ -31,10 +31,13 @@ class Flow:
         t = timestep.view(-1, 1, 1, 1)
         return (1 - t) * latents + t * noise
 
+    def target(self, batch: NoisyBatch) -> Tensor:
+        """The velocity, (B, C, H, W)."""
+        return batch.noise - batch.latents
+
     def loss(self, output: Tensor, batch: NoisyBatch) -> Tensor:
         """Mean squared error of the velocity, (B,)."""
-        velocity = batch.noise - batch.latents
-        return (output.float() - velocity).square().mean(dim=(1, 2, 3))
+        return (output.float() - self.target(batch)).square().mean(dim=(1, 2, 3))
 
     def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
         """Time stops at 0."""

@@ -1,5 +1,6 @@
 """Maps from a student's features to its target's: trained beside the model and dropped after training."""
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -31,7 +32,10 @@ class ProjectionHead(nn.Module):
 
 
 class Projector(nn.Sequential):
-    """REPA: tokens (B, N, D) -> (B, N, E) through `layers` linear maps, three as released (build_mlp, same key names)."""
+    """REPA and SRA 2: tokens (B, N, D) -> (B, N, E) through `layers` linear maps with SiLU between.
+
+    REPA has three (released build_mlp, same key names), SRA 2 five (arXiv 2601.17830).
+    """
 
     def __init__(
         self,
@@ -46,3 +50,20 @@ class Projector(nn.Sequential):
         maps = [nn.Linear(before, after) for before, after in pairwise(widths)]
         super().__init__(*[layer for linear in maps for layer in (linear, nn.SiLU())][:-1])
         initialize(self, generator)
+
+
+class TokenConvolution(nn.Module):
+    """iREPA: tokens (B, N, D) of a square, row by row -> (B, N, E) through one convolution that keeps the square's size, without activation.
+
+    Its kernel starts by Xavier's rule for the flattened kernel, as the linear maps of the other heads; the paper does not say how.
+    """
+
+    def __init__(self, width: int, out: int, kernel: int, generator: Generator | None = None):
+        super().__init__()
+        self.conv = nn.Conv2d(width, out, kernel, padding=kernel // 2)
+        nn.init.xavier_uniform_(self.conv.weight.flatten(1).detach(), generator=generator)
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        side = math.isqrt(tokens.shape[1])
+        return self.conv(tokens.transpose(1, 2).unflatten(2, (side, side))).flatten(2).transpose(1, 2)

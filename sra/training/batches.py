@@ -1,15 +1,17 @@
 """From the stores to the noisy batch of a step: a function of (seed, step), of which each process makes its own share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from sra.alignment.targets import Targets
 from sra.core.errors import InputError
-from sra.data.latents import sample_posterior
+from sra.data.latents import posterior_mean, sample_posterior
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
 from sra.diffusion.batch import NoisyBatch, Process
@@ -23,33 +25,34 @@ FLIPPED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """What a step trains on. draw: (B,) uniform in [0, 1) for the alignments.
+    """What a step trains on. draws: (B, ...) uniform in [0, 1) for the alignments, by name.
 
-    targets: (B, N, E) encoder tokens, or None.  images: (B, S, S, 3) uint8 that targets are still to be made from, or None.
+    targets: of an encoder, or None.  images: (B, S, S, 3) uint8 that targets are still to be made from, or None.
     """
 
     noisy: NoisyBatch
-    draw: Tensor
-    targets: Tensor | None
+    draws: dict[str, Tensor]
+    targets: Targets | None = None
     images: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.draw)
+        return len(self.noisy.latents)
 
     @property
     def tensors(self) -> list[Tensor]:
         """Those that there are, always in the same order."""
-        noisy = self.noisy
-        every = (noisy.latents, noisy.noise, noisy.timestep, noisy.condition, self.draw, self.targets, self.images)
-        return [tensor for tensor in every if tensor is not None]
+        images = [] if self.images is None else [self.images]
+        return [*self.noisy.tensors, *self.draws.values(), *(self.targets.tensors if self.targets else []), *images]
 
     def part(self, rows: slice) -> "TrainingBatch":
-        targets, images = (None if tensor is None else tensor[rows] for tensor in (self.targets, self.images))
-        return TrainingBatch(self.noisy.part(rows), self.draw[rows], targets, images)
+        """Some of the samples."""
+        return self.moved(lambda tensor: tensor[rows])
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "TrainingBatch":
-        targets, images = (None if tensor is None else move(tensor) for tensor in (self.targets, self.images))
-        return TrainingBatch(self.noisy.moved(move), move(self.draw), targets, images)
+        """The batch with every tensor passed through `move`."""
+        draws = {name: move(draw) for name, draw in self.draws.items()}
+        images = None if self.images is None else move(self.images)
+        return TrainingBatch(self.noisy.moved(move), draws, self.targets and self.targets.moved(move), images)
 
 
 class Batches:
@@ -57,7 +60,7 @@ class Batches:
 
     For REPA alone, features: store of encoder tokens, or pixels: of images.
 
-    reads_targets: whether a step (from 0) reads targets; what it does not read is not fetched either.
+    reads: what the alignments of a step (from 0) read; what none reads is not fetched either.  draws: the shapes of their random numbers by name.
     """
 
     def __init__(
@@ -69,10 +72,11 @@ class Batches:
         process: Process,
         world: World,
         pixels: ArrayStore | None = None,
-        reads_targets: Callable[[int], bool] = lambda step: True,
+        reads: Callable[[int], frozenset[str]] = lambda step: frozenset({"tokens"}),
+        draws: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
     ):
         self.spec, self.latents, self.conditions, self.process = spec, latents, conditions, process
-        self.features, self.pixels, self.reads_targets = features, pixels, reads_targets
+        self.features, self.pixels, self.reads, self.draws = features, pixels, reads, draws
         share = spec.training.batch // world.size  # the stage refuses what does not divide
         self.share = slice(world.rank * share, (world.rank + 1) * share)
 
@@ -80,26 +84,30 @@ class Batches:
         """This process's share of the batch of a step (from 0)."""
         training, latent = self.spec.training, self.spec.model.latent
         # Drawn for the whole batch, then cut: numbers belong to places, not to processes.
-        draws = draw_step(training.seed, step, (training.batch, latent.channels, latent.size, latent.size)).part(self.share)
+        shape = (training.batch, latent.channels, latent.size, latent.size)
+        draws = draw_step(training.seed, step, shape, self.draws).part(self.share)
+        reads = self.reads(step)
         rows = batch_indices(len(self.latents), training.batch, training.seed, step)[self.share]
         moments = torch.from_numpy(self.latents.rows(rows))
         flipped = draws.flip < FLIPPED_SHARE if training.flips == "latents" else None
         if flipped is not None:
             moments = mirrored(moments, flipped, width=3)
         dropped = (draws.dropout < training.condition_dropout).numpy()
+        scaling = self.latents.facts["scaling_factor"]
         noisy = NoisyBatch(
-            latents=sample_posterior(moments, draws.posterior, self.latents.facts["scaling_factor"]),
+            latents=sample_posterior(moments, draws.posterior, scaling),
             noise=draws.noise,
             timestep=self.process.timesteps(draws.time),
             condition=self.conditions.at(training.seed, step, rows, self.share.start, dropped),
             process=self.process,
+            latent_mean=posterior_mean(moments, scaling) if "latent_mean" in reads else None,
         )
-        stores = (self.features, self.pixels) if self.reads_targets(step) else (None, None)
-        targets, images = (torch.from_numpy(store.rows(rows)) if store else None for store in stores)
+        stores = (self.features, self.pixels) if "tokens" in reads else (None, None)
+        tokens, images = (torch.from_numpy(store.rows(rows)) if store else None for store in stores)
         if flipped is not None:
-            targets = None if targets is None else mirrored_tokens(targets, flipped)
+            tokens = None if tokens is None else mirrored_tokens(tokens, flipped)
             images = None if images is None else mirrored(images, flipped, width=2)
-        return TrainingBatch(noisy, draws.interval, targets, images)
+        return TrainingBatch(noisy, draws.methods, None if tokens is None else Targets(tokens), images)
 
 
 def mirrored(values: Tensor, chosen: Tensor, width: int) -> Tensor:

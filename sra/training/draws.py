@@ -1,5 +1,6 @@
 """Every random number of a training step, as a function of (seed, step, place in the batch)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,25 +11,29 @@ from sra.core.seeds import derive_seed
 
 @dataclass(frozen=True)
 class StepDraws:
-    """posterior, noise: (B, C, H, W) standard normal.  time, dropout, interval, flip: (B,) uniform in [0, 1)."""
+    """posterior, noise: (B, C, H, W) standard normal.  time, dropout, flip: (B,) uniform in [0, 1).
+
+    methods: (B, ...) uniform in [0, 1), by the names and shapes that alignments declare.
+    """
 
     posterior: Tensor
     noise: Tensor
     time: Tensor
     dropout: Tensor
-    interval: Tensor
     flip: Tensor
+    methods: dict[str, Tensor]
 
     def part(self, rows: slice) -> "StepDraws":
         """The draws of some places of the batch."""
-        return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.interval[rows], self.flip[rows])
+        methods = {name: draw[rows] for name, draw in self.methods.items()}
+        return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.flip[rows], methods)
 
 
-def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDraws:
+def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: Mapping[str, tuple[int, ...]]) -> StepDraws:
     """The draws of one step for a whole batch of that shape, on the CPU: the same numbers on any device.
 
-    Each kind has a stream of its own, so a method that ignores one leaves the others as they are: every run of a seed
-    sees the same images, noise, times and dropped conditions.
+    Each kind has a stream of its own, so what one method draws leaves all others as they are: every run of a seed sees the same images, noise,
+    times and dropped conditions. methods: the shape that one image's draw has, by name.
     """
 
     def stream(purpose: str) -> Generator:
@@ -40,6 +45,6 @@ def draw_step(seed: int, step: int, shape: tuple[int, int, int, int]) -> StepDra
         noise=torch.randn(shape, generator=stream("noise")),
         time=torch.rand(batch, generator=stream("time")),
         dropout=torch.rand(batch, generator=stream("dropout")),
-        interval=torch.rand(batch, generator=stream("interval")),
         flip=torch.rand(batch, generator=stream("flip")),
+        methods={name: torch.rand((batch, *of_one), generator=stream(name)) for name, of_one in methods.items()},
     )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from sra.alignment.targets import Targets
 from sra.core.errors import StageError
 from sra.core.progress import Progress
 from sra.spec.machine import Machine
@@ -152,7 +153,7 @@ class Trainer:
         if part.images is None:
             return part
         products = autocast(self.spec.training.precision, self.device)
-        return replace(part, images=None, targets=self.online.tokens(part.images, products))
+        return replace(part, images=None, targets=Targets(self.online.tokens(part.images, products)))
 
     def _collecting(self, last: bool) -> AbstractContextManager:
         """Processes exchange gradients once a step, with its last part."""

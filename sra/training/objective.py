@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from sra.alignment.base import StudentPass
 from sra.diffusion.batch import Process
 from sra.models.build import Transformer
 from sra.training.batches import TrainingBatch
@@ -25,8 +26,9 @@ class Objective(nn.Module):
 
         total = self.process.loss(output, noisy).mean()
         parts = {"generation": total.detach()}
+        seen = StudentPass(noisy, features, output, teacher, batch.draws, batch.targets)
         for name, alignment in acting.items():
-            loss = alignment.loss(noisy, features, teacher, batch.draw, batch.targets)
+            loss = alignment.loss(seen)
             parts[name] = loss.detach()
             total = total + weights[name] * loss
         return total + self._silent(set(self.alignments) - set(acting)), parts

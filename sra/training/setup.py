@@ -50,11 +50,12 @@ def set_up(
     data |= {"foreign_latents": latents.facts["foreign"]["sha256"]} if "foreign" in latents.facts else {}
     state = TrainingState(spec, data, model, alignments, teacher.requires_grad_(False).eval())
 
-    def reads_targets(step: int) -> bool:
-        """Whether an alignment that compares with an encoder weighs anything at a step."""
-        return any(alignment.reads_targets and alignment.weight(step) for alignment in alignments.values())
+    def reads(step: int) -> frozenset[str]:
+        """What the alignments that weigh anything at a step read."""
+        return frozenset().union(*(alignment.reads for alignment in alignments.values() if alignment.weight(step)))
 
-    batches = Batches(spec, latents, conditions, features, process, world, online.pixels if online else None, reads_targets)
+    draws = {name: shape for alignment in alignments.values() for name, shape in alignment.draws.items()}
+    batches = Batches(spec, latents, conditions, features, process, world, online.pixels if online else None, reads, draws)
     objective = Objective(process, model, alignments)
     return Trainer(
         spec,

@@ -8,7 +8,9 @@ from ours_models import head, network, repa, sra
 from registry import Comparison, official, relative, relative_by_part
 from torch import Tensor, nn
 
+from sra.alignment.base import StudentPass
 from sra.alignment.sra import SraAlignment
+from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.ddpm import Ddpm
 from sra.diffusion.flow import Flow
@@ -44,7 +46,7 @@ def sit_sra() -> dict[str, float]:
     found["velocity"] = relative(generation, official("losses", "sra_sit/velocity"))
     for distance in DISTANCES:
         alignment = with_head(sra(TINY, distance=distance))
-        loss = alignment.loss(batch, features, teacher, GIVEN.draw, None)
+        loss = alignment.loss(StudentPass(batch, features, output, teacher, {"interval": GIVEN.draw}))
         found[distance] = relative(loss, official("losses", f"sra_sit/{distance}"))
         if distance == "smooth_l1":
             (generation.mean() + alignment.weight(0) * loss).backward(retain_graph=True)
@@ -59,7 +61,7 @@ def dit_sra() -> dict[str, float]:
     found["hybrid loss"] = relative(generation, official("losses", "sra_dit/loss"))
     for floor in (0, 1):
         alignment = with_head(sra(TINY, teacher_time_floor=floor, weight=0.04))
-        loss = alignment.loss(batch, features, teacher, GIVEN.draw, None)
+        loss = alignment.loss(StudentPass(batch, features, output, teacher, {"interval": GIVEN.draw}))
         found[f"smooth l1, teacher time from {floor}"] = relative(loss, official("losses", f"sra_dit/floor {floor}"))
     (generation.mean() + alignment.weight(0) * loss).backward()
     found["gradients"] = gradients("sra_dit", (student, ""), (alignment.head, "ap_head."))
@@ -70,7 +72,7 @@ def repa_projection() -> dict[str, float]:
     batch, student, alignment = flow_batch(), network("repa_sit", TINY), repa(TINY)
     alignment.projector = head("repa_sit", TINY)
     output, features = student(batch.noisy, batch.timestep, batch.condition, taps=alignment.taps)
-    loss = alignment.loss(batch, features, None, GIVEN.draw, GIVEN.features)
+    loss = alignment.loss(StudentPass(batch, features, output, None, {}, Targets(GIVEN.features)))
     generation = batch.process.loss(output, batch)
     (generation.mean() + alignment.weight(0) * loss).backward()
     return {

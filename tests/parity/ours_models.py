@@ -8,6 +8,7 @@ from registry import Comparison, named, official, relative
 from torch import Tensor, nn
 
 from sra.alignment.repa import RepaAlignment
+from sra.alignment.schedules import WeightSchedule
 from sra.alignment.sra import SraAlignment
 from sra.diffusion.guidance import Guided
 from sra.models.blocks import sincos_positions
@@ -47,11 +48,11 @@ def head(code: str, size: Size) -> nn.Module | None:
 def sra(size: Size, resolution: int = 256, **options) -> SraAlignment:
     """SRA's alignment; its head has no particular weights yet."""
     chosen = SraOptions(student_block=size.student_block, teacher_block=size.teacher_block, **options)
-    return SraAlignment(chosen, size.width, resolution, 1.0)
+    return SraAlignment(chosen, size.width, WeightSchedule(chosen.weight, chosen.schedule, resolution))
 
 
 def repa(size: Size) -> RepaAlignment:
-    return RepaAlignment(RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH), size.width, ENCODER_WIDTH)
+    return RepaAlignment(RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH), size.width, ENCODER_WIDTH, WeightSchedule(0.5))
 
 
 def network(code: str, size: Size, role: str = "student") -> DiffusionTransformer:
@@ -134,9 +135,9 @@ def modules(code: str, size: str, width: int) -> dict[str, nn.Module]:
     with torch.device("meta"):
         found = {"network": DiffusionTransformer(model_named(f"{'DiT' if 'dit' in code else 'SiT'}-{size}/2", LATENT, CLASSES))}
         if code.startswith("sra"):
-            found["head"] = SraAlignment(SraOptions(student_block=1, teacher_block=1), width, 256, 1.0)
+            found["head"] = SraAlignment(SraOptions(student_block=1, teacher_block=1), width, WeightSchedule(0.2))
         if code == "repa_sit":
-            found["projector"] = RepaAlignment(RepaOptions(block=1), width, 768)
+            found["projector"] = RepaAlignment(RepaOptions(block=1), width, 768, WeightSchedule(0.5))
     return found
 
 

@@ -77,7 +77,7 @@ def head_of(trainer: Trainer) -> nn.Module:
 def batch() -> dict[str, float]:
     """The trainer's own batch, with the draws replaced: posterior sample and label dropout."""
     given = inputs(TINY)
-    draws = StepDraws(given.noise, given.noise, given.times, given.dropout, given.draw, given.draw)
+    draws = StepDraws(given.noise, given.noise, given.times, given.dropout, given.draw, {"interval": given.draw})
     with patch("sra.training.batches.draw_step", lambda *_: draws):
         noisy = set_up(run_spec(), Latents(), None, torch.device("cpu")).batch(0).noisy
     return {
@@ -113,7 +113,7 @@ def steps(*what: str) -> dict[str, float]:
 
 def fixed_batch(factor: float, step: int) -> TrainingBatch:
     given = inputs(TINY, step)
-    return TrainingBatch(NoisyBatch(factor * given.latents, given.noise, given.times, given.dropped, Flow()), given.draw, None)
+    return TrainingBatch(NoisyBatch(factor * given.latents, given.noise, given.times, given.dropped, Flow()), {"interval": given.draw})
 
 
 COMPARISONS = [

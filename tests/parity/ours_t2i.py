@@ -4,7 +4,10 @@ import torch
 from formula import ENCODER_WIDTH, PROJECTOR_WIDTH, TEXT_TOKENS, TEXT_WIDTH, TINY_T2I, WIDE_T2I, Size, digest, digests, fill, inputs, texts, weight
 from registry import Comparison, named, official, relative, relative_by_part
 
+from sra.alignment.base import StudentPass
 from sra.alignment.repa import RepaAlignment
+from sra.alignment.schedules import WeightSchedule
+from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
 from sra.models.blocks import sincos_positions
@@ -40,7 +43,7 @@ def network(size: Size) -> MultimodalDiffusionTransformer:
 
 
 def alignment(size: Size) -> RepaAlignment:
-    found = RepaAlignment(RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH, weight=0.5), size.width, ENCODER_WIDTH)
+    found = RepaAlignment(RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH), size.width, ENCODER_WIDTH, WeightSchedule(0.5))
     fill(found.projector, "student", "projectors.0.")
     return found
 
@@ -70,7 +73,7 @@ def training(size: Size) -> dict[str, float]:
     model, given, repa = network(size), inputs(size), alignment(size)
     batch = NoisyBatch(given.latents, given.noise, given.times, texts(size)[1], Flow())
     output, features = model(batch.noisy, batch.timestep, batch.condition, taps=repa.taps)
-    velocity, projection = batch.process.loss(output, batch), repa.loss(batch, features, model, given.draw, given.features)
+    velocity, projection = batch.process.loss(output, batch), repa.loss(StudentPass(batch, features, output, model, {}, Targets(given.features)))
     (velocity.mean() + repa.weight(0) * projection).backward()
     gradients = [(official_name(name), parameter.grad) for name, parameter in model.named_parameters()]
     gradients += [(f"projectors.0.{name}", parameter.grad) for name, parameter in repa.projector.named_parameters()]
@@ -84,7 +87,7 @@ def training(size: Size) -> dict[str, float]:
 def counts() -> dict[str, float]:
     """Exact: a difference of one parameter shows."""
     with torch.device("meta"):
-        modules = {"network": unfilled(PUBLISHED), "projector": RepaAlignment(RepaOptions(block=8), PUBLISHED.width, 768)}
+        modules = {"network": unfilled(PUBLISHED), "projector": RepaAlignment(RepaOptions(block=8), PUBLISHED.width, 768, WeightSchedule(0.5))}
     found = {what: sum(parameter.numel() for parameter in module.parameters()) for what, module in modules.items()}
     return {what: relative(torch.tensor(count), official("t2i", f"count/{what}")) for what, count in found.items()}
 

@@ -29,9 +29,7 @@ class RepaOptions(MethodOptions):
     kernel: Literal[1, 3] = left_out_at(3, "of that convolution; iREPA's paper has 3, its released command 1")
     target: Literal["tokens", "spatial"] = left_out_at("tokens", "spatial: each channel less a share of its mean over the tokens, over its deviation")
     mean_share: NonNegativeFloat = left_out_at(0.6, "of that mean (gamma of iREPA's released code)")
-    deviation: Literal["unbiased", "paper"] = left_out_at(
-        "unbiased", "over N - 1 tokens, plus 1e-6, as in code; paper: root of variance + 1e-6"
-    )
+    deviation: Literal["unbiased", "paper"] = left_out_at("unbiased", "over N - 1 tokens, plus 1e-6, as in code; paper: root of variance + 1e-6")
 
     @property
     def words(self) -> str:

@@ -21,8 +21,6 @@ class Sra2Options(MethodOptions):
     # velocity: what the network itself learns, as a control: where it does as well, the gain is deep supervision and not the latent.
     predicts: Literal["latent", "velocity"] = "latent"
     latent: Literal["sample", "mean"] = "sample"  # the draw that the noisy latent is made of, or the mean of its posterior
-    # model: as the network sees latents; unit: each channel standardised over the batch's images and places.
-    scale: Literal["model", "unit"] = "model"
     distance: Literal["smooth_l1", "l1", "l2", "cosine"] = "smooth_l1"
     beta: PositiveFloat = 0.05  # of smooth l1
     head_layers: PositiveInt = 5

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from sra.alignment.base import StudentPass
 from sra.alignment.build import build_alignments
+from sra.alignment.targets import Targets
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
@@ -44,6 +46,11 @@ def student_features(run, alignment, batch):
     return awake(build_model(run.model, seed=0))(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
 
 
+def loss_of(alignment, batch, features, teacher, draw=None, targets=None):
+    """The loss of features as if a student had given them; the output is not read."""
+    return alignment.loss(StudentPass(batch, features, None, teacher, {"interval": draw}, targets if targets is None else Targets(targets)))
+
+
 def build_alignment(run, encoder_width, seed):
     """The one alignment of a run."""
     return next(iter(build_alignments(run, encoder_width, seed).values()))
@@ -74,7 +81,7 @@ def test_teacher_sees_the_same_sample_earlier_and_stops_at_its_block(make_run):
     run = make_run(SraOptions(**SRA))
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run), SpyTeacher()
     draw = torch.tensor([0.5, 0.0, 0.25, 0.999])
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, draw, None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, draw, None)
     assert teacher.until == 3
     assert teacher.condition is batch.condition  # dropped for both or for neither
     assert teacher.timestep.tolist() == pytest.approx([0.0, 0.3, 0.55, 0.99 - 0.1998])
@@ -89,7 +96,7 @@ def test_teacher_runs_no_block_after_its_own(make_run):
     runs = []
     for number, block in enumerate(teacher.blocks, start=1):
         block.register_forward_hook(lambda *_, number=number: runs.append(number))
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
     assert runs == [1, 2, 3]
 
 
@@ -97,7 +104,7 @@ def test_teacher_runs_no_block_after_its_own(make_run):
 def test_draw_of_zero_keeps_the_time(make_run, kind):
     run = make_run(SraOptions(**SRA), kind)
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run), SpyTeacher()
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.zeros(4), None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, torch.zeros(4), None)
     assert torch.equal(teacher.timestep, batch.timestep)
 
 
@@ -106,14 +113,14 @@ def test_same_block_same_time_same_weights_no_head_is_perfect(make_run):
     alignment, batch, model = build_alignment(run, None, seed=0), batch_of(run), awake(build_model(run.model, seed=0))
     features = model(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
     # The teacher's kernels sum in another order.
-    assert float(alignment.loss(batch, features, model, torch.rand(4), None)) == pytest.approx(0, abs=1e-12)
+    assert float(loss_of(alignment, batch, features, model, torch.rand(4), None)) == pytest.approx(0, abs=1e-12)
     assert list(alignment.parameters()) == []
 
 
 def test_fixed_interval_ignores_the_draw(make_run):
     run = make_run(SraOptions(**SRA, interval="fixed", max_interval=0.1))
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run), SpyTeacher()
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
     assert teacher.timestep.tolist() == pytest.approx([0.0, 0.2, 0.5, 0.89])
 
 
@@ -121,7 +128,7 @@ def test_fixed_interval_ignores_the_draw(make_run):
 def test_fixed_interval_is_a_whole_number_of_ddpm_steps(make_run, share):
     run = make_run(SraOptions(**SRA, interval="fixed", max_interval=share), "ddpm")
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run, uniform=(0.999,) * 4), SpyTeacher()
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, torch.rand(4), None)
     assert teacher.timestep.tolist() == [999 - int(1000 * share)] * 4
 
 
@@ -129,7 +136,7 @@ def test_fixed_interval_is_a_whole_number_of_ddpm_steps(make_run, share):
 def test_ddpm_teacher_stops_at_the_floor(make_run, floor):
     run = make_run(SraOptions(**SRA, teacher_time_floor=floor), "ddpm")
     alignment, batch, teacher = build_alignment(run, None, seed=0), batch_of(run), SpyTeacher()
-    alignment.loss(batch, student_features(run, alignment, batch), teacher, torch.full((4,), 0.75), None)
+    loss_of(alignment, batch, student_features(run, alignment, batch), teacher, torch.full((4,), 0.75), None)
     assert teacher.timestep.tolist() == [floor, 150, 450, 840]
 
 
@@ -138,7 +145,7 @@ def test_gradients_reach_student_and_head_but_not_the_teacher(make_run):
     alignment, batch = build_alignment(run, None, seed=0), batch_of(run)
     student, teacher = awake(build_model(run.model, seed=0)), awake(build_model(run.model, seed=5))
     features = student(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
-    alignment.loss(batch, features, teacher, torch.rand(4), None).backward()
+    loss_of(alignment, batch, features, teacher, torch.rand(4), None).backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad.any() for p in alignment.parameters())
     reached = {name for name, p in student.named_parameters() if p.grad is not None}
@@ -186,7 +193,7 @@ def test_text_to_image_aligns_the_image_and_shows_the_teacher_the_same_text(make
     features, shown = student(batch.noisy, batch.timestep, batch.condition, (1, 2))[1], []
     teacher.text_embedder.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
     for name, alignment in alignments.items():
-        loss = alignment.loss(batch, features, teacher, torch.rand(4, generator=generator), torch.randn(4, 16, 24, generator=generator))
+        loss = loss_of(alignment, batch, features, teacher, torch.rand(4, generator=generator), torch.randn(4, 16, 24, generator=generator))
         student.zero_grad()
         loss.backward(retain_graph=True)
         assert all(parameter.grad.any() for parameter in alignment.parameters()), name
@@ -222,7 +229,7 @@ def test_nt_xent_is_the_cross_entropy_of_finding_the_own_patch(make_run):
         for token in range(16):
             cosines = torch.stack([torch.cosine_similarity(projected[image, token], other, dim=0) for other in targets[image]]) / 0.2
             expected.append((cosines.exp().sum().log() - cosines[token]).item())
-    assert alignment.loss(batch, features, None, torch.rand(4), targets).item() == pytest.approx(sum(expected) / 64, rel=1e-5)
+    assert loss_of(alignment, batch, features, None, torch.rand(4), targets).item() == pytest.approx(sum(expected) / 64, rel=1e-5)
 
 
 @pytest.mark.parametrize("objective", ["cosine", "nt_xent"])
@@ -230,8 +237,8 @@ def test_repa_of_a_batch_is_the_mean_over_its_parts(make_run, objective):
     run = make_run(RepaOptions(block=2, projector_width=48, objective=objective))
     alignment, batch = build_alignment(run, 24, seed=0), batch_of(run)
     features, targets = student_features(run, alignment, batch), torch.randn(4, 16, 24)
-    whole = alignment.loss(batch, features, None, torch.rand(4), targets)
-    halves = [alignment.loss(batch.part(rows), {2: features[2][rows]}, None, None, targets[rows]) for rows in (slice(2), slice(2, 4))]
+    whole = loss_of(alignment, batch, features, None, torch.rand(4), targets)
+    halves = [loss_of(alignment, batch.part(rows), {2: features[2][rows]}, None, None, targets[rows]) for rows in (slice(2), slice(2, 4))]
     torch.testing.assert_close(whole, sum(halves) / 2)
 
 
@@ -240,22 +247,22 @@ def test_repa_is_minus_one_when_aligned_and_one_when_opposed(make_run):
     batch = batch_of(run)
     features = student_features(run, alignment, batch)
     aligned = 3 * alignment.projector(features[2]).detach()
-    assert alignment.loss(batch, features, None, torch.rand(4), aligned).item() == pytest.approx(-1, abs=1e-6)
-    assert alignment.loss(batch, features, None, torch.rand(4), -aligned).item() == pytest.approx(1, abs=1e-6)
+    assert loss_of(alignment, batch, features, None, torch.rand(4), aligned).item() == pytest.approx(-1, abs=1e-6)
+    assert loss_of(alignment, batch, features, None, torch.rand(4), -aligned).item() == pytest.approx(1, abs=1e-6)
 
 
 def test_repa_survives_half_precision_norms(make_run):
     run, alignment = repa(make_run)
     features = {2: torch.randn(4, 16, 32)}
     targets = 500 * torch.randn(4, 16, 24)
-    value = alignment.loss(batch_of(run), features, None, torch.rand(4), targets.half())
-    torch.testing.assert_close(value, alignment.loss(batch_of(run), features, None, torch.rand(4), targets), rtol=0, atol=1e-3)
+    value = loss_of(alignment, batch_of(run), features, None, torch.rand(4), targets.half())
+    torch.testing.assert_close(value, loss_of(alignment, batch_of(run), features, None, torch.rand(4), targets), rtol=0, atol=1e-3)
 
 
 def test_repa_names_what_does_not_fit(make_run):
     run, alignment = repa(make_run)
     with pytest.raises(InputError, match=r"encoder dinov2b: features \(batch, tokens, width\) are \(4, 9, 24\), the model aligns \(4, 16, 24\)"):
-        alignment.loss(batch_of(run), {2: torch.zeros(4, 16, 32)}, None, torch.rand(4), torch.zeros(4, 9, 24))
+        loss_of(alignment, batch_of(run), {2: torch.zeros(4, 16, 32)}, None, torch.rand(4), torch.zeros(4, 9, 24))
     with pytest.raises(ValueError, match="needs the width of encoder"):
         build_alignment(run, None, seed=0)
 
@@ -270,7 +277,7 @@ def test_training_on_the_loss_alone_aligns(make_run, options):
     losses = []
     for _ in range(30):
         features = student(batch.noisy, batch.timestep, batch.condition, alignment.taps)[1]
-        losses.append(alignment.loss(batch, features, teacher, draw, targets))
+        losses.append(loss_of(alignment, batch, features, teacher, draw, targets))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()

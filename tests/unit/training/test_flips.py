@@ -33,16 +33,15 @@ def flat_stores(tiny_stores):
 
 def test_half_of_a_batch_is_mirrored_with_its_targets(tiny_run, flat_stores):
     plain, turned = (batch_of(tiny_run("sit_b2_repa", training={"batch": 16, "flips": flips}), *flat_stores) for flips in ("none", "latents"))
-    chosen = draw_step(0, STEP, (16, 4, 8, 8)).flip < FLIPPED_SHARE
+    chosen = draw_step(0, STEP, (16, 4, 8, 8), {}).flip < FLIPPED_SHARE
     assert 0 < chosen.sum() < 16
     expected = torch.where(chosen[:, None, None, None], plain.noisy.latents.flip(3), plain.noisy.latents)
     assert torch.equal(turned.noisy.latents, expected)
     for row in range(16):
-        tokens, seen = plain.targets[row].view(4, 4, -1), turned.targets[row].view(4, 4, -1)
+        tokens, seen = plain.targets.tokens[row].view(4, 4, -1), turned.targets.tokens[row].view(4, 4, -1)
         assert torch.equal(seen, tokens.flip(1) if chosen[row] else tokens)
     for name in ("noise", "timestep", "condition"):
         assert torch.equal(getattr(turned.noisy, name), getattr(plain.noisy, name))
-    assert torch.equal(turned.draw, plain.draw)
 
 
 def test_processes_share_the_flips_of_one_batch(tiny_run, flat_stores):
@@ -50,7 +49,7 @@ def test_processes_share_the_flips_of_one_batch(tiny_run, flat_stores):
     whole = batch_of(spec, *flat_stores)
     parts = [batch_of(spec, *flat_stores, World(rank=rank, size=2)) for rank in range(2)]
     assert torch.equal(torch.cat([part.noisy.latents for part in parts]), whole.noisy.latents)
-    assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
+    assert torch.equal(torch.cat([part.targets.tokens for part in parts]), whole.targets.tokens)
 
 
 def test_tokens_of_a_mirrored_image_are_read_from_right_to_left():

@@ -99,14 +99,14 @@ def test_the_targets_are_the_tokens_of_the_steps_images(online_run, tiny_run, ti
     assert online.targets is None
     made = online_run()._encoded(online)
     assert made.images is None
-    assert torch.allclose(made.targets, stored.targets, atol=1e-5)
-    assert not made.targets.requires_grad
+    assert torch.allclose(made.targets.tokens, stored.targets.tokens, atol=1e-5)
+    assert not made.targets.tokens.requires_grad
 
 
 def test_the_encoder_runs_in_the_runs_precision(online_run):
     run = online_run(training={"precision": "bf16"})
     batch = run.batch(0)
-    made = run._encoded(batch).targets
+    made = run._encoded(batch).targets.tokens
     assert torch.equal(made, run.online.tokens(batch.images, torch.autocast("cpu", torch.bfloat16)))
     assert not torch.equal(made, run.online.tokens(batch.images, nullcontext()))
 
@@ -229,8 +229,8 @@ def test_a_gpu_makes_the_same_targets(online_run, tiny_run, tiny_stores, pixels,
     here = online_run().batch(0)
     spec, gpu = tiny_run(RUN, training={"precision": "fp16"}), torch.device("cuda")
     there = set_up(spec, tiny_stores[0], None, gpu, online=online_targets(pixels, encoder, spec, gpu))
-    made = there._encoded(there.batch(0)).targets
+    made = there._encoded(there.batch(0)).targets.tokens
     assert made.device.type == "cuda"
-    assert torch.allclose(made.cpu(), online_run()._encoded(here).targets, atol=2e-2)
+    assert torch.allclose(made.cpu(), online_run()._encoded(here).targets.tokens, atol=2e-2)
     there.train(10)
     assert there.state.curve[0]["repa"] < 1

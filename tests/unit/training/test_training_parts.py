@@ -60,12 +60,16 @@ def test_adamw_and_clipping_equal_torchs(tiny_run):
 
 
 def test_draws_are_functions_of_seed_and_step():
-    first, again, other_step, other_seed = (draw_step(seed, step, (512, 4, 2, 2)) for seed, step in [(0, 3), (0, 3), (0, 4), (1, 3)])
-    for name in ("posterior", "noise", "time", "dropout", "interval", "flip"):
-        value = getattr(first, name)
-        assert torch.equal(value, getattr(again, name))
-        assert not torch.equal(value, getattr(other_step, name))
-        assert not torch.equal(value, getattr(other_seed, name))
+    methods = {"interval": (), "places": (16,)}
+    draws = [draw_step(seed, step, (512, 4, 2, 2), methods) for seed, step in [(0, 3), (0, 3), (0, 4), (1, 3)]]
+    first, again, other_step, other_seed = [{**vars(draw), **draw.methods} for draw in draws]
+    for name in ("posterior", "noise", "time", "dropout", "flip", "interval", "places"):
+        assert torch.equal(first[name], again[name])
+        assert not torch.equal(first[name], other_step[name])
+        assert not torch.equal(first[name], other_seed[name])
+    first = draws[0]
+    assert first.methods["places"].shape == (512, 16)
+    assert not torch.equal(first.methods["places"][:, 0], first.methods["interval"])
     assert not torch.equal(first.time, first.dropout)
     assert not torch.equal(first.posterior, first.noise)
     assert abs(first.noise.mean()) < 0.06

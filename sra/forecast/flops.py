@@ -7,18 +7,16 @@ formula against the network itself.
 """
 
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from math import ceil
 
+from sra.forecast.alignments import FP32, part_cost
 from sra.spec.machine import Machine
 from sra.spec.methods.base import MethodOptions
-from sra.spec.methods.repa import RepaOptions
-from sra.spec.methods.sra import SraOptions
 from sra.spec.run import ModelSpec, RunSpec
 from sra.spec.samplers import EulerSampler, HeunSampler, Sampler, SdeSampler
 
 TIME_FREQUENCIES = 256
-FP32, HALF = 4, 2  # bytes
+HALF = 2  # bytes
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class TrainingFlops:
 
     student: int  # forward and backward
     teacher: int  # forward to the target's block, no backward
-    heads: int  # SRA's head and REPA's projector with their losses' products, forward and backward
+    heads: int  # of the alignments, with their losses' products, forward and backward
     recomputed: int  # the blocks' second forward under activation checkpointing
     encoder: int = 0  # forward of a vision encoder that makes REPA's targets in each step
     text_encoder: int = 0  # forward of one that encodes the caption in each step
@@ -166,9 +164,9 @@ def parameters(model: ModelSpec, blocks: int | None = None) -> int:
     return embeddings + in_blocks + 2 * d**2 + 2 * d + (d + 1) * _patch_outputs(model)
 
 
-def head_parameters(options: MethodOptions, width: int, encoder_width: int | None = None) -> int:
-    """Of an alignment's head; dropped after training. `encoder_width` is that of the encoder's features, for REPA alone."""
-    return sum(into * out + out for into, out in pairwise(_head_widths(options, width, encoder_width)))
+def head_parameters(options: MethodOptions, model: ModelSpec, encoder_width: int | None = None) -> int:
+    """Of an alignment's head; dropped after training. `encoder_width` is that of the encoder's features, for methods that have one."""
+    return part_cost(options, model, encoder_width).parameters
 
 
 def forward_flops(model: ModelSpec, blocks: int | None = None) -> int:
@@ -216,11 +214,12 @@ def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing
 
     An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher.
     """
-    model, parts = run.model, [part for part in run.alignment.parts if part.weight]
+    model = run.model
+    costs = [part_cost(part, model, encoder_width) for part in run.alignment.parts if part.weight]
     return TrainingFlops(
         student=3 * forward_flops(model),
-        teacher=sum(forward_flops(model, part.teacher_block) for part in parts if isinstance(part, SraOptions)),
-        heads=sum(_head_flops(part, model, encoder_width) for part in parts),
+        teacher=sum(forward_flops(model, cost.teacher_block) for cost in costs if cost.teacher_block),
+        heads=sum(cost.heads for cost in costs),
         recomputed=_all_blocks_flops(model) if checkpointing else 0,
     )
 
@@ -263,7 +262,8 @@ def _activation_bytes(run: RunSpec, checkpointing: bool, encoder_width: int | No
     # The final layer keeps its input, its norm and that modulated; around it all stand the input's patches and the loss's error.
     ends = model.tokens * model.width * (2 * FP32 + computed) + model.tokens * (_patch_inputs(model) * computed + _patch_outputs(model) * FP32)
     text = model.text.tokens * model.text.width * computed if model.text else 0
-    heads = sum(_head_activation_bytes(part, model, encoder_width, computed) for part in run.alignment.parts if part.weight)
+    costs = [part_cost(part, model, encoder_width) for part in run.alignment.parts if part.weight]
+    heads = sum(cost.kept_computed * computed + cost.kept_fp32 * FP32 for cost in costs)
     return blocks + ends + text + heads
 
 
@@ -272,33 +272,8 @@ def _block_input_bytes(model: ModelSpec) -> int:
     return FP32 * model.width * (model.tokens + (model.text.tokens if model.text else 0))
 
 
-def _head_activation_bytes(options: MethodOptions, model: ModelSpec, encoder_width: int | None, computed: int) -> int:
-    """Hidden layers before and after SiLU; the loss keeps prediction and target in fp32."""
-    *hidden, out = _head_widths(options, model.width, encoder_width)
-    return model.tokens * (2 * sum(hidden[1:]) * computed + 2 * out * FP32)
-
-
-def _head_flops(options: MethodOptions, model: ModelSpec, encoder_width: int | None) -> int:
-    widths = _head_widths(options, model.width, encoder_width)
-    head = 2 * model.tokens * sum(into * out for into, out in pairwise(widths))
-    # nt_xent compares every token with every target; a target has no gradient.
-    contrast = 2 * model.tokens**2 * widths[-1] if isinstance(options, RepaOptions) and options.objective == "nt_xent" else 0
-    return 3 * head + 2 * contrast
-
-
 def _heads_parameters(run: RunSpec, encoder_width: int | None) -> int:
-    return sum(head_parameters(part, run.model.width, encoder_width) for part in run.alignment.parts)
-
-
-def _head_widths(options: MethodOptions, width: int, encoder_width: int | None) -> tuple[int, ...]:
-    """Widths of a head's layers from the student's features to the target's (SRA, section 3.2; REPA's released build_mlp)."""
-    if isinstance(options, SraOptions):
-        return (width, 2 * width, width) if options.head == "mlp" else (width,)
-    if isinstance(options, RepaOptions):
-        if encoder_width is None:
-            raise ValueError(f"REPA's cost depends on the width of encoder {options.encoder}; give it")
-        return (width, *[options.projector_width] * (options.projector_layers - 1), encoder_width)
-    raise TypeError(f"no cost is known for a part of method {options.method}")
+    return sum(head_parameters(part, run.model, encoder_width) for part in run.alignment.parts)
 
 
 def _time_parameters(model: ModelSpec) -> int:

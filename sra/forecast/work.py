@@ -4,7 +4,6 @@ from sra.content.catalogue import Catalogue
 from sra.content.wanted import Wanted
 from sra.forecast.flops import DECODER_FLOPS, ENCODERS, TEXT_ENCODERS, Tower, sampling_flops, state_bytes, training_flops
 from sra.forecast.rates import What, Work
-from sra.spec.methods.repa import RepaOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision
 
@@ -26,7 +25,7 @@ class Works:
     def training(self, spec: RunSpec, steps: int) -> Work:
         preset, tower = self.registry.preset_of(spec.run), self.encoder(spec)
         flops = training_flops(spec, tower and tower.width).total
-        if tower and preset.encoder_features == "online" and any(part.weight for part in spec.alignment.parts if isinstance(part, RepaOptions)):
+        if tower and preset.encoder_features == "online" and spec.reads_encoder:
             flops += tower.flops(spec.model.tokens)
         if spec.text_encoder and preset.text_to_image.text_features == "online":
             flops += work.amount if (work := self.captions(spec, 1)) else 0

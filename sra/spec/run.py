@@ -28,7 +28,6 @@ from sra.spec.method import (
 from sra.spec.methods.base import MethodOptions
 from sra.spec.methods.combined import CombinedOptions
 from sra.spec.methods.known import METHOD_OF, AlignmentOptions
-from sra.spec.methods.repa import RepaOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
@@ -115,7 +114,12 @@ class RunSpec(Strict):
     @property
     def encoder(self) -> str | None:
         """The external encoder that the run aligns with, if any."""
-        return next((part.encoder for part in self.alignment.parts if isinstance(part, RepaOptions)), None)
+        return next((part.encoder for part in self.alignment.parts if hasattr(part, "encoder")), None)
+
+    @property
+    def reads_encoder(self) -> bool:
+        """Whether a part that weighs anything compares with the encoder."""
+        return any(part.weight for part in self.alignment.parts if hasattr(part, "encoder"))
 
     @property
     def words(self) -> str:

@@ -34,7 +34,6 @@ from sra.models.mmdit import JointBlock
 from sra.reporting.write.units import binary, decimal, duration, grouped, several, text_table
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
-from sra.spec.methods.repa import RepaOptions
 from sra.spec.registry import Registry
 from sra.spec.run import ModelSpec, RunSpec, read_run
 from sra.stages.cost import finished_segments
@@ -138,7 +137,7 @@ def _condition(run: RunSpec, registry: Registry, frozen: Frozen) -> str:
 
 
 def _parameters(run: RunSpec, encoder_width: int | None) -> str:
-    heads = [(part.method.upper(), head_parameters(part, run.model.width, encoder_width)) for part in run.alignment.parts]
+    heads = [(part.method.upper(), head_parameters(part, run.model, encoder_width)) for part in run.alignment.parts]
     rows = [("model", grouped(parameters(run.model)), "and once more as the averaged model")]
     rows += [(f"{method} head", grouped(count), "trained with the model, dropped after training") for method, count in heads if count]
     return text_table("parameters", ("", ""), rows)
@@ -146,7 +145,7 @@ def _parameters(run: RunSpec, encoder_width: int | None) -> str:
 
 def image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
     """An encoder whose targets nothing reads does not run."""
-    read = any(part.weight for part in run.alignment.parts if isinstance(part, RepaOptions))
+    read = run.reads_encoder
     encoder = frozen[ENCODER].flops if ENCODER in frozen and read else 0
     text_encoder = frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0
     return replace(training_flops(run, encoder_width, machine.activation_checkpointing), encoder=encoder, text_encoder=text_encoder)

@@ -110,7 +110,7 @@ def counted_parameters(spec: RunSpec, encoder_width: int | None, frozen: Frozen)
     teachers = (parameters(spec.model, part.teacher_block) for part in parts if isinstance(part, SraOptions) and part.weight)
     return CountedParameters(
         model=parameters(spec.model),
-        heads=sum(head_parameters(part, spec.model.width, encoder_width) for part in parts),
+        heads=sum(head_parameters(part, spec.model, encoder_width) for part in parts),
         extra_forward=sum(teachers) + sum(size.parameters for size in frozen.values()),
     )
 

@@ -37,6 +37,7 @@ def set_up(
     """
     if machine.cuda_graphs:
         check_can_graph(spec.run, device, world, online is not None or isinstance(captions, OnlineCaptions))
+    check_groups(spec, machine, world.size)
     if (captions is None) != (spec.model.text is None):
         raise InputError(f"run {spec.run}: a text-to-image model needs captions, and no other takes them; give --text STORE.json or leave it out")
     process, model, teacher = build_process(spec.process), _network(spec, device, machine), _network(spec, device, machine)
@@ -68,6 +69,22 @@ def set_up(
         conditions,
         online,
     )
+
+
+def check_groups(spec: RunSpec, machine: Machine, processes: int) -> None:
+    """Raises InputError where a loss that compares samples of a group would see parts of one."""
+    share = spec.training.batch // processes
+    for part in spec.alignment.parts:
+        if share % part.groups_of:
+            raise InputError(
+                f"run {spec.run}: method {part.method} compares samples in groups of {part.groups_of}, which do not divide the {share} images that "
+                f"each of {processes} processes has; use fewer processes"
+            )
+        if (machine.micro_batch or 0) % part.groups_of:
+            raise InputError(
+                f"run {spec.run}: method {part.method} compares samples in groups of {part.groups_of}, which micro_batch {machine.micro_batch} cuts; "
+                f"give a multiple of {part.groups_of}, or none"
+            )
 
 
 def _network(spec: RunSpec, device: torch.device, machine: Machine) -> Transformer:

@@ -125,7 +125,9 @@ class TestSra2:
         alignment, mean, features = built(Sra2Options(block=1, latent="mean")), torch.randn(4, 4, 8, 8), torch.randn(4, 16, 32)
         assert alignment.reads == {"latent_mean"}
         batch = NoisyBatch(torch.zeros_like(mean), torch.zeros_like(mean), torch.zeros(4), torch.zeros(4), Flow(), mean)
-        torch.testing.assert_close(alignment.loss(seen({1: features}, batch=batch)), alignment.distance(alignment.head(features), patches_of(mean, 2)))
+        torch.testing.assert_close(
+            alignment.loss(seen({1: features}, batch=batch)), alignment.distance(alignment.head(features), patches_of(mean, 2))
+        )
 
     def test_its_head_has_five_layers_of_twice_the_width(self, built):
         shapes = [tuple(layer.weight.shape) for layer in built(Sra2Options(block=1)).head if hasattr(layer, "weight")]

@@ -77,7 +77,7 @@ def test_both_methods_are_told_one_a_line(described):
     text = described(run)
     assert "REPA: block 4, encoder none_such, λ 0.5" in text
     assert "SRA: blocks 2 → 5" in text
-    assert line_of(text, "REPA head").startswith(f"{head_parameters(both.repa, run.model.width, 768):,}".replace(",", " "))
+    assert line_of(text, "REPA head").startswith(f"{head_parameters(both.repa, run.model, 768):,}".replace(",", " "))
     assert "assumed: features of width 768 from encoder none_such, until results/shared/digits/features/none_such/store.json exists" in text
 
 
@@ -141,7 +141,7 @@ def test_the_encoders_width_is_that_of_its_features(described, checkout):
     run = DIGITS.spec("sit_xl2_repa_dinov2b")
     write_json(checkout.folder / Shared("digits").features(run.encoder), {"row_shape": [16, 64]})
     text = described(run)
-    assert line_of(text, "REPA head").startswith(f"{head_parameters(run.alignment, run.model.width, 64):,}".replace(",", " "))
+    assert line_of(text, "REPA head").startswith(f"{head_parameters(run.alignment, run.model, 64):,}".replace(",", " "))
     assert "assumed" not in text
 
 

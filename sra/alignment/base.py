@@ -5,7 +5,7 @@ from typing import Self
 from torch import Generator, Tensor, nn
 
 from sra.diffusion.batch import NoisyBatch
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.spec.method import MethodOptions
 from sra.spec.run import RunSpec
 

@@ -12,9 +12,9 @@ from torch import Generator, Tensor
 from sra.alignment.base import Alignment
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
-from sra.models.build import Transformer
 from sra.models.heads import Initialize, Projector, initialization_of
 from sra.models.initial import initialize_linears
+from sra.models.trunk import Transformer
 from sra.spec.method import RepaOptions
 from sra.spec.run import RunSpec
 

@@ -13,9 +13,9 @@ from sra.alignment.base import Alignment
 from sra.alignment.distances import distance_of
 from sra.alignment.schedules import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
-from sra.models.build import Transformer
 from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears
+from sra.models.trunk import Transformer
 from sra.spec.method import SraOptions
 from sra.spec.run import RunSpec
 from sra.spec.scale import Resolution

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from sra.alignment.schedules import WeightSchedule
 from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.spec.methods.base import MethodOptions
 from sra.spec.run import RunSpec
 

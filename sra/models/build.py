@@ -5,10 +5,8 @@ from torch import Generator
 from sra.models.dit import DiffusionTransformer
 from sra.models.initial import initial_weights
 from sra.models.mmdit import MultimodalDiffusionTransformer
+from sra.models.trunk import Transformer
 from sra.spec.run import ModelSpec
-
-# Both are called with (noisy latents, timestep, condition): the condition is a class for the first and a text for the second.
-Transformer = DiffusionTransformer | MultimodalDiffusionTransformer
 
 
 def build_model(spec: ModelSpec, seed: int) -> Transformer:

@@ -32,7 +32,7 @@ ATTACKS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "commands", "im
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class LoadedCheckpoint:
     """tensors: a state dict under the network's own names.  taken: ema, model, or raw when the file is nothing else.
 
     args: the command line of its training, plain values by name; empty when the file has none.  steps: behind it, None when it does not say.
@@ -44,7 +44,7 @@ class Checkpoint:
     steps: int | None = None
 
 
-def read_released(path: Path, prefer: str = "ema") -> Checkpoint:
+def read_released(path: Path, prefer: str = "ema") -> LoadedCheckpoint:
     """A released file. prefer: which weights of a training checkpoint.
 
     Raises InputError naming the global of a pickle that asks for more than values.
@@ -70,7 +70,7 @@ def read_released(path: Path, prefer: str = "ema") -> Checkpoint:
         if not isinstance(value, Tensor):
             raise InputError(f"{path}: {key!r} is {type(value).__name__}, expected a tensor; give a state dict or a dict with 'ema' or 'model'")
     steps = beside.get(STEPS)
-    return Checkpoint(
+    return LoadedCheckpoint(
         {name: value.detach() for name, value in unwrapped(content, path).items()},
         taken,
         _plain(beside.get(ARGS)),

@@ -22,7 +22,7 @@ IMAGENET_CLASSES = 1000  # of every checkpoint that the four repositories releas
 
 @dataclass(frozen=True)
 class Claims:
-    """args: the command line of the training, as `Checkpoint` has it.  classes: the person's word, or a run's.
+    """args: the command line of the training, as `LoadedCheckpoint` has it.  classes: the person's word, or a run's.
 
     time_of_data: the person's word, 0 or 1: the time at which the network sees clean data.
     """

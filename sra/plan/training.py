@@ -7,7 +7,7 @@ from sra.content.wanted import point_before, point_named
 from sra.plan.base import PlanBase
 from sra.plan.resources import StageNeeds
 from sra.spec.layout import Results, Shared
-from sra.spec.registry import Checkpoint
+from sra.spec.registry import CheckpointSource
 from sra.spec.scale import ROLLING_STATES
 
 
@@ -105,6 +105,6 @@ class TrainingPlan(PlanBase):
         step = [] if checkpoint.step is None else ["--step", str(checkpoint.step)]
         return ["--from", checkpoint.family, *step, *name, *(["--weights", checkpoint.take] if checkpoint.take != "ema" else [])]
 
-    def _released(self, wildcards) -> Checkpoint:
+    def _released(self, wildcards) -> CheckpointSource:
         registry = self.registry(wildcards.preset)
         return registry.checkpoint(wildcards.run) or registry.start(wildcards.run)

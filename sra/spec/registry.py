@@ -18,7 +18,7 @@ RELEASED = "_released"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class CheckpointSource:
     """A released file that a run samples from or trains on.
 
     step: the training behind it; None for one that is trained on, whose steps begin anew.  take: which of its weights.
@@ -132,28 +132,28 @@ class Registry:
     def is_text_to_image(self, run: str) -> bool:
         return self.recipes[self._entry(run)[1].recipe].family == "mmdit"
 
-    def checkpoint(self, run: str) -> Checkpoint | None:
+    def checkpoint(self, run: str) -> CheckpointSource | None:
         """The released file that the run starts from; None for a run that is trained."""
         weights = self._entry(run)[0].weights
         if weights is None:
             return None
         if weights.family:
-            return Checkpoint(weights.file, weights.family, weights.step, None)
+            return CheckpointSource(weights.file, weights.family, weights.step, None)
         entry = self.weights_of(weights.file, "checkpoint")
-        return Checkpoint(entry.place, entry.family, entry.step, entry)
+        return CheckpointSource(entry.place, entry.family, entry.step, entry)
 
-    def start(self, run: str) -> Checkpoint | None:
+    def start(self, run: str) -> CheckpointSource | None:
         """The released file whose weights the run trains on; None for one that starts from its seed."""
         start = self._entry(run)[0].start
         if start is None:
             return None
         if start.family:
-            return Checkpoint(start.file, start.family, None, None, start.take)
+            return CheckpointSource(start.file, start.family, None, None, start.take)
         entry, experiment = self.weights_of(start.file, "checkpoint"), self._entry(run)[1]
         if (entry.model, entry.resolution) != (experiment.model, experiment.resolution):
             held, asked = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
             raise InputError(f"run {run}: start: {entry.name} is {held}, the run is {asked}; name a checkpoint of that model")
-        return Checkpoint(entry.place, entry.family, None, entry, start.take)
+        return CheckpointSource(entry.place, entry.family, None, entry, start.take)
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from sra.core.errors import InputError, unknown
 from sra.core.files import sha256_of_file, written_whole
 from sra.core.receipts import write_receipt
-from sra.models.checkpoints import Checkpoint, read_released
+from sra.models.checkpoints import LoadedCheckpoint, read_released
 from sra.models.claims import Claims
 from sra.models.official import FAMILIES, Converted, convert_tensors
 from sra.spec.assets import WeightsEntry, check_file, entry_named, how_to_fetch, load_table, record_sha256
@@ -144,7 +144,7 @@ def _source(file: Path, family: str, name: str | None, output: Path, root: Path)
     return entry, check_file(entry, file, root) if entry else sha256_of_file(file)
 
 
-def _converted_for(spec: RunSpec, checkpoint: Checkpoint, family: str, file: Path, claims: Claims) -> Converted:
+def _converted_for(spec: RunSpec, checkpoint: LoadedCheckpoint, family: str, file: Path, claims: Claims) -> Converted:
     """The checkpoint in our layout; it may be of the run's own size, which need not be one of the papers'."""
     own = (size_of(spec.model.name), Width(depth=spec.model.depth, width=spec.model.width, heads=spec.model.heads))
     return convert_tensors(checkpoint.tensors, family, str(file), checkpoint.taken, [own, *PAPER_SIZES.items()], claims)
@@ -156,7 +156,7 @@ def _check_entry(file: Path, model: str, resolution: int, entry: WeightsEntry | 
         raise InputError(f"{file}: holds {held}, config/weights.tsv says {said} for {entry.name}; give the file of that entry")
 
 
-def _check_steps(file: Path, checkpoint: Checkpoint, expected: int, otherwise: str) -> None:
+def _check_steps(file: Path, checkpoint: LoadedCheckpoint, expected: int, otherwise: str) -> None:
     if checkpoint.steps and abs(checkpoint.steps - expected) > STEPS_APART * expected:
         raise InputError(f"{file}: was saved after {checkpoint.steps} steps, {otherwise}")
 
@@ -205,7 +205,7 @@ def _next_command(model: ModelSpec, output: Path) -> str:
     return f"sra sample {given} --count 16 --output {shlex.quote(f'{output.stem}_samples.npz')}"
 
 
-def _report(file: Path, checkpoint: Checkpoint, converted: Converted, output: Path) -> str:
+def _report(file: Path, checkpoint: LoadedCheckpoint, converted: Converted, output: Path) -> str:
     model = converted.model
     told = converted.told | ({"steps": checkpoint.steps} if checkpoint.steps else {})
     lines = [

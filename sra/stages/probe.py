@@ -16,7 +16,7 @@ from sra.data.store import ArrayStore, mapped_file
 from sra.data.stored import first_not_finite
 from sra.diffusion.batch import Process
 from sra.diffusion.process import build_process
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.spec.probe import ProbeRecord
 from sra.spec.run import RunSpec, read_run
 from sra.spec.scale import ProbeTraining

@@ -17,7 +17,7 @@ from sra.diffusion.process import build_process
 from sra.diffusion.streams import OfficialStream, SampleNoise
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.spec.run import RunSpec, read_run
 from sra.spec.samplers import Sampler, refuse_unfit
 from sra.spec.scale import Precision

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from sra.core.errors import InputError
 from sra.core.receipts import receipt_path, verify_contents
-from sra.models.build import Transformer, empty_model
+from sra.models.build import empty_model
+from sra.models.trunk import Transformer
 from sra.spec.load import checked
 from sra.spec.method import DdpmProcess, FlowProcess, Process
 from sra.spec.run import ModelSpec, RunSpec

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from sra.alignment.base import StudentPass
 from sra.diffusion.batch import Process
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.training.batches import TrainingBatch
 
 Weights = dict[str, float] | dict[str, Tensor]  # of the alignments that act, by name; tensors are () float32 on the device

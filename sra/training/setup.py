@@ -7,7 +7,8 @@ from sra.alignment.build import build_alignments
 from sra.core.errors import InputError
 from sra.data.store import ArrayStore
 from sra.diffusion.process import build_process
-from sra.models.build import Transformer, build_model
+from sra.models.build import build_model
+from sra.models.trunk import Transformer
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, Prefetched

@@ -13,7 +13,7 @@ from torch import nn
 from sra.core.errors import InputError
 from sra.core.files import check_room, written_whole
 from sra.core.receipts import verify_contents, write_receipt
-from sra.models.build import Transformer
+from sra.models.trunk import Transformer
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.adamw import AdamW

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sra.models.gelu import linear_gelu
+from sra.models.groups import TokenGroups
 
 MLP_RATIO = 4
 NORM_EPSILON = 1e-6
@@ -18,9 +19,26 @@ TIME_FREQUENCIES = 256
 LONGEST_PERIOD = 10_000
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """x (B, N, D) scaled by 1 + scale and shifted, each (B, D), the same for all tokens of a sample."""
-    return torch.addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1))
+def modulate(x: Tensor, shift: Tensor, scale: Tensor, groups: TokenGroups | None = None) -> Tensor:
+    """x (B, N, D) scaled by 1 + scale and shifted, each (B, D), the same for all tokens of a sample; with groups each (B, G, D), by the token's."""
+    if groups is not None:
+        return groups.modulated(_modulated, x, by=(shift, scale))
+    return _modulated(x, shift.unsqueeze(1), scale.unsqueeze(1))
+
+
+def gated(x: Tensor, gate: Tensor, change: Tensor, groups: TokenGroups | None = None) -> Tensor:
+    """x plus a change, (B, N, D) each, times a gate as in `modulate`."""
+    if groups is not None:
+        return groups.modulated(_gated, x, change, by=(gate,))
+    return _gated(x, change, gate.unsqueeze(1))
+
+
+def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, 1 + scale)
+
+
+def _gated(x: Tensor, change: Tensor, gate: Tensor) -> Tensor:
+    return torch.addcmul(x, gate, change)
 
 
 def sincos_positions(width: int, side: int) -> Tensor:
@@ -101,8 +119,18 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width) if output else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.merge(F.scaled_dot_product_attention(*self.split(x)))
+    def forward(self, x: Tensor, groups: TokenGroups | None = None, logits_of: int = 0) -> tuple[Tensor, Tensor | None]:
+        """What the tokens found, (B, N, D), and what the softmax of the first `logits_of` heads is taken of, (B, logits_of, N, N); None of no head.
+
+        groups: of the tokens, which are sorted by them; without them each token attends to all.
+        """
+        query, key, value = self.split(x)
+        attended = groups.attended(query, key, value) if groups else F.scaled_dot_product_attention(query, key, value)
+        logits = None
+        if logits_of:
+            # Fused attention keeps its scores to itself, so those of the few heads that are asked for are computed beside it.
+            logits = (query[:, :logits_of] @ key[:, :logits_of].transpose(2, 3)).float() / math.sqrt(query.shape[3])
+        return self.merge(attended), logits
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the heads, (B, H, N, D / H) each. Parted in place: their gradients meet again without one more copy."""
@@ -136,10 +164,16 @@ class Block(nn.Module):
         self.mlp = Mlp(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        attn_shift, attn_scale, attn_gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, attn_gate.unsqueeze(1), self.attn(modulate(self.norm1(x), attn_shift, attn_scale)))
-        return torch.addcmul(x, mlp_gate.unsqueeze(1), self.mlp(modulate(self.norm2(x), mlp_shift, mlp_scale)))
+    def forward(self, x: Tensor, condition: Tensor, groups: TokenGroups | None = None, logits_of: int = 0) -> Tensor | tuple[Tensor, Tensor]:
+        """The tokens (B, N, D) after the block, and attention's logits of the first `logits_of` heads if there are some.
+
+        groups: of the tokens, which are sorted by them; the condition is then one a group, (B, G, D).
+        """
+        attn_shift, attn_scale, attn_gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(condition).chunk(6, dim=-1)
+        found, logits = self.attn(modulate(self.norm1(x), attn_shift, attn_scale, groups), groups, logits_of)
+        x = gated(x, attn_gate, found, groups)
+        x = gated(x, mlp_gate, self.mlp(modulate(self.norm2(x), mlp_shift, mlp_scale, groups)), groups)
+        return x if logits is None else (x, logits)
 
 
 class FinalLayer(nn.Module):
@@ -151,9 +185,13 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(width, patch * patch * channels)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
-        return self.linear(modulate(self.norm_final(x), shift, scale))
+    def forward(self, x: Tensor, condition: Tensor, groups: TokenGroups | None = None) -> Tensor:
+        return self.linear(self.modulated(x, condition, groups))
+
+    def modulated(self, x: Tensor, condition: Tensor, groups: TokenGroups | None = None) -> Tensor:
+        """What the last linear layer sees, (B, N, D)."""
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=-1)
+        return modulate(self.norm_final(x), shift, scale, groups)
 
 
 def unpatchify(patches: Tensor, patch: int) -> Tensor:

@@ -29,8 +29,8 @@ class DiffusionTransformer(Transformer):
         return self.y_embedder(condition)
 
     def enter_blocks(self, image: Tensor, time: Tensor, condition: Tensor) -> tuple[Tokens, Tensor]:
-        """The image's tokens alone; time and class are one condition (B, D)."""
-        return (image,), time + condition
+        """The image's tokens alone; time and class are one condition (B, D), or with one time a group (B, G, D)."""
+        return (image,), time + (condition.unsqueeze(1) if time.ndim == 3 else condition)
 
     def initialize(self, generator: Generator | None = None) -> None:
         """DiT's initial weights: every block starts as the identity and the output as zero."""
@@ -43,3 +43,5 @@ class DiffusionTransformer(Transformer):
         for layer in (*(block.adaLN_modulation[1] for block in self.blocks), self.final_layer.adaLN_modulation[1], self.final_layer.linear):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        if self.summary is not None:
+            self.summary.start_at_zero()

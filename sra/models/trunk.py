@@ -4,6 +4,7 @@ A family says how its condition is embedded and where it acts, what a block is, 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -12,7 +13,34 @@ from torch.utils.checkpoint import checkpoint
 
 from sra.core.errors import InputError
 from sra.models.blocks import FinalLayer, PatchEmbedding, TimestepEmbedding, sincos_positions, unpatchify
+from sra.models.groups import TokenGroups
+from sra.models.summary import SummaryToken
 from sra.spec.run import ModelSpec
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one forward pass gives.
+
+    output: (B, O, H, W).  features: the raw residual stream (B, N, D) of the image after each tapped block; with the extra token, which comes first,
+    (B, 1 + N, D).  attention: (B, heads, N, N) float32 logits of tapped blocks.  summary: (B, E), what the extra token predicts.
+    """
+
+    output: Tensor
+    features: dict[int, Tensor]
+    attention: dict[int, Tensor]
+    summary: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of a pass through the blocks, as in `Transformer.run`."""
+
+    taps: tuple[int, ...] = ()
+    attention_taps: tuple[int, ...] = ()
+    heads: int = 0
+    groups: TokenGroups | None = None
+
 
 Tokens = tuple[Tensor, ...]  # what blocks pass on: the image's tokens (B, N, D) and, where a family has them, others after these
 
@@ -36,6 +64,7 @@ class Transformer(nn.Module):
         self.add_module(*condition_embedder)
         self.blocks = nn.ModuleList(blocks)
         self.final_layer = FinalLayer(spec.width, spec.patch, out_channels)
+        self.summary = SummaryToken(spec.width, spec.summary_width) if spec.summary_width else None
         self.register_buffer("pos_embed", sincos_positions(spec.width, spec.latent.size // spec.patch).unsqueeze(0))
         # Training on a small GPU: blocks run again in the backward pass instead of keeping their activations.
         self.recompute_blocks = False
@@ -53,44 +82,97 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, timestep: Tensor, condition: Tensor, taps: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """Output (B, O, H, W), and for each tap the raw residual stream (B, N, D) of the image after that block."""
-        self._check_blocks(taps)
-        return self._output(x, self.t_embedder(timestep), self.embed_condition(condition), taps)
+        found = self.run(x, timestep, condition, taps)
+        return found.output, found.features
+
+    def run(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        condition: Tensor,
+        taps: tuple[int, ...] = (),
+        attention_taps: tuple[int, ...] = (),
+        heads: int = 0,
+        groups: TokenGroups | None = None,
+        summary: Tensor | None = None,
+    ) -> Forward:
+        """The same, and what only some methods ask for.
+
+        attention_taps: blocks whose attention logits are wanted, of the first `heads` heads.
+        groups: of the tokens; the timestep is then one a group, (B, G).
+        summary: (B, E) the noisy state of the extra token, for a model that has one.
+        """
+        self._check_blocks((*taps, *attention_taps))
+        return self._output(x, self._embedded_time(timestep), self.embed_condition(condition), Asked(taps, attention_taps, heads, groups), summary)
 
     def predict(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """The output alone, where time (1, D) and condition are embedded already: of one time and many states."""
-        return self._output(x, time, condition)[0]
+        return self._output(x, time, condition, Asked(), None).output
 
-    def features(self, x: Tensor, timestep: Tensor, condition: Tensor, until: int) -> Tensor:
+    def predict_both(self, x: Tensor, time: Tensor, condition: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of a model with an extra token, and what that predicts (B, E) for its state (B, E)."""
+        found = self._output(x, time, condition, Asked(), summary)
+        return found.output, found.summary
+
+    def features(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        condition: Tensor,
+        until: int,
+        groups: TokenGroups | None = None,
+    ) -> Tensor:
         """The image's residual stream (B, N, D) after block `until`; later blocks and the final layer are not run."""
-        return self.tapped(x, timestep, condition, (until,))[until]
+        return self.tapped(x, timestep, condition, (until,), groups)[until]
 
-    def tapped(self, x: Tensor, timestep: Tensor, condition: Tensor, taps: tuple[int, ...]) -> dict[int, Tensor]:
+    def tapped(self, x: Tensor, timestep: Tensor, condition: Tensor, taps: tuple[int, ...], groups: TokenGroups | None = None) -> dict[int, Tensor]:
         """The image's residual stream (B, N, D) after each of several blocks; those after the last of them are not run."""
         self._check_blocks(taps)
-        tokens, shared = self.enter_blocks(self._patches(x), self.t_embedder(timestep), self.embed_condition(condition))
-        return self._run_blocks(tokens, shared, taps, until=max(taps))[1]
+        tokens, shared = self.enter_blocks(self._patches(x, groups), self._embedded_time(timestep), self.embed_condition(condition))
+        return self._run_blocks(tokens, shared, Asked(taps, groups=groups), until=max(taps))[1]
 
-    def _output(self, x: Tensor, time: Tensor, condition: Tensor, taps: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
-        tokens, shared = self.enter_blocks(self._patches(x), time, condition)
-        tokens, features = self._run_blocks(tokens, shared, taps)
-        return unpatchify(self.final_layer(tokens[0], shared), self.spec.patch), features
+    def _output(self, x: Tensor, time: Tensor, condition: Tensor, asked: Asked, summary: Tensor | None) -> Forward:
+        image = self._patches(x, asked.groups)
+        if self.summary is not None:
+            image = torch.cat([self.summary.embedded(summary), image], dim=1)
+        tokens, shared = self.enter_blocks(image, time, condition)
+        tokens, features, attention = self._run_blocks(tokens, shared, asked)
+        if self.summary is not None:
+            # The extra token leaves through a layer of its own.
+            last = self.final_layer.modulated(tokens[0], shared)
+            return Forward(unpatchify(self.final_layer.linear(last[:, 1:]), self.spec.patch), features, attention, self.summary.predicted(last[:, 0]))
+        patches = self.final_layer(tokens[0], shared, asked.groups)
+        return Forward(unpatchify(asked.groups.restored(patches) if asked.groups else patches, self.spec.patch), features, attention)
 
-    def _patches(self, x: Tensor) -> Tensor:
-        """The image's tokens (B, N, D) with their positions."""
-        return self.x_embedder(x) + self.pos_embed
+    def _patches(self, x: Tensor, groups: TokenGroups | None) -> Tensor:
+        """The image's tokens (B, N, D) with their positions; those of a group together."""
+        tokens = self.x_embedder(x) + self.pos_embed
+        return groups.sorted(tokens) if groups else tokens
 
-    def _run_blocks(self, tokens: Tokens, condition: Tensor, taps: tuple[int, ...], until: int | None = None) -> tuple[Tokens, dict[int, Tensor]]:
-        """Tokens after block `until` (the last where it is None), and the image's after each tap. No other code goes through the blocks."""
-        features = {}
+    def _embedded_time(self, timestep: Tensor) -> Tensor:
+        """Of (B,): (B, D); of one time a group, (B, G): (B, G, D)."""
+        return self.t_embedder(timestep.flatten()).unflatten(0, timestep.shape) if timestep.ndim == 2 else self.t_embedder(timestep)
+
+    def _run_blocks(
+        self, tokens: Tokens, condition: Tensor, asked: Asked, until: int | None = None
+    ) -> tuple[Tokens, dict[int, Tensor], dict[int, Tensor]]:
+        """Tokens after block `until` (the last where it is None), the image's after each tap, and attention's logits. No other code goes through the
+        blocks.
+        """
+        features, attention = {}, {}
         for number, block in enumerate(islice(self.blocks, until), start=1):
+            more = {"groups": asked.groups} if asked.groups else {}
+            more |= {"logits_of": asked.heads} if number in asked.attention_taps else {}
             if self.recompute_blocks and torch.is_grad_enabled():
-                moved = checkpoint(block, *tokens, condition, use_reentrant=False, preserve_rng_state=False)
+                moved = checkpoint(block, *tokens, condition, **more, use_reentrant=False, preserve_rng_state=False)
             else:
-                moved = block(*tokens, condition)
+                moved = block(*tokens, condition, **more)
+            if number in asked.attention_taps:
+                moved, attention[number] = moved
             tokens = moved if isinstance(moved, tuple) else (moved,)
-            if number in taps:
-                features[number] = tokens[0]
-        return tokens, features
+            if number in asked.taps:
+                features[number] = asked.groups.restored(tokens[0]) if asked.groups else tokens[0]
+        return tokens, features, attention
 
     def _check_blocks(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:

@@ -45,6 +45,11 @@ class ModelSpec(Width):
     classes: PositiveInt | None = Field(description="None for a model of captions")
     text: Text | None = Field(None, description="shape of an encoded caption; None for a model of classes")
     learns_variance: bool  # twice the output channels (DiT)
+    summary_width: PositiveInt | None = Field(
+        None,
+        exclude_if=lambda width: width is None,
+        description="of the state that an extra token carries (REG); else left out",
+    )
 
     @model_validator(mode="after")
     def _is_told_one_thing(self):

@@ -22,7 +22,7 @@ def test_attention_equals_torch_multihead_attention():
     theirs.in_proj_weight.data, theirs.in_proj_bias.data = ours.qkv.weight.data, ours.qkv.bias.data
     theirs.out_proj.load_state_dict(ours.proj.state_dict())
     x = torch.randn(2, 9, 32)
-    torch.testing.assert_close(ours(x), theirs(x, x, x, need_weights=False)[0])
+    torch.testing.assert_close(ours(x)[0], theirs(x, x, x, need_weights=False)[0])
 
 
 def test_mlp_uses_the_tanh_form_of_gelu():

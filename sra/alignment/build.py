@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from sra.alignment.attention import AttentionAlignment
 from sra.alignment.base import Alignment
 from sra.alignment.contrastive import ContrastiveAlignment
 from sra.alignment.dispersive import DispersiveAlignment
@@ -9,7 +10,10 @@ from sra.alignment.layersync import LayerSyncAlignment
 from sra.alignment.repa import RepaAlignment
 from sra.alignment.sra import SraAlignment
 from sra.alignment.sra2 import Sra2Alignment
+from sra.alignment.summary import SummaryAlignment
+from sra.alignment.two_times import TwoTimesAlignment
 from sra.models.initial import initial_weights
+from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import MethodOptions
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.dispersive import DispersiveOptions
@@ -17,6 +21,8 @@ from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.methods.repa import IrepaOptions, RepaOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.methods.sra2 import Sra2Options
+from sra.spec.methods.summary import SummaryOptions
+from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 from sra.spec.run import RunSpec
 
 # A method that is made of others needs no entry.
@@ -28,6 +34,10 @@ ALIGNMENTS: dict[type[MethodOptions], type[Alignment]] = {
     DispersiveOptions: DispersiveAlignment,
     Sra2Options: Sra2Alignment,
     ContrastiveOptions: ContrastiveAlignment,
+    AttentionOptions: AttentionAlignment,
+    DualTimesOptions: TwoTimesAlignment,
+    SelfFlowOptions: TwoTimesAlignment,
+    SummaryOptions: SummaryAlignment,
 }
 
 

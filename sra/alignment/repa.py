@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from sra.alignment.base import Alignment, StudentPass
 from sra.alignment.schedules import WeightSchedule
 from sra.core.errors import InputError
+from sra.encoders.targets import Targets
 from sra.models.heads import Initialize, Projector, TokenConvolution, initialization_of
 from sra.models.initial import initialize_linears
 from sra.spec.methods.repa import RepaOptions
@@ -23,8 +24,6 @@ SPATIAL_EPSILON = 1e-6
 
 class RepaAlignment(Alignment):
     """cosine: minus the cosine between projector(student token) and encoder token, averaged over tokens and samples; -1 is perfect."""
-
-    reads = frozenset({"tokens"})
 
     def __init__(
         self,
@@ -37,6 +36,7 @@ class RepaAlignment(Alignment):
     ):
         super().__init__(schedule, taps=(options.block,))
         self.options = options
+        self.reads = frozenset({"tokens", "summary"} if options.align_summary else {"tokens"})
         if options.projector == "conv":
             self.projector = TokenConvolution(width, encoder_width, options.kernel, generator)
         else:
@@ -49,7 +49,7 @@ class RepaAlignment(Alignment):
         return cls(options, run.model.width, encoder_width, WeightSchedule.of_run(options, run), generator, initialization_of(run.model))
 
     def loss(self, seen: StudentPass) -> Tensor:
-        projected, targets = self.projector(seen.features[self.options.block]), seen.targets.tokens
+        projected, targets = self.projector(seen.features[self.options.block]), self.targets(seen.targets)
         if projected.shape != targets.shape:
             raise InputError(
                 f"encoder {self.options.encoder}: features (batch, tokens, width) are {tuple(targets.shape)}, the model aligns "
@@ -63,6 +63,10 @@ class RepaAlignment(Alignment):
             if self.options.objective == "nt_xent":
                 return nt_xent(student, target, self.options.temperature)
             return -(student * target).sum(dim=2).mean()
+
+    def targets(self, given: Targets) -> Tensor:
+        """The encoder's tokens (B, N, E), after its summary where the student has a token for that too (REG)."""
+        return torch.cat([given.summary.unsqueeze(1), given.tokens], dim=1) if self.options.align_summary else given.tokens
 
 
 def spatially_normalised(targets: Tensor, mean_share: float, deviation: Literal["unbiased", "paper"]) -> Tensor:

@@ -1,5 +1,6 @@
 """One batch of a training step, and what every process can do with it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,7 +21,7 @@ class Process(Protocol):
         """Training times (B,) from uniform numbers (B,) in [0, 1)."""
 
     def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        """x_t (B, C, H, W) from latents and standard normal noise of that shape and times (B,)."""
+        """x_t from latents (B, ...) and standard normal noise of that shape. timestep: (B,), or one for each place, (B, 1, H, W)."""
 
     def target(self, batch: "NoisyBatch") -> Tensor:
         """What the network learns to predict, (B, C, H, W): the velocity, or the noise."""
@@ -43,7 +44,12 @@ class NoisyBatch:
     """Latents at one moment of their way to noise.
 
     latents, noise: (B, C, H, W) float32.  timestep: (B,) in the unit of the process.  condition: (B, ...) labels or captions, after dropout.
-    latent_mean: (B, C, H, W) mean of the posterior that the latents are drawn from; None where no method of this step reads it.
+    What only some methods ask for, and is None otherwise:
+
+    latent_mean: (B, C, H, W) mean of the posterior that the latents are drawn from.  undropped: (B, ...) the condition before dropout.
+    groups: (B, N) int64, the group of each token; the timestep is then one a group, (B, G).  group_sizes: tokens of each group.
+    separated: whether the tokens of a group attend to each other alone.
+    summary, summary_noise: (B, E) the state of the extra token without noise, and its noise.
     """
 
     latents: Tensor
@@ -52,11 +58,27 @@ class NoisyBatch:
     condition: Tensor
     process: Process
     latent_mean: Tensor | None = None
+    undropped: Tensor | None = None
+    groups: Tensor | None = None
+    group_sizes: tuple[int, ...] = ()
+    separated: bool = False
+    summary: Tensor | None = None
+    summary_noise: Tensor | None = None
 
     @property
     def noisy(self) -> Tensor:
-        """x_t, what the network sees: (B, C, H, W)."""
-        return self.process.noisy(self.latents, self.noise, self.timestep)
+        """x_t, what the network sees: (B, C, H, W); with groups each patch at the time of its token."""
+        if self.groups is None:
+            return self.process.noisy(self.latents, self.noise, self.timestep)
+        side = math.isqrt(self.groups.shape[1])
+        of_patch = self.timestep.gather(1, self.groups).view(-1, 1, side, side)
+        patch = self.latents.shape[2] // side
+        return self.process.noisy(self.latents, self.noise, of_patch.repeat_interleave(patch, dim=2).repeat_interleave(patch, dim=3))
+
+    @property
+    def noisy_summary(self) -> Tensor | None:
+        """The extra token's state at the image's time, (B, E)."""
+        return None if self.summary is None else self.process.noisy(self.summary, self.summary_noise, self.timestep)
 
     def part(self, rows: slice) -> "NoisyBatch":
         """Some of the samples."""
@@ -73,5 +95,5 @@ class NoisyBatch:
         return [value for value in vars(self).values() if isinstance(value, Tensor)]
 
     def at(self, timestep: Tensor) -> "NoisyBatch":
-        """The same latents, noise and condition at another time (B,)."""
+        """The same latents, noise and condition at another time."""
         return replace(self, timestep=timestep)

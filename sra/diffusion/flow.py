@@ -28,7 +28,7 @@ class Flow:
         return uniform.float()
 
     def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        t = timestep.view(-1, 1, 1, 1)
+        t = timestep.view(-1, *[1] * (latents.ndim - 1)) if timestep.ndim == 1 else timestep
         return (1 - t) * latents + t * noise
 
     def target(self, batch: NoisyBatch) -> Tensor:

@@ -19,6 +19,7 @@ from sra.core.errors import InputError
 from sra.core.wrappers import unwrapped
 from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
+from sra.encoders.targets import Targets
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -53,18 +54,55 @@ class VisionEncoder:
     def sha256(self) -> str:
         return sha256_of_weights(self.network)
 
-    @torch.no_grad()
     def tokens(self, images: Tensor, products: AbstractContextManager | None = None) -> Tensor:
         """(B, H, W, 3) uint8 -> (B, N, E) float32: patch tokens in reading order, without class or register tokens.
 
         products: autocast, where half precision is wanted; only the network runs under it, as in REPA's training step.
         """
+        return self.targets(images, products).tokens
+
+    @torch.no_grad()
+    def targets(self, images: Tensor, products: AbstractContextManager | None = None, reads: frozenset[str] = frozenset({"tokens"})) -> Targets:
+        """The tokens, and of "summary" and "attention" what is read.
+
+        The summary is the class token after the last norm; an encoder without one has the mean of its patches there. Attention is that of the
+        patches among each other, by head and block. Raises InputError for an encoder whose attention cannot be seen.
+        """
         pixels = self.feeding.pixels(images.to(next(self.network.parameters()).device), self.input_size)
-        with products or nullcontext():
-            tokens = self.network.forward_intermediates(pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True)[
-                -1
-            ]
-        return tokens.float()
+        with products or nullcontext(), self._attention_seen("attention" in reads) as attention:
+            (tokens, beside), *_ = self.network.forward_intermediates(
+                pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True, return_prefix_tokens=True
+            )
+        summary = self._summary(tokens, beside).float() if "summary" in reads else None
+        return Targets(tokens.float(), summary, tuple(attention))
+
+    def _summary(self, tokens: Tensor, beside: Tensor | None) -> Tensor:
+        if not self.network.has_class_token:
+            return tokens.mean(dim=1)
+        return beside[:, 0] if self.feeding.final_norm else self.network.norm(beside[:, 0])
+
+    @contextmanager
+    def _attention_seen(self, wanted: bool) -> Iterator[list[Tensor]]:
+        """A list that each block's logits among the patches, (B, H, N, N) float32, are put into while the network runs."""
+        seen: list[Tensor] = []
+        from timm.layers import Attention  # timm takes 5 s to import
+
+        layers = [getattr(block, "attn", None) for block in self.network.blocks] if wanted else []
+        if not all(isinstance(layer, Attention) for layer in layers):
+            name = self.network.pretrained_cfg.get("architecture")
+            raise InputError(f"encoder {name}: its attention cannot be read; give a plain vision transformer")
+
+        def keep(layer: nn.Module, _, joined: Tensor) -> None:
+            query, key, _ = joined.unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            query, key = (norm(part)[:, :, self.network.num_prefix_tokens :].float() for norm, part in ((layer.q_norm, query), (layer.k_norm, key)))
+            seen.append(query @ key.transpose(2, 3) * layer.scale)
+
+        handles = [layer.qkv.register_forward_hook(lambda _, given, joined, layer=layer: keep(layer, given, joined)) for layer in layers]
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def encoder_files(source: Path | str) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import MethodOptions
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.dispersive import DispersiveOptions
@@ -14,6 +15,8 @@ from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.methods.repa import IrepaOptions, RepaOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.methods.sra2 import Sra2Options
+from sra.spec.methods.summary import SummaryOptions
+from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 from sra.spec.run import ModelSpec
 
 FP32 = 4  # bytes
@@ -59,7 +62,7 @@ def _repa(options: RepaOptions, model: ModelSpec, encoder_width: int | None) -> 
         # The products of a convolution as torch counts them: at the edges of the square those with zeros too.
         return PartCost(weights + encoder_width, 3 * 2 * model.tokens * weights + contrast, kept_fp32=2 * model.tokens * encoder_width)
     hidden = [options.projector_width] * (options.projector_layers - 1)
-    return _mlp(model.tokens, (model.width, *hidden, encoder_width), more=contrast)
+    return _mlp(model.tokens + options.align_summary, (model.width, *hidden, encoder_width), more=contrast)
 
 
 def _sra2(options: Sra2Options, model: ModelSpec, encoder_width: int | None) -> PartCost:
@@ -84,6 +87,22 @@ def _contrastive(options: ContrastiveOptions, model: ModelSpec, encoder_width: i
     return PartCost()
 
 
+def _attention(options: AttentionOptions, model: ModelSpec, encoder_width: int | None) -> PartCost:
+    """The scores of all heads once more in each block of the range; a cross-entropy keeps them as logarithms, beside the target's softmax."""
+    blocks = options.last_block - options.first_block + 1
+    return PartCost(heads=3 * 2 * blocks * model.tokens**2 * model.width, kept_fp32=blocks * 2 * model.heads * model.tokens**2)
+
+
+def _dual_times(options: DualTimesOptions, model: ModelSpec, encoder_width: int | None) -> PartCost:
+    """SRA's head, and the teacher's way. Attention within groups is counted as among all, and so are the products of one modulation a group."""
+    return _mlp(model.tokens, (model.width, 2 * model.width, model.width), teacher_block=options.teacher_block)
+
+
+def _summary(options: SummaryOptions, model: ModelSpec, encoder_width: int | None) -> PartCost:
+    """Its layers are the model's."""
+    return PartCost()
+
+
 def _mlp(tokens: int, widths: tuple[int, ...], teacher_block: int = 0, more: int = 0) -> PartCost:
     """A head of linear layers that every token meets. It keeps hidden layers before and after SiLU; the loss prediction and target in fp32."""
     parameters = sum(into * out + out for into, out in pairwise(widths))
@@ -99,4 +118,8 @@ COSTS: dict[type[MethodOptions], Callable[..., PartCost]] = {
     DispersiveOptions: _dispersive,
     Sra2Options: _sra2,
     ContrastiveOptions: _contrastive,
+    AttentionOptions: _attention,
+    DualTimesOptions: _dual_times,
+    SelfFlowOptions: _dual_times,
+    SummaryOptions: _summary,
 }

@@ -19,32 +19,6 @@ TIME_FREQUENCIES = 256
 HALF = 2  # bytes
 
 
-@dataclass(frozen=True)
-class Tower:
-    """A frozen vision or text transformer. beside: tokens of no patch.  mlp: hidden width over width (DINOv2-g's gated MLP has as many weights)."""
-
-    depth: int
-    width: int
-    beside: int = 1
-    mlp: int = 4
-
-    def flops(self, tokens: int) -> int:
-        """Of one image or caption with so many patches or text tokens. The embedding of patches, below 1 %, is left out."""
-        n, d = tokens + self.beside, self.width
-        return self.depth * (2 * (4 + 2 * self.mlp) * n * d**2 + 4 * n**2 * d)
-
-
-# Of the names in config/weights.tsv. ViT: Dosovitskiy et al. 2021 (arXiv 2010.11929), Table 1; DINOv2-g: Oquab et al. 2023 (arXiv 2304.07193),
-# Table 16; CLIP: Radford et al. 2021 (arXiv 2103.00020), Table 20. The small ones are ours.
-_B, _L, _H = Tower(12, 768), Tower(24, 1024), Tower(32, 1280)
-ENCODERS = {"dinov2b": _B, "dinov2l": _L, "dinov2g": Tower(40, 1536), "dinob": _B, "mael": _L, "clipl": _L, "mocov3b": _B}
-ENCODERS |= {"ijepah": replace(_H, beside=0), "digits_vit": Tower(4, 64, beside=0), "scenes_vit": Tower(4, 64, beside=0)}
-ENCODERS |= {"fashion_vit": Tower(4, 128, beside=0), "fashion_toy_vit": Tower(4, 32, beside=0)}
-_SMALL = Tower(2, 64, mlp=2)
-TEXT_ENCODERS = {"clip_l14": replace(_B, beside=0), "scenes_clip": replace(_SMALL, beside=0)}
-# What compares an image with its caption: the image's tower, and how many patches it cuts; the caption's costs little beside it.
-JUDGES = {"clip_l14": (_L, 16**2), "clip_l14_336": (_L, 24**2), "pickscore": (_H, 16**2), "scenes_clip": (_SMALL, 4**2)}
-
 # Of one image, by its size; counted by torch's FLOP counter in the tests.
 DECODER_FLOPS = {
     "sd_vae_ft_ema": {256: 622_187_282_432, 512: 2_514_518_933_504},
@@ -88,7 +62,7 @@ class _Stream:
 def _streams(model: ModelSpec, block: int) -> list[_Stream]:
     """The modalities of a block, counted from 1: the image, and the text where the condition is one."""
     if model.text is None:
-        return [_whole(model.tokens)]
+        return [_whole(model.tokens + (model.summary_width is not None))]
     text = (_only_attended_to if block == model.depth else _in_joint_block)(model.text.tokens)
     return [_in_joint_block(model.tokens), text]
 
@@ -161,7 +135,13 @@ def parameters(model: ModelSpec, blocks: int | None = None) -> int:
     embeddings = (_patch_inputs(model) + 1) * d + _time_parameters(model) + _label_parameters(model) + _text_parameters(model)
     if blocks is not None:
         return embeddings + in_blocks
-    return embeddings + in_blocks + 2 * d**2 + 2 * d + (d + 1) * _patch_outputs(model)
+    return embeddings + in_blocks + 2 * d**2 + 2 * d + (d + 1) * _patch_outputs(model) + summary_parameters(model)
+
+
+def summary_parameters(model: ModelSpec) -> int:
+    """Of the extra token, which stay in the model: into it, its norm, and out of it."""
+    width = model.summary_width
+    return (width + 1) * model.width + 2 * model.width + (model.width + 1) * width if width else 0
 
 
 def head_parameters(options: MethodOptions, model: ModelSpec, encoder_width: int | None = None) -> int:
@@ -176,6 +156,9 @@ def forward_flops(model: ModelSpec, blocks: int | None = None) -> int:
     if model.text:
         embeddings += model.text.tokens * model.text.width * d
     final = 2 * d**2 + n * d * _patch_outputs(model)
+    if model.summary_width:
+        embeddings += model.summary_width * d
+        final += model.summary_width * d
     if blocks is not None:
         return 2 * embeddings + sum(block_flops(model, block) for block in _blocks(model)[:blocks])
     return 2 * (embeddings + final) + _all_blocks_flops(model)

@@ -26,10 +26,11 @@ from sra.content.wanted import (
 )
 from sra.core.errors import unknown
 from sra.forecast import disk
-from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, JUDGES, forward_flops
+from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, forward_flops
 from sra.forecast.rates import SOURCES, Prices, Source, Work
 from sra.forecast.tasks import STAGES, Chain, Stage, Task
 from sra.forecast.work import Works
+from sra.spec.encoders import JUDGES
 from sra.spec.layout import Results, Shared
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec

@@ -2,8 +2,9 @@
 
 from sra.content.catalogue import Catalogue
 from sra.content.wanted import Wanted
-from sra.forecast.flops import DECODER_FLOPS, ENCODERS, TEXT_ENCODERS, Tower, sampling_flops, state_bytes, training_flops
+from sra.forecast.flops import DECODER_FLOPS, sampling_flops, state_bytes, training_flops
 from sra.forecast.rates import What, Work
+from sra.spec.encoders import ENCODERS, TEXT_ENCODERS, Tower
 from sra.spec.run import RunSpec
 from sra.spec.scale import Precision
 

@@ -29,6 +29,7 @@ from sra.spec.methods.base import MethodOptions
 from sra.spec.methods.combined import CombinedOptions
 from sra.spec.methods.known import METHOD_OF, AlignmentOptions
 from sra.spec.methods.sra import SraOptions
+from sra.spec.methods.summary import SummaryOptions
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
@@ -122,6 +123,11 @@ class RunSpec(Strict):
         return next((part.encoder for part in self.alignment.parts if hasattr(part, "encoder")), None)
 
     @property
+    def encodes_in_step(self) -> bool:
+        """Whether the encoder has to run while the run trains: what a part reads of it is more than the tokens that can be stored."""
+        return any(part.IN_STEP for part in self.alignment.parts)
+
+    @property
     def reads_encoder(self) -> bool:
         """Whether a part that weighs anything compares with the encoder."""
         return any(part.weight for part in self.alignment.parts if hasattr(part, "encoder"))
@@ -174,6 +180,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     try:
         alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
         alignment.check_fits(recipe.family, preset.batch)
+        summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
     if captions and row.flips != "none":
@@ -195,7 +202,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         image_size=preset.image_size,
         vae=preset.vae,
         text_encoder=captions and captions.text_encoder,
-        model=model,
+        model=model.model_copy(update={"summary_width": summary_width}),
         process=recipe.process,
         alignment=alignment,
         training=TrainingSpec(

@@ -130,7 +130,7 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
 def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device: torch.device) -> OnlineTargets:
     """Of the images by an encoder that gives as many tokens as the run's model has."""
     encoder = VisionEncoder.load(source, isqrt(spec.model.tokens), device)
-    return OnlineTargets(pixels, encoder.tokens, encoder.width, encoder_hashes(source, encoder))
+    return OnlineTargets(pixels, encoder.targets, encoder.width, encoder_hashes(source, encoder))
 
 
 def check_captions(inputs: Inputs, spec: RunSpec, latents: ArrayStore) -> None:

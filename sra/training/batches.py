@@ -1,26 +1,27 @@
 """From the stores to the noisy batch of a step: a function of (seed, step), of which each process makes its own share."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sra.alignment.targets import Targets
 from sra.core.errors import InputError
 from sra.data.latents import posterior_mean, sample_posterior
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
 from sra.diffusion.batch import NoisyBatch, Process
+from sra.encoders.targets import Targets
 from sra.spec.run import RunSpec
 from sra.training.conditions import Conditions
 from sra.training.distributed import World
-from sra.training.draws import draw_step
+from sra.training.draws import MethodDraws, draw_step
 
 FLIPPED_SHARE = 0.5
+OF_ENCODER = frozenset({"tokens", "summary", "attention"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Batches:
 
     For REPA alone, features: store of encoder tokens, or pixels: of images.
 
-    reads: what the alignments of a step (from 0) read; what none reads is not fetched either.  draws: the shapes of their random numbers by name.
+    reads: what the alignments of a step (from 0) read; what none reads is not fetched either.  draws: their random numbers.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Batches:
         world: World,
         pixels: ArrayStore | None = None,
         reads: Callable[[int], frozenset[str]] = lambda step: frozenset({"tokens"}),
-        draws: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+        draws: MethodDraws = MethodDraws(),
     ):
         self.spec, self.latents, self.conditions, self.process = spec, latents, conditions, process
         self.features, self.pixels, self.reads, self.draws = features, pixels, reads, draws
@@ -98,16 +99,20 @@ class Batches:
             latents=sample_posterior(moments, draws.posterior, scaling),
             noise=draws.noise,
             timestep=self.process.timesteps(draws.time),
-            condition=self.conditions.at(training.seed, step, rows, self.share.start, dropped),
+            condition=self._conditions(step, rows, dropped),
             process=self.process,
             latent_mean=posterior_mean(moments, scaling) if "latent_mean" in reads else None,
+            undropped=self._conditions(step, rows, np.zeros_like(dropped)) if "undropped" in reads else None,
         )
-        stores = (self.features, self.pixels) if "tokens" in reads else (None, None)
+        stores = (self.features, self.pixels) if reads & OF_ENCODER else (None, None)
         tokens, images = (torch.from_numpy(store.rows(rows)) if store else None for store in stores)
         if flipped is not None:
             tokens = None if tokens is None else mirrored_tokens(tokens, flipped)
             images = None if images is None else mirrored(images, flipped, width=2)
         return TrainingBatch(noisy, draws.methods, None if tokens is None else Targets(tokens), images)
+
+    def _conditions(self, step: int, rows: np.ndarray, dropped: np.ndarray) -> Tensor:
+        return self.conditions.at(self.spec.training.seed, step, rows, self.share.start, dropped)
 
 
 def mirrored(values: Tensor, chosen: Tensor, width: int) -> Tensor:

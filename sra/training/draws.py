@@ -1,7 +1,7 @@
 """Every random number of a training step, as a function of (seed, step, place in the batch)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
@@ -13,7 +13,7 @@ from sra.core.seeds import derive_seed
 class StepDraws:
     """posterior, noise: (B, C, H, W) standard normal.  time, dropout, flip: (B,) uniform in [0, 1).
 
-    methods: (B, ...) uniform in [0, 1), by the names and shapes that alignments declare.
+    methods: (B, ...) uniform in [0, 1) or standard normal, by the names and shapes that alignments declare.
     """
 
     posterior: Tensor
@@ -29,11 +29,19 @@ class StepDraws:
         return StepDraws(self.posterior[rows], self.noise[rows], self.time[rows], self.dropout[rows], self.flip[rows], methods)
 
 
-def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: Mapping[str, tuple[int, ...]]) -> StepDraws:
+@dataclass(frozen=True)
+class MethodDraws:
+    """What the methods of a run draw for each image, by name its shape: uniform in [0, 1), and standard normal."""
+
+    uniform: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    normal: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: MethodDraws = MethodDraws()) -> StepDraws:
     """The draws of one step for a whole batch of that shape, on the CPU: the same numbers on any device.
 
     Each kind has a stream of its own, so what one method draws leaves all others as they are: every run of a seed sees the same images, noise,
-    times and dropped conditions. methods: the shape that one image's draw has, by name.
+    times and dropped conditions.
     """
 
     def stream(purpose: str) -> Generator:
@@ -46,5 +54,6 @@ def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: M
         time=torch.rand(batch, generator=stream("time")),
         dropout=torch.rand(batch, generator=stream("dropout")),
         flip=torch.rand(batch, generator=stream("flip")),
-        methods={name: torch.rand((batch, *of_one), generator=stream(name)) for name, of_one in methods.items()},
+        methods={name: torch.rand((batch, *of_one), generator=stream(name)) for name, of_one in methods.uniform.items()}
+        | {name: torch.randn((batch, *of_one), generator=stream(name)) for name, of_one in methods.normal.items()},
     )

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from sra.alignment.targets import Targets
 from sra.core.errors import StageError
 from sra.core.progress import Progress
 from sra.spec.machine import Machine
@@ -153,7 +152,8 @@ class Trainer:
         if part.images is None:
             return part
         products = autocast(self.spec.training.precision, self.device)
-        return replace(part, images=None, targets=Targets(self.online.tokens(part.images, products)))
+        reads = frozenset().union(*(alignment.reads for alignment in self.state.alignments.values()))
+        return replace(part, images=None, targets=self.online.encode(part.images, products, reads))
 
     def _collecting(self, last: bool) -> AbstractContextManager:
         """Processes exchange gradients once a step, with its last part."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sra.alignment.base import StudentPass
+from sra.alignment.base import StudentPass, token_groups
 from sra.diffusion.batch import Process
 from sra.models.trunk import Transformer
 from sra.training.batches import TrainingBatch
@@ -20,13 +20,18 @@ class Objective(nn.Module):
     def forward(self, batch: TrainingBatch, weights: Weights, teacher: Transformer) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, () float32, and each unweighted part by name, detached. A method without a weight runs neither head nor teacher."""
         noisy = batch.noisy
+        for alignment in self.alignments.values():
+            noisy = alignment.prepare(noisy, batch.draws, batch.targets)
         acting = {name: alignment for name, alignment in self.alignments.items() if name in weights}
-        taps = tuple(sorted({tap for alignment in acting.values() for tap in alignment.taps}))
-        output, features = self.model(noisy.noisy, noisy.timestep, noisy.condition, taps=taps)
+        taps, attention_taps = (
+            tuple(sorted({tap for alignment in acting.values() for tap in getattr(alignment, kind)})) for kind in ("taps", "attention_taps")
+        )
+        heads = max((alignment.heads for alignment in acting.values()), default=0)
+        student = self.model.run(noisy.noisy, noisy.timestep, noisy.condition, taps, attention_taps, heads, token_groups(noisy), noisy.noisy_summary)
 
-        total = self.process.loss(output, noisy).mean()
+        total = self.process.loss(student.output, noisy).mean()
         parts = {"generation": total.detach()}
-        seen = StudentPass(noisy, features, output, teacher, batch.draws, batch.targets)
+        seen = StudentPass(noisy, student.features, student.output, teacher, batch.draws, batch.targets, student.attention, student.summary)
         for name, alignment in acting.items():
             loss = alignment.loss(seen)
             parts[name] = loss.detach()

@@ -14,6 +14,7 @@ from sra.spec.run import RunSpec
 from sra.training.batches import Batches, Prefetched
 from sra.training.conditions import ClassLabels, Conditions, OnlineCaptions
 from sra.training.distributed import World
+from sra.training.draws import MethodDraws
 from sra.training.graphs import check_can_graph
 from sra.training.loop import Trainer
 from sra.training.objective import Objective
@@ -54,9 +55,10 @@ def set_up(
 
     def reads(step: int) -> frozenset[str]:
         """What the alignments that weigh anything at a step read."""
-        return frozenset().union(*(alignment.reads for alignment in alignments.values() if alignment.weight(step)))
+        return frozenset().union(*(alignment.reads_at(step) for alignment in alignments.values()))
 
-    draws = {name: shape for alignment in alignments.values() for name, shape in alignment.draws.items()}
+    uniform, normal = ({name: shape for part in alignments.values() for name, shape in getattr(part, kind).items()} for kind in ("draws", "noises"))
+    draws = MethodDraws(uniform, normal)
     batches = Batches(spec, latents, conditions, features, process, world, online.pixels if online else None, reads, draws)
     objective = Objective(process, model, alignments)
     return Trainer(

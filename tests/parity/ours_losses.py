@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from sra.alignment.base import StudentPass
 from sra.alignment.sra import SraAlignment
-from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.ddpm import Ddpm
 from sra.diffusion.flow import Flow
+from sra.encoders.targets import Targets
 
 GIVEN = inputs(TINY)
 STEPS_PER_EPOCH = 1_281_167 // 256  # ImageNet in the released batches, the last one dropped

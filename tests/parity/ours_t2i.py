@@ -7,9 +7,9 @@ from registry import Comparison, named, official, relative, relative_by_part
 from sra.alignment.base import StudentPass
 from sra.alignment.repa import RepaAlignment
 from sra.alignment.schedules import WeightSchedule
-from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
+from sra.encoders.targets import Targets
 from sra.models.blocks import sincos_positions
 from sra.models.mmdit import MultimodalDiffusionTransformer
 from sra.spec.methods.repa import RepaOptions

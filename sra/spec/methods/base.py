@@ -27,6 +27,7 @@ class MethodOptions(Strict):
     FAMILIES: ClassVar[tuple[Family, ...]] = ("sit", "dit", "mmdit")
     NOT_OTHERS: ClassVar[str] = ""
     CHANGES_TIMES: ClassVar[bool] = False  # whether it decides what the student sees, which only one method of a run can
+    IN_STEP: ClassVar[bool] = False  # whether it needs more of an encoder than tokens that can be stored, so that the encoder runs in each step
 
     @property
     def parts(self) -> "tuple[MethodOptions, ...]":

@@ -4,6 +4,7 @@ from typing import Annotated, Union
 
 from pydantic import Field
 
+from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import BaselineOptions, MethodOptions
 from sra.spec.methods.combined import combination
 from sra.spec.methods.contrastive import ContrastiveOptions
@@ -12,6 +13,8 @@ from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.methods.repa import IrepaOptions, RepaOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.methods.sra2 import Sra2Options
+from sra.spec.methods.summary import SummaryOptions
+from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 
 RepaSraOptions = combination("RepaSraOptions", RepaOptions, SraOptions)
 
@@ -24,6 +27,10 @@ METHODS: tuple[type[MethodOptions], ...] = (
     Sra2Options,
     IrepaOptions,
     ContrastiveOptions,
+    DualTimesOptions,
+    SelfFlowOptions,
+    combination("HasteOptions", RepaOptions, AttentionOptions, method="haste"),
+    combination("RegOptions", RepaOptions, SummaryOptions, method="reg"),
     RepaSraOptions,
     combination("IrepaSraOptions", IrepaOptions, SraOptions),
     combination("SraContrastiveOptions", SraOptions, ContrastiveOptions),

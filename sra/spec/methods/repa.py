@@ -24,6 +24,7 @@ class RepaOptions(MethodOptions):
     projector_width: PositiveInt = 2048
     projector_layers: Layers = 3
     stop_step: PositiveInt | None = Field(None, description="step of the paper's scale from which the weight is 0; never by default")
+    align_summary: bool = left_out_at(False, "whether the encoder's summary is a token more, before the patches (REG)")
     # What iREPA changes.
     projector: Literal["mlp", "conv"] = left_out_at("mlp", "mlp: REPA's; conv: one convolution over the square of tokens, as iREPA has it")
     kernel: Literal[1, 3] = left_out_at(3, "of that convolution; iREPA's paper has 3, its released command 1")
@@ -37,6 +38,7 @@ class RepaOptions(MethodOptions):
         block = "block not said" if self.block is None else f"block {self.block}"
         spatial = f", {self.kernel} x {self.kernel} convolution" if self.projector == "conv" else ""
         spatial += f", spatially normalised targets (mean times {self.mean_share:g})" if self.target == "spatial" else ""
+        spatial += ", with the encoder's summary" if self.align_summary else ""
         name = {"repa": "REPA", "irepa": "iREPA"}[self.method]
         return f"{name}: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{spatial}{stop_words(self.stop_step)}"
 

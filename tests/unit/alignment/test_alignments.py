@@ -5,10 +5,10 @@ import torch
 
 from sra.alignment.base import StudentPass
 from sra.alignment.build import build_alignments
-from sra.alignment.targets import Targets
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.process import build_process
+from sra.encoders.targets import Targets
 from sra.models.build import build_model
 from sra.spec.methods.base import BaselineOptions
 from sra.spec.methods.known import RepaSraOptions

@@ -13,9 +13,9 @@ from sra.alignment.build import build_alignments
 from sra.alignment.contrastive import negatives
 from sra.alignment.dispersive import dispersion, squared_distances
 from sra.alignment.repa import spatially_normalised
-from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
+from sra.encoders.targets import Targets
 from sra.models.patches import patches_of
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.dispersive import DispersiveOptions

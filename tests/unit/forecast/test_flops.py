@@ -10,9 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from sra.alignment.base import StudentPass
 from sra.alignment.build import build_alignments
-from sra.alignment.targets import Targets
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
+from sra.encoders.targets import Targets
 from sra.forecast.flops import block_flops, forward_flops, head_parameters, images_at_once, parameters, state_bytes, training_flops, training_memory
 from sra.models.build import build_model, empty_model
 from sra.spec.machine import Machine

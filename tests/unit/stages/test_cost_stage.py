@@ -20,6 +20,7 @@ from sra.core.errors import InputError
 from sra.diffusion.process import build_process
 from sra.forecast import flops
 from sra.forecast.rates import Rate, Rates, read_rates
+from sra.spec import encoders
 from sra.spec.samplers import SAMPLER_OF, Guidance
 from sra.stages.cost import cost_of, json_of, show_cost, text_of
 
@@ -223,7 +224,7 @@ def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     assert flops.ENCODER_FLOPS[preset.vae] == {32: counted(vae.encode, (3, 32, 32))}
     assert flops.DECODER_FLOPS[preset.vae] == {32: counted(vae.decode, (4, 8, 8))}
     assert flops.EXTRACTOR_FLOPS[preset.extractor] == counted(extractor, (3, 32, 32))
-    assert flops.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
+    assert encoders.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
 
 
 def test_extractors_are_counted_as_torch_counts_them():
@@ -241,8 +242,8 @@ def test_vision_encoders_are_those_of_timm(name):
     from sra.encoders.vision import size_of
 
     found = size_of(Catalogue(ROOT, "paper").weights[name].place, 16)
-    assert flops.ENCODERS[name].width == found.width
-    assert flops.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
+    assert encoders.ENCODERS[name].width == found.width
+    assert encoders.ENCODERS[name].flops(256) == pytest.approx(found.flops, rel=0.01)
 
 
 def test_towers_of_clip_are_those_of_transformers():
@@ -257,16 +258,16 @@ def test_towers_of_clip_are_those_of_transformers():
         }
 
     with torch.device("meta"):
-        text = CLIPTextModel(CLIPTextConfig(**sizes(flops.TEXT_ENCODERS["clip_l14"], 12))).eval()
-        judge, patches = flops.JUDGES["clip_l14_336"]
+        text = CLIPTextModel(CLIPTextConfig(**sizes(encoders.TEXT_ENCODERS["clip_l14"], 12))).eval()
+        judge, patches = encoders.JUDGES["clip_l14_336"]
         vision = CLIPVisionModel(CLIPVisionConfig(**sizes(judge, 16), image_size=336, patch_size=14)).eval()
     found = counted(lambda ids: text(input_ids=ids.long()), (77,))
-    assert flops.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
+    assert encoders.TEXT_ENCODERS["clip_l14"].flops(77) == pytest.approx(found, rel=0.01)
     assert judge.flops(patches) == pytest.approx(counted(lambda images: vision(pixel_values=images), (3, 336, 336)), rel=0.01)
 
 
 def test_every_model_of_weights_tsv_is_known():
-    kinds = {"encoder": flops.ENCODERS, "extractor": flops.EXTRACTOR_FLOPS, "vae": flops.ENCODER_FLOPS, "clip": flops.JUDGES}
+    kinds = {"encoder": encoders.ENCODERS, "extractor": flops.EXTRACTOR_FLOPS, "vae": flops.ENCODER_FLOPS, "clip": encoders.JUDGES}
     for entry in Catalogue(ROOT, "paper").weights.values():
         assert entry.kind not in kinds or entry.name in kinds[entry.kind], entry.name
     assert flops.DECODER_FLOPS.keys() == flops.ENCODER_FLOPS.keys()

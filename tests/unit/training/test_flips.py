@@ -33,7 +33,7 @@ def flat_stores(tiny_stores):
 
 def test_half_of_a_batch_is_mirrored_with_its_targets(tiny_run, flat_stores):
     plain, turned = (batch_of(tiny_run("sit_b2_repa", training={"batch": 16, "flips": flips}), *flat_stores) for flips in ("none", "latents"))
-    chosen = draw_step(0, STEP, (16, 4, 8, 8), {}).flip < FLIPPED_SHARE
+    chosen = draw_step(0, STEP, (16, 4, 8, 8)).flip < FLIPPED_SHARE
     assert 0 < chosen.sum() < 16
     expected = torch.where(chosen[:, None, None, None], plain.noisy.latents.flip(3), plain.noisy.latents)
     assert torch.equal(turned.noisy.latents, expected)

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from sra.core.errors import InputError
+from sra.encoders.targets import Targets
 from sra.spec.machine import Machine
+from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import BaselineOptions
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.dispersive import DispersiveOptions
@@ -15,9 +18,12 @@ from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.methods.repa import IrepaOptions, RepaOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.methods.sra2 import Sra2Options
+from sra.spec.methods.summary import SummaryOptions
+from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 from sra.training.distributed import World
 from sra.training.loop import Trainer
 from sra.training.setup import set_up
+from sra.training.targets import OnlineTargets
 
 CPU = torch.device("cpu")
 SRA = SraOptions(student_block=2, teacher_block=5)
@@ -25,6 +31,7 @@ REPA = RepaOptions(block=3, encoder="digits_vit", projector_width=24)
 LAYERSYNC = LayerSyncOptions(student_block=2, target_block=5)
 CONTRASTIVE = ContrastiveOptions(group=4)
 IREPA = IrepaOptions(block=3, encoder="digits_vit")
+REG = METHOD_OF["reg"](repa=REPA.model_copy(update={"align_summary": True}), summary=SummaryOptions(encoder="digits_vit"))
 METHODS = {
     "sra": SRA,
     "repa": REPA,
@@ -36,6 +43,15 @@ METHODS = {
     "irepa": IREPA,
     "contrastive": CONTRASTIVE,
     "contrastive, other classes": CONTRASTIVE.model_copy(update={"negatives": "other_class"}),
+    "dts_as": DualTimesOptions(student_block=2, teacher_block=5),
+    "dts_as, released defaults": DualTimesOptions(
+        student_block=2, teacher_block=5, ratio=0.5, separation="none", teacher_times="minimum", cosine_axis="tokens_official"
+    ),
+    "dts_as, same times": DualTimesOptions(student_block=2, teacher_block=5, separation="student", teacher_times="same", teacher_labels="shared"),
+    "as": DualTimesOptions(student_block=2, teacher_block=5, times="one"),
+    "self_flow": SelfFlowOptions(student_block=2, teacher_block=5),
+    "haste": METHOD_OF["haste"](repa=REPA, attention=AttentionOptions(first_block=2, last_block=3, encoder="digits_vit")),
+    "reg": REG,
     "repa+sra": METHOD_OF["repa+sra"](repa=REPA, sra=SRA),
     "irepa+sra": METHOD_OF["irepa+sra"](irepa=IREPA, sra=SRA),
     "sra+contrastive": METHOD_OF["sra+contrastive"](sra=SRA, contrastive=CONTRASTIVE),
@@ -49,9 +65,34 @@ def trainer(tiny_run, tiny_stores):
 
     def make(options, machine: Machine = Machine(), world: World = World(), **training) -> Trainer:
         spec = tiny_run("sit_b2", training=training).model_copy(update={"alignment": options})
-        return set_up(spec, tiny_stores[0], tiny_stores[1] if spec.encoder else None, CPU, machine, world)
+        if options is REG or options == weightless(REG):
+            spec = spec.model_copy(update={"model": spec.model.model_copy(update={"summary_width": 12})})
+        online = OnlineTargets(images(len(tiny_stores[0])), described, 12, {}) if spec.encodes_in_step else None
+        features = tiny_stores[1] if spec.encoder and online is None else None
+        return set_up(spec, tiny_stores[0], features, CPU, machine, world, online)
 
     return make
+
+
+class images:
+    """A store of images that are told apart by their number alone."""
+
+    sha256 = "0"
+
+    def __init__(self, count):
+        self.count = count
+
+    def rows(self, places):
+        return np.broadcast_to(places.astype(np.uint8)[:, None, None, None], (len(places), 32, 32, 3)).copy()
+
+
+def described(pixels, products, reads) -> Targets:
+    """What an encoder of four blocks and two heads might say: a function of the image's number."""
+    number = pixels[:, 0, 0, 0].float()
+    waves = torch.sin(number[:, None, None, None] * (1 + torch.arange(4 * 2 * 16 * 16).view(1, 4, 2 * 16, 16) % 7))
+    tokens = waves.flatten(1)[:, : 16 * 12].view(-1, 16, 12)
+    attention = tuple(waves[:, block].view(-1, 2, 16, 16) for block in range(4)) if "attention" in reads else ()
+    return Targets(tokens, tokens.mean(dim=1) if "summary" in reads else None, attention)
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -74,8 +115,9 @@ def weightless(options):
 every_method = pytest.mark.parametrize("options", METHODS.values(), ids=METHODS)
 
 
-@every_method
+@pytest.mark.parametrize("options", [options for options in METHODS.values() if not any(part.CHANGES_TIMES for part in options.parts)])
 def test_at_weight_zero_a_step_is_the_baselines(trainer, options):
+    """But for what changes the batch itself, whose control has no weight either."""
     plain, silent = trainer(BaselineOptions()), trainer(weightless(options))
     for run in (plain, silent):
         run.train(3)
@@ -109,16 +151,16 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(trainer, options):
 
 
 @every_method
-def test_shares_of_two_processes_are_the_batch_of_one(trainer, options):
+def test_shares_of_two_processes_are_the_batch_of_one(trainer, options, monkeypatch):
     """The shares average to the whole batch's loss, with the same draws."""
     whole = trainer(options)
     weights = {name: part.weight(0) for name, part in whole.state.alignments.items()}
-    expected, _ = whole.objective(whole.batch(2), weights, whole.state.teacher)
+    expected, _ = whole.objective(whole._encoded(whole.batch(2)), weights, whole.state.teacher)
     shares = []
+    monkeypatch.setattr("sra.training.setup.DistributedDataParallel", lambda objective, **_: objective)  # nothing is exchanged here
     for rank in range(2):
-        batch = trainer(options, world=World(rank=rank, size=1)).batches
-        batch.share = slice(4 * rank, 4 * rank + 4)
-        shares.append(whole.objective(batch.at(2), weights, whole.state.teacher)[0])
+        batches = trainer(options, world=World(rank=rank, size=2)).batches
+        shares.append(whole.objective(whole._encoded(batches.at(2)), weights, whole.state.teacher)[0])
     torch.testing.assert_close(sum(shares) / 2, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -138,7 +180,7 @@ def test_its_loss_moves_the_student(trainer, options):
     generator = torch.Generator().manual_seed(1)
     for parameter in run.state.model.parameters():  # blocks start as the identity, which makes all of them agree
         parameter.data.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    batch, weights = run.batch(0), {name: part.weight(0) for name, part in run.state.alignments.items()}
+    batch, weights = run._encoded(run.batch(0)), {name: part.weight(0) for name, part in run.state.alignments.items()}
     run.batches = type("Same", (), {"at": lambda self, step: batch})()
     total, first = run.objective(batch, weights, run.state.teacher)
     run.train(30)

@@ -10,7 +10,7 @@ import torch
 from sra.core.errors import Interrupted, StageError
 from sra.spec.method import ConstantEma, RampEma
 from sra.training.adamw import AdamW
-from sra.training.draws import draw_step
+from sra.training.draws import MethodDraws, draw_step
 from sra.training.ema import ema_decay, update_average
 from sra.training.loop import Trainer
 from sra.training.precision import gradient_norm
@@ -60,7 +60,7 @@ def test_adamw_and_clipping_equal_torchs(tiny_run):
 
 
 def test_draws_are_functions_of_seed_and_step():
-    methods = {"interval": (), "places": (16,)}
+    methods = MethodDraws({"interval": (), "places": (16,)}, {"summary_noise": (6,)})
     draws = [draw_step(seed, step, (512, 4, 2, 2), methods) for seed, step in [(0, 3), (0, 3), (0, 4), (1, 3)]]
     first, again, other_step, other_seed = [{**vars(draw), **draw.methods} for draw in draws]
     for name in ("posterior", "noise", "time", "dropout", "flip", "interval", "places"):

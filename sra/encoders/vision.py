@@ -70,9 +70,10 @@ class VisionEncoder:
         """
         pixels = self.feeding.pixels(images.to(next(self.network.parameters()).device), self.input_size)
         with products or nullcontext(), self._attention_seen("attention" in reads) as attention:
-            (tokens, beside), *_ = self.network.forward_intermediates(
+            (last,) = self.network.forward_intermediates(
                 pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True, return_prefix_tokens=True
             )
+        tokens, beside = last if self.network.num_prefix_tokens else (last, None)
         summary = self._summary(tokens, beside).float() if "summary" in reads else None
         return Targets(tokens.float(), summary, tuple(attention))
 

@@ -12,7 +12,7 @@ import yaml
 from faults.bad_inputs import BAD_INPUTS, Bad, Edit
 from faults.input_house import Answer, call
 
-from sra.cli import app
+from sra.commands import app
 from sra.plan.workflow import open_plan
 
 

@@ -12,13 +12,14 @@ from PIL import Image
 from timm.models import save_for_hf
 from typer.testing import CliRunner
 
-from sra.cli import app
+from sra.commands import app
+from sra.commands.extract_features import extract_features
+from sra.commands.finish_features import finish_features
+from sra.commands.index import index as index_images
 from sra.core.errors import InputError
 from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.vision import VisionEncoder
-from sra.stages.extract_features import extract_features, finish_features
-from sra.stages.index_images import index_images
 
 SMALL = {"embed_dim": 12, "depth": 1, "num_heads": 2, "patch_size": 4}
 TRAIN = 16  # images of the train split
@@ -62,7 +63,7 @@ def extracted(index, encoder, folder, of=1, **options):
 
 
 def stored(index, encoder, folder, of=1, **options) -> ArrayStore:
-    finish_features(extracted(index, encoder, folder, of, **options), index, encoder, folder / "store.json")
+    finish_features(index, encoder, folder / "store.json", extracted(index, encoder, folder, of, **options))
     return ArrayStore.open(folder / "store.json", "features")
 
 
@@ -121,13 +122,13 @@ def test_shards_of_another_encoder_are_refused(index, encoder, tmp_path):
     other = save_encoder(tmp_path / "other", seed=1)
     shards = extracted(index, other, tmp_path / "store")
     with pytest.raises(InputError, match=r"features_000_of_001\.npy: was made from another encoder than .*; delete it and run again"):
-        finish_features(shards, index, encoder, tmp_path / "store" / "store.json")
+        finish_features(index, encoder, tmp_path / "store" / "store.json", shards)
 
 
 def test_shards_of_other_images_are_refused(index, encoder, tmp_path):
     shards = extracted(write_images(tmp_path / "others", seed=1), encoder, tmp_path / "store")
     with pytest.raises(InputError, match=r"was made from another index than"):
-        finish_features(shards, index, encoder, tmp_path / "store" / "store.json")
+        finish_features(index, encoder, tmp_path / "store" / "store.json", shards)
 
 
 @pytest.fixture
@@ -164,9 +165,9 @@ def test_a_hubs_weights_must_be_the_same_for_every_shard(index, tmp_path, hub):
         extract_features(index, "someone/vit-tiny", number, 2, shard)
     assert ("hf-hub:someone/vit-tiny", True) in hub.asked
     with pytest.raises(InputError, match=r"features_001_of_002\.npy: was made from other inputs than features_000_of_002\.npy"):
-        finish_features(shards, index, "someone/vit-tiny", tmp_path / "store.json")
+        finish_features(index, "someone/vit-tiny", tmp_path / "store.json", shards)
     with pytest.raises(InputError, match=r"was made by encoder someone/vit-tiny, not someone/vit-base"):
-        finish_features(shards, index, "someone/vit-base", tmp_path / "store.json")
+        finish_features(index, "someone/vit-base", tmp_path / "store.json", shards)
 
 
 def test_the_command_line_makes_the_same_store(index, encoder, tmp_path):

@@ -9,19 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
+from sra.commands.train_clip import train_clip
+from sra.commands.train_encoder import train_encoder
+from sra.commands.train_vae import train_vae
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
 from sra.data.captions import CaptionedSplit, annotation_path, write_caption_index
 from sra.data.images import write_index
 from sra.data.scenes import COLOURS, colour_of, halves, write_scenes
+from sra.data.small_sets import labels_of, small_set
 from sra.encoders import vae, vision_training
 from sra.encoders.vae import VaeTraining
 from sra.encoders.vision_training import EncoderTraining
-from sra.stages.small_sets import small_set
-from sra.stages.train_clip import train_clip
-from sra.stages.train_encoder import labels_of, train_encoder
-from sra.stages.train_vae import train_vae
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def captioned(tmp_path_factory):
     extractor = SmallExtractor(SmallNetwork(10))
     extractor.save(folder / "extractor")
     write_receipt(folder / "extractor" / WEIGHTS_FILE, "extractor", name=extractor.name)
-    make_reference(index, folder / "extractor", 60, folder / "reference.npz", split="val")
+    make_reference(index, folder / "extractor", 60, folder / "reference.npz", split="val", device="cpu")
     (folder / "weights.safetensors").write_bytes(b"weights that drew the samples")
 
     def pack(path, images, captions, arrays=None, **changes):

@@ -1,6 +1,7 @@
 """The command line: exit codes, one-line errors, and stages that refuse foreign files."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from sra.commands import IN_ORDER, load, names, opening_line
 from sra.commands.export import export
 from sra.commands.pack import pack as pack_samples
 from sra.core.errors import InputError
@@ -17,6 +19,10 @@ from sra.core.receipts import write_receipt
 from sra.spec.run import read_run
 
 ROOT = Path(__file__).parents[3]
+LIGHT = (
+    *("make-digits", "make-fashion", "make-scenes", "index", "index-captions", "pack-images", "finish-pixels", "resolve", "export", "pack"),
+    *("table", "figure", "claims", "report", "refresh", "cost", "status", "registry", "appendix", "archive", "bench"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +74,30 @@ def test_help_needs_no_torch(sra, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     code, _ = sra("--help")
     assert code == 0
+
+
+def test_light_commands_need_no_torch():
+    """In a process of its own, since torch is loaded in this one."""
+    program = f"import sys\nfrom sra.commands import load\nfor name in {LIGHT}: load(name)\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_command_is_the_function_of_its_file_and_the_files_opening_lines_its_help(name):
+    command = load(name)
+    assert command.name == name
+    assert command.help.partition("\n")[0] == opening_line(name)
+    assert opening_line(name).endswith((".", "/registry.tsv", "/appendix.md"))
+
+
+def test_every_command_has_its_place_in_the_order_of_the_workflow():
+    assert names() == list(IN_ORDER)
+
+
+def test_an_unknown_command_is_told_with_its_neighbour(sra):
+    code, printed = sra("trian")
+    assert code == 2
+    assert "No such command 'trian'. Did you mean 'train'?" in printed
 
 
 def test_resolve_writes_what_train_reads(sra, tmp_path):

@@ -75,9 +75,9 @@ def house(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sra.commands.train_extractor.load_split", lambda index, split: splits[split])
         patch.setattr("sra.commands.make_reference.ImageSplit", lambda index, split: Split(splits[split][0]))
-        train_extractor(folder / "index.json", folder / "extractor", seed=0, steps=40)
-        make_reference(folder / "index.json", folder / "extractor", 150, folder / "reference.npz")
-        make_reference(folder / "index.json", folder / "extractor", 150, folder / "again" / "reference.npz")
+        train_extractor(folder / "index.json", folder / "extractor", seed=0, steps=40, device="cpu")
+        make_reference(folder / "index.json", folder / "extractor", 150, folder / "reference.npz", device="cpu")
+        make_reference(folder / "index.json", folder / "extractor", 150, folder / "again" / "reference.npz", device="cpu")
     write_samples(folder / "samples.npz", *patterns(2, COUNT), folder / "weights.safetensors")
     return SimpleNamespace(folder=folder, train=splits["train"], samples=folder / "samples.npz", weights=folder / "weights.safetensors")
 

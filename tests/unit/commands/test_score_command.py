@@ -166,8 +166,8 @@ def test_torch_fidelitys_file_scores_by_its_row(scenes, weights_table, tmp_path)
     np.savez(tmp_path / "reference.npz", **statistics, arr_0=scenes(0, 20))
     np.savez(tmp_path / "samples.npz", scenes(1, 40))
     with pytest.raises(InputError, match="its SHA-256 is"):  # without its row it must be the published file
-        reference_features(tmp_path / "reference.npz", tmp_path / "features.npz", weights)
-    reference_features(tmp_path / "reference.npz", tmp_path / "features.npz", weights, "inception", "adm")
+        reference_features(tmp_path / "reference.npz", tmp_path / "features.npz", weights, device="cpu")
+    reference_features(tmp_path / "reference.npz", tmp_path / "features.npz", weights, "inception", "adm", device="cpu")
 
     asked = {"extractor": weights, "extractor_name": "inception", "reference_name": "adm", "count": 40, "device": "cpu"}
     with pytest.raises(InputError, match="40 images for 2048 feature dimensions"):

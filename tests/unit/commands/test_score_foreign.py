@@ -233,7 +233,7 @@ def test_a_reference_without_spatial_statistics_or_images_needs_a_flag(score_hou
 
 def test_features_of_the_reference_computed_before_give_equal_scores(score_house, scored, tmp_path):
     file = tmp_path / "features.npz"
-    reference_features(score_house.reference, file, score_house.extractor)
+    reference_features(score_house.reference, file, score_house.extractor, device="cpu")
     receipt = json.loads(receipt_path(file).read_text())
     assert receipt["made_from"] == {
         "reference": sha256_of_file(score_house.reference),
@@ -245,19 +245,19 @@ def test_features_of_the_reference_computed_before_give_equal_scores(score_house
     assert with_file.metrics == without.metrics
     assert (without.reference.features_sha256, with_file.reference.features_sha256) == (None, sha256_of_file(file))
     again = tmp_path / "again.npz"
-    reference_features(score_house.reference, again, score_house.extractor)
+    reference_features(score_house.reference, again, score_house.extractor, device="cpu")
     assert again.read_bytes() == file.read_bytes()
 
 
 def test_features_of_another_reference_or_extractor_are_refused(score_house, scored, tmp_path):
     file = tmp_path / "features.npz"
-    reference_features(score_house.folder / "ours.npz", file, score_house.extractor)
+    reference_features(score_house.folder / "ours.npz", file, score_house.extractor, device="cpu")
     with pytest.raises(InputError, match="was made with another reference than the one given"):
         scored(reference_features=file)
     other = tmp_path / "extractor"
     SmallExtractor(SmallNetwork(5)).save(other)
     write_receipt(other / WEIGHTS_FILE, "extractor", name="digits_cnn")
-    reference_features(score_house.reference, file, other)
+    reference_features(score_house.reference, file, other, device="cpu")
     with pytest.raises(InputError, match="was made with another extractor than the one given"):
         scored(reference_features=file)
     hashes = {"reference": sha256_of_file(score_house.reference), "extractor": sha256_of_file(score_house.extractor / WEIGHTS_FILE)}
@@ -272,7 +272,7 @@ def test_features_of_a_reference_without_images_are_refused(score_house, tmp_pat
     with np.load(score_house.reference) as arrays:
         np.savez(tmp_path / "bare.npz", **{key: arrays[key] for key in ("mu", "sigma")})
     with pytest.raises(InputError, match="the key arr_0 is missing"):
-        reference_features(tmp_path / "bare.npz", tmp_path / "features.npz", score_house.extractor)
+        reference_features(tmp_path / "bare.npz", tmp_path / "features.npz", score_house.extractor, device="cpu")
 
 
 def test_another_networks_distance_names_its_weights_and_its_images(scored, tmp_path):

@@ -26,7 +26,7 @@ from sra.metrics.suite import extract
 
 def test_a_reference_is_of_the_split_that_was_asked_for(captioned, tmp_path):
     for split, count in (("train", 150), ("val", 120)):
-        make_reference(captioned.index, captioned.extractor, 50, tmp_path / "reference.npz", split=split)
+        make_reference(captioned.index, captioned.extractor, 50, tmp_path / "reference.npz", split=split, device="cpu")
         facts = read_receipt(tmp_path / "reference.npz", "reference")["facts"]
         assert (facts["split"], facts["resize"], facts["statistics_count"], facts["images"]) == (split, "tensorflow", count, 50)
         images = captioned.splits[split][0]
@@ -36,14 +36,14 @@ def test_a_reference_is_of_the_split_that_was_asked_for(captioned, tmp_path):
             np.testing.assert_allclose(found["sigma_s"], expected.spatial_statistics.covariance, atol=1e-9)
             assert {image.tobytes() for image in found["arr_0"]} < {image.tobytes() for image in images}
     with pytest.raises(InputError, match="the preset asks for 121, the val split has 120"):
-        make_reference(captioned.index, captioned.extractor, 121, tmp_path / "more.npz", split="val")
-    make_reference(captioned.index, captioned.extractor, 50, tmp_path / "default.npz")
+        make_reference(captioned.index, captioned.extractor, 121, tmp_path / "more.npz", split="val", device="cpu")
+    make_reference(captioned.index, captioned.extractor, 50, tmp_path / "default.npz", device="cpu")
     assert read_receipt(tmp_path / "default.npz", "reference")["facts"]["split"] == "train"
 
 
 def test_an_extractor_of_one_size_makes_no_pytorch_reference(captioned, tmp_path):
     with pytest.raises(InputError, match="digits_cnn: takes 32 x 32 pixels as they are, so it has no pytorch resize; leave out --resize") as caught:
-        make_reference(captioned.index, captioned.extractor, 50, tmp_path / "reference.npz", resize="pytorch")
+        make_reference(captioned.index, captioned.extractor, 50, tmp_path / "reference.npz", resize="pytorch", device="cpu")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -125,7 +125,7 @@ def test_a_pytorch_reference_is_no_plain_one(captioned, claimed, compared, tmp_p
     with pytest.raises(InputError, match=message):
         compared(None, reference=pytorch, secondary=())
     with pytest.raises(InputError, match=message):
-        reference_features(pytorch, tmp_path / "features.npz", captioned.extractor)
+        reference_features(pytorch, tmp_path / "features.npz", captioned.extractor, device="cpu")
 
 
 def test_images_of_another_size_are_refused_beside_a_published_reference(captioned, claimed, compared, tmp_path):
@@ -146,7 +146,7 @@ def inception_house(captioned, tmp_path_factory):
         index = captioned.indexed(folder, {"train": captioned.scenes(5, 4), "val": captioned.scenes(6, 8)})
         made = {resize: folder / f"{resize}.npz" for resize in ("tensorflow", "pytorch")}
         for (resize, output), images in zip(made.items(), (8, 0), strict=True):
-            make_reference(index, weights, images, output, split="val", resize=resize)
+            make_reference(index, weights, images, output, split="val", resize=resize, device="cpu")
         samples = captioned.scenes(7, 6)
         yield SimpleNamespace(weights=weights, samples=samples, pack=captioned.pack(folder / "samples.npz", *samples), made=made)
     weights.unlink()

@@ -68,7 +68,7 @@ def taken(house, moments=None, shards=2, **options):
     root = house.parent
     paths = [shard_path(root / "latents", "latents", number, shards) for number in range(shards)]
     for number, path in enumerate(paths):
-        take_latents(root / "index.json", house / "vae", moments or house / "repa/vae-sd", number, shards, path, **options)
+        take_latents(root / "index.json", house / "vae", moments or house / "repa/vae-sd", number, shards, path, **options, device="cpu")
     finish_latents(root / "index.json", house / "vae", root / "latents/store.json", paths)
     return ArrayStore.open(root / "latents/store.json", "latents")
 
@@ -102,7 +102,7 @@ def test_moments_are_those_of_an_extraction_and_known_as_foreign(house, tmp_path
                 archive.write(file, file.relative_to(moments).as_posix())
         moments = house / "vae-sd.zip"
     store = taken(house, moments, workers=2)
-    extract_latents(tmp_path / "index.json", house / "vae", 0, 1, tmp_path / "own/latents_000_of_001.npy")
+    extract_latents(tmp_path / "index.json", house / "vae", 0, 1, tmp_path / "own/latents_000_of_001.npy", device="cpu")
     finish_latents(tmp_path / "index.json", house / "vae", tmp_path / "own/store.json", [tmp_path / "own/latents_000_of_001.npy"])
     own = ArrayStore.open(tmp_path / "own/store.json", "latents")
     rows = np.arange(COUNT)
@@ -210,7 +210,7 @@ def test_an_array_that_is_not_among_the_compared_is_checked_for_its_shape_too(ho
 def test_shards_made_in_two_ways_are_not_joined(house, tmp_path):
     taken(house)
     (tmp_path / "latents/store.json").unlink()
-    extract_latents(tmp_path / "index.json", house / "vae", 0, 2, tmp_path / "latents/latents_000_of_002.npy")
+    extract_latents(tmp_path / "index.json", house / "vae", 0, 2, tmp_path / "latents/latents_000_of_002.npy", device="cpu")
     shards = [shard_path(tmp_path / "latents", "latents", number, 2) for number in range(2)]
     with pytest.raises(InputError, match="1 of 2 shards are of REPA preprocessing, the others made here"):
         finish_latents(tmp_path / "index.json", house / "vae", tmp_path / "latents/store.json", shards)

@@ -51,7 +51,7 @@ def vae(tmp_path_factory):
 def extracted(index, vae, folder, of, **options):
     shards = [shard_path(folder, "latents", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_latents(index, vae, number, of, shard, **options)
+        extract_latents(index, vae, number, of, shard, **options, device="cpu")
     return shards
 
 
@@ -84,7 +84,7 @@ def test_shards_of_another_autoencoder_are_refused(index, vae, tmp_path):
 def test_an_index_without_receipt_is_refused_before_any_work(index, vae, tmp_path):
     (tmp_path / "index.json").write_bytes(index.read_bytes())
     with pytest.raises(InputError, match="receipt"):
-        extract_latents(tmp_path / "index.json", vae, 0, 1, tmp_path / "latents.npy")
+        extract_latents(tmp_path / "index.json", vae, 0, 1, tmp_path / "latents.npy", device="cpu")
 
 
 def test_half_precision_halves_the_files_and_rounds_the_moments(index, vae, tmp_path):
@@ -119,20 +119,20 @@ def test_what_cannot_be_stored_is_refused_by_the_images_name(index, vae, tmp_pat
         return moments
 
     monkeypatch.setattr(Vae, "encode_moments", spoiled)
-    run = {"index": index, "vae": vae, "number": 1, "of": 2, "output": tmp_path / "latents.npy", "dtype": dtype, "batch": 3}
+    run = {"index": index, "vae": vae, "shard": 1, "shards": 2, "output": tmp_path / "latents.npy", "dtype": dtype, "batch": 3}
     if message is None:
-        extract_latents(**run)
+        extract_latents(**run, device="cpu")
         assert np.load(tmp_path / "latents.npy")[13 - 8, 1, 3, 3] == value
         return
     name = ImageSplit(index, "train").paths[13]
     with pytest.raises(InputError, match=rf"images\.zip: '{name}': {message}"):
-        extract_latents(**run)
+        extract_latents(**run, device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_do_not_change_a_byte(index, vae, tmp_path):
     for workers in (1, 3):
-        extract_latents(index, vae, 0, 1, tmp_path / f"{workers}.npy", workers=workers, batch=5)
+        extract_latents(index, vae, 0, 1, tmp_path / f"{workers}.npy", workers=workers, batch=5, device="cpu")
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "3.npy").read_bytes()
     assert read_receipt(tmp_path / "1.npy", "latents") == read_receipt(tmp_path / "3.npy", "latents")
 
@@ -140,7 +140,7 @@ def test_workers_do_not_change_a_byte(index, vae, tmp_path):
 def test_the_receipt_says_how_it_was_encoded(index, vae, tmp_path, monkeypatch):
     encode, sizes = Vae.encode_moments, []
     monkeypatch.setattr(Vae, "encode_moments", lambda self, images: (sizes.append(len(images)), encode(self, images))[1])
-    extract_latents(index, vae, 0, 2, tmp_path / "latents.npy", dtype="fp16", batch=5)
+    extract_latents(index, vae, 0, 2, tmp_path / "latents.npy", dtype="fp16", batch=5, device="cpu")
     facts = read_receipt(tmp_path / "latents.npy", "latents")["facts"]
     given = {"batch": 5, "dtype": "float16", "precision": "float32", "scaling_factor": 0.25}
     assert facts == {**given, "first_row": 0, "rows": 8, "row_shape": [4, 16, 16]}
@@ -149,7 +149,7 @@ def test_the_receipt_says_how_it_was_encoded(index, vae, tmp_path, monkeypatch):
 
 def test_shards_of_two_types_are_refused(index, vae, tmp_path):
     shards = extracted(index, vae, tmp_path, 2)
-    extract_latents(index, vae, 1, 2, shards[1], dtype="fp16")
+    extract_latents(index, vae, 1, 2, shards[1], dtype="fp16", device="cpu")
     with pytest.raises(InputError, match=r"001_of_002\.npy: holds float16, latents_000_of_002\.npy float32; make all shards with one --dtype"):
         finish_latents(index, vae, tmp_path / "store.json", shards)
 
@@ -181,7 +181,7 @@ def test_a_name_whose_weights_changed_between_shards_is_refused(index, vae, tmp_
     hub("owner/name", vae)
     shards = extracted(index, "owner/name", tmp_path / "store", 2)
     hub("owner/name", save_vae(tmp_path / "newer", 1))
-    extract_latents(index, "owner/name", 1, 2, shards[1])
+    extract_latents(index, "owner/name", 1, 2, shards[1], device="cpu")
     with pytest.raises(InputError, match=r"001_of_002\.npy: was made from other inputs than latents_000_of_002\.npy"):
         finish_latents(index, "owner/name", tmp_path / "store" / "store.json", shards)
 

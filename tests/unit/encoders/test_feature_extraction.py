@@ -47,7 +47,7 @@ def save_encoder(folder, seed=0, scale=1.0):
     network = timm.create_model("vit_tiny_patch16_224", img_size=16, num_classes=2, **SMALL)
     network.norm.weight.data *= scale
     save_for_hf(network, folder, safe_serialization=True)
-    return folder
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def encoder(tmp_path_factory):
 def extracted(index, encoder, folder, of=1, **options):
     shards = [shard_path(folder, "features", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_features(index, encoder, number, of, shard, **options)
+        extract_features(index, encoder, number, of, shard, **options, device="cpu")
     return shards
 
 
@@ -114,7 +114,7 @@ def test_a_lost_shard_is_made_again_alone(index, encoder, tmp_path):
     shards = extracted(index, encoder, tmp_path, 3)
     before = [shard.read_bytes() for shard in shards]
     shards[1].unlink()
-    extract_features(index, encoder, 1, 3, shards[1])
+    extract_features(index, encoder, 1, 3, shards[1], device="cpu")
     assert [shard.read_bytes() for shard in shards] == before
 
 
@@ -162,7 +162,7 @@ def test_a_hubs_weights_must_be_the_same_for_every_shard(index, tmp_path, hub):
     shards = [shard_path(tmp_path, "features", number, 2) for number in range(2)]
     for number, shard in enumerate(shards):
         hub.seed = number
-        extract_features(index, "someone/vit-tiny", number, 2, shard)
+        extract_features(index, "someone/vit-tiny", number, 2, shard, device="cpu")
     assert ("hf-hub:someone/vit-tiny", True) in hub.asked
     with pytest.raises(InputError, match=r"features_001_of_002\.npy: was made from other inputs than features_000_of_002\.npy"):
         finish_features(index, "someone/vit-tiny", tmp_path / "store.json", shards)

@@ -103,7 +103,7 @@ def test_the_autoencoder_is_trained_as_the_index_asks_and_measured_on_what_is_he
     index, measured, error = request.getfixturevalue(kind), [], vae.reconstruction_error
     asked = shortly(monkeypatch, vae, "train_vae", VaeTraining(steps=2, batch=8))
     monkeypatch.setattr(vae, "reconstruction_error", lambda network, images: (measured.append(len(images)), error(network, images))[1])
-    train_vae(index, tmp_path / "vae", seed=3)
+    train_vae(index, tmp_path / "vae", seed=3, device="cpu")
     [(images, folder, seed, training)] = asked
     assert (len(images), folder, seed, training) == (counts[0], tmp_path / "vae", 3, settings)
     assert measured == [counts[1]]
@@ -117,7 +117,7 @@ def test_the_encoder_learns_all_that_captions_say(request, tmp_path, monkeypatch
     index, measured, accuracy = request.getfixturevalue(kind), [], vision_training.accuracy
     asked = shortly(monkeypatch, vision_training, "train_encoder", EncoderTraining(epochs=1, batch=16))
     monkeypatch.setattr(vision_training, "accuracy", lambda *given: (measured.append(given), accuracy(*given))[1])
-    train_encoder(index, tmp_path / "encoder", seed=3)
+    train_encoder(index, tmp_path / "encoder", seed=3, device="cpu")
     [(images, labels, folder, seed, training)] = asked
     assert (len(images), tuple(labels.shape), folder, seed, training) == (shape[0], shape, tmp_path / "encoder", 3, settings)
     [(_, held_out, held_out_labels, classes)] = measured

@@ -254,7 +254,7 @@ def index(tmp_path_factory):
 def extracted(index, encoder, folder, of=1, **options):
     shards = [shard_path(folder, "text", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_text(index, str(encoder), number, of, shard, **options)
+        extract_text(index, str(encoder), number, of, shard, **options, device="cpu")
     return shards
 
 
@@ -303,7 +303,7 @@ def test_a_lost_shard_is_made_again_alone(index, small, tmp_path):
     shards = extracted(index, small, tmp_path, 3)
     before = [shard.read_bytes() for shard in shards]
     shards[1].unlink()
-    extract_text(index, str(small), 1, 3, shards[1])
+    extract_text(index, str(small), 1, 3, shards[1], device="cpu")
     assert [shard.read_bytes() for shard in shards] == before
 
 

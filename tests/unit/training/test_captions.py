@@ -43,7 +43,7 @@ def captioned(tmp_path_factory):
     encoder = str(save_random_clip(folder / "clip", tokens=TEXT.tokens, text_width=TEXT.width))
     shards = [folder / f"text_{number}.npy" for number in range(2)]
     for number, shard in enumerate(shards):
-        extract_text(folder / "index.json", encoder, number, 2, shard)
+        extract_text(folder / "index.json", encoder, number, 2, shard, device="cpu")
     finish_text(folder / "index.json", encoder, folder / "text.json", shards)
     random = np.random.default_rng(0)
     moments = random.standard_normal((IMAGES["train"], 8, 8, 8)).astype(np.float32)
@@ -229,7 +229,7 @@ def test_features_of_another_shape_are_refused(tiny_run, captioned, tmp_path):
 def test_captions_of_other_images_are_refused(small_run, captioned, tmp_path):
     other = {"train": 12, "val": 4}
     index_captions(write_random_coco(tmp_path / "coco", other), 32, tmp_path / "index.json", other["train"], other["val"])
-    extract_text(tmp_path / "index.json", captioned.encoder, 0, 1, tmp_path / "text.npy")
+    extract_text(tmp_path / "index.json", captioned.encoder, 0, 1, tmp_path / "text.npy", device="cpu")
     finish_text(tmp_path / "index.json", captioned.encoder, tmp_path / "text.json", [tmp_path / "text.npy"])
     write_run(tmp_path / "config.json", small_run())
     for given, says in (

@@ -11,54 +11,39 @@ from typing import Annotated
 import torch
 import typer
 
-from sra.commands.options import (
-    Captions,
-    Checkpointing,
-    Compile,
-    Config,
-    CudaGraphs,
-    Device,
-    Features,
-    MicroBatch,
-    Nodes,
-    OnlineEncoder,
-    OnlineTextEncoder,
-    Output,
-    Pixels,
-    Processes,
-    StoredText,
-)
+from sra.commands import options
 from sra.core.files import write_checked_json
 from sra.core.memory import resident
-from sra.spec.machine import machine_of
+from sra.spec.load import checked_options
+from sra.spec.machine import Machine
 from sra.spec.measured import TIMED_BLOCKS, WARM_UP_STEPS
 from sra.training.inputs import Inputs, read_trained, trainer_of
 from sra.training.timing import measured_cost, peak_memory, timed_steps
 
 
 def measure(
-    config: Config,
+    config: options.Config,
     latents: Annotated[Path, typer.Option(help="store.json of the latents")],
-    output: Output,
-    features: Features = None,
-    pixels: Pixels = None,
-    encoder: OnlineEncoder = None,
-    text: StoredText = None,
-    captions: Captions = None,
-    text_encoder: OnlineTextEncoder = None,
+    output: options.Output,
+    features: options.Features = None,
+    pixels: options.Pixels = None,
+    encoder: options.OnlineEncoder = None,
+    text: options.StoredText = None,
+    captions: options.Captions = None,
+    text_encoder: options.OnlineTextEncoder = None,
     threads: Annotated[int | None, typer.Option(min=1, help="of matrix products on a CPU; torch's choice if left out")] = None,
     warm_up: Annotated[int, typer.Option(min=0, show_default=False, help="steps before the timed ones")] = WARM_UP_STEPS,
     blocks: Annotated[int, typer.Option(min=1, show_default=False, help="timed blocks of ten steps")] = TIMED_BLOCKS,
-    device: Device = "auto",
-    processes: Processes = 1,
-    nodes: Nodes = 1,
-    micro_batch: MicroBatch = None,
-    compile: Compile = False,
-    activation_checkpointing: Checkpointing = False,
-    cuda_graphs: CudaGraphs = False,
+    device: options.Device = "auto",
+    processes: options.Processes = 1,
+    nodes: options.Nodes = 1,
+    micro_batch: options.MicroBatch = None,
+    compile: options.Compile = False,
+    activation_checkpointing: options.Checkpointing = False,
+    cuda_graphs: options.CudaGraphs = False,
 ) -> None:
     """Write the cost receipt. warm_up: steps that start threads, choose kernels and find memory, and are not timed."""
-    machine = machine_of("sra measure", device, processes, nodes, micro_batch, compile, activation_checkpointing, cuda_graphs)
+    machine = checked_options(locals(), Machine, "sra measure")
     spec, inputs = read_trained(config), Inputs(latents, features, pixels, encoder, text, captions, text_encoder)
     if threads:
         torch.set_num_threads(threads)

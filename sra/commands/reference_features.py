@@ -3,18 +3,7 @@
 Example: sra reference-features --reference VIRTUAL_imagenet256_labeled.npz --output features.npz
 """
 
-from sra.commands.options import (
-    AllowJpeg,
-    Device,
-    ExtractorName,
-    FoundExtractor,
-    ImagesAtATime,
-    Output,
-    Recursive,
-    Reference,
-    ReferenceKey,
-    ReferenceName,
-)
+from sra.commands import options
 from sra.core.errors import InputError
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
@@ -26,16 +15,16 @@ from sra.models.device import choose_device
 
 
 def reference_features(
-    reference: Reference,
-    output: Output,
-    extractor: FoundExtractor = None,
-    extractor_name: ExtractorName = None,
-    reference_name: ReferenceName = None,
-    reference_key: ReferenceKey = None,
-    allow_jpeg: AllowJpeg = False,
-    recursive: Recursive = None,
-    batch: ImagesAtATime = 256,
-    device: Device = "auto",
+    reference: options.Reference,
+    output: options.Output,
+    extractor: options.FoundExtractor = None,
+    extractor_name: options.ExtractorName = None,
+    reference_name: options.ReferenceName = None,
+    reference_key: options.ReferenceKey = None,
+    allow_jpeg: options.AllowJpeg = False,
+    recursive: options.Recursive = None,
+    batch: options.ImagesAtATime = 256,
+    device: options.Device = "auto",
 ) -> None:
     """Write pooled (n, d) float32 and digests (n, 16) uint8 of the n images in the reference's arr_0, and what they were made from."""
     where = choose_device(device).type

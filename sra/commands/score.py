@@ -20,18 +20,7 @@ from typing import Annotated
 
 import typer
 
-from sra.commands.options import (
-    AllowJpeg,
-    Device,
-    ExtractorName,
-    FoundExtractor,
-    ImagesAtATime,
-    Recursive,
-    Reference,
-    ReferenceKey,
-    ReferenceName,
-    writable,
-)
+from sra.commands import options
 from sra.core.errors import InputError
 from sra.core.files import write_checked_json
 from sra.metrics.real_images import ReadAs
@@ -51,20 +40,20 @@ from sra.metrics.scored_samples import open_samples, refuse_unlike, settings_of
 from sra.metrics.suite import RealFeatures, Settings, check_request, real_features
 from sra.metrics.suite import score as scores_of
 from sra.models.device import choose_device
-from sra.spec.load import checked
+from sra.spec.load import checked_options
 from sra.spec.score import ForeignScore, ScoreOptions, ScoreRecord, SeedScores
 
 
 def score(
     samples: Annotated[list[Path], typer.Argument(help="npz, .npy or folder of PNGs; several are sets drawn with several seeds")],
-    reference: Reference,
+    reference: options.Reference,
     output: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, callback=writable, help="JSON to write; by default SAMPLES.score.json"),
+        typer.Option(dir_okay=False, callback=options.writable, help="JSON to write; by default SAMPLES.score.json"),
     ] = None,
-    extractor: FoundExtractor = None,
-    extractor_name: ExtractorName = None,
-    reference_name: ReferenceName = None,
+    extractor: options.FoundExtractor = None,
+    extractor_name: options.ExtractorName = None,
+    reference_name: options.ReferenceName = None,
     reference_features: Annotated[Path | None, typer.Option(help="what sra reference-features wrote; by default computed again")] = None,
     count: Annotated[int | None, typer.Option(help="declared number of samples; by default the receipt's, else 50000")] = None,
     allow_count: Annotated[bool, typer.Option("--allow-count", help="score any number; names then say it, as FID@1000 always does")] = False,
@@ -88,44 +77,43 @@ def score(
     ] = None,
     key: Annotated[str | None, typer.Option(help="array of the images in an npz; by default arr_0, or the only one that can be")] = None,
     labels_key: Annotated[str | None, typer.Option(help="array of the labels in an npz; by default labels, label, y or arr_1, if it fits")] = None,
-    reference_key: ReferenceKey = None,
-    recursive: Recursive = None,
+    reference_key: options.ReferenceKey = None,
+    recursive: options.Recursive = None,
     replace: Annotated[bool, typer.Option("--replace", help="write over the score of other samples")] = False,
-    allow_jpeg: AllowJpeg = False,
-    batch: ImagesAtATime = 256,
-    device: Device = "auto",
+    allow_jpeg: options.AllowJpeg = False,
+    batch: options.ImagesAtATime = 256,
+    device: options.Device = "auto",
 ) -> ScoreRecord | ForeignScore | SeedScores:
     """Write and return the score of one sample set, or of several and their spread; the same inputs give the same bytes."""
-    given = {name: value for name, value in locals().items() if name in ScoreOptions.model_fields and value is not None}
-    options = checked(given, ScoreOptions, "sra score").model_copy(update={"device": choose_device(device).type})
-    output = output or writable(_beside(samples, key))
+    asked = checked_options(locals(), ScoreOptions, "sra score").model_copy(update={"device": choose_device(device).type})
+    output = output or options.writable(_beside(samples, key))
 
-    extractor = open_extractor(options.extractor, options.device, options.extractor_name)
-    read_as = ReadAs(options.reference_key, options.allow_jpeg, options.recursive)
-    real = open_reference(reference, extractor, options.skip, options.reference_name, read_as=read_as)
-    pytorch = open_pytorch_reference(options.pytorch_reference, extractor, real) if "fid_pytorch" in options.secondary else None
-    sets = [open_samples(path, options) for path in samples]
+    extractor = open_extractor(asked.extractor, asked.device, asked.extractor_name)
+    read_as = ReadAs(asked.reference_key, asked.allow_jpeg, asked.recursive)
+    real = open_reference(reference, extractor, asked.skip, asked.reference_name, read_as=read_as)
+    pytorch = open_pytorch_reference(asked.pytorch_reference, extractor, real) if "fid_pytorch" in asked.secondary else None
+    sets = [open_samples(path, asked) for path in samples]
     refuse_unlike(sets)
-    check_replaced(output, [(one.sha256, one.samples.key) for one in sets], options.replace)
-    settings = [settings_of(one, options, reference, extractor) for one in sets]
+    check_replaced(output, [(one.sha256, one.samples.key) for one in sets], asked.replace)
+    settings = [settings_of(one, asked, reference, extractor) for one in sets]
     counts = sorted({wanted.count for wanted in settings})
     if len(counts) > 1:
         raise InputError(f"samples: sets of {' and '.join(map(str, counts))} images have no spread together; give sets of one count")
     for one, wanted in zip(sets, settings, strict=True):
         with _named(one.path):
             check_request(one.samples, real.reference, extractor.extractor, wanted)
-    models = open_models(options)
+    models = open_models(asked)
 
-    real = with_statistics(real, extractor, options.batch, options.device)
-    features = _real_features(real, extractor, settings[0], options)
-    judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, options.batch)
+    real = with_statistics(real, extractor, asked.batch, asked.device)
+    features = _real_features(real, extractor, settings[0], asked)
+    judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, asked.batch)
     records = []
     for one, wanted in zip(sets, settings, strict=True):
         with _named(one.path):
             scores = scores_of(one.samples, real.reference, extractor.extractor, wanted, features, judges)
         for warning in scores.warnings:
             print(f"WARNING: {one.path}: {warning}", file=sys.stderr, flush=True)
-        records.append(record_of(one, scores, wanted, extractor, real, pytorch, options))
+        records.append(record_of(one, scores, wanted, extractor, real, pytorch, asked))
     result = records[0] if len(records) == 1 else with_spread(records)
     write_checked_json(output, result.as_json())
     print(score_table(samples, reference, records, result, output))
@@ -149,12 +137,12 @@ def _named(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
 
 
-def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: Settings, options: ScoreOptions) -> RealFeatures | None:
+def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: Settings, asked: ScoreOptions) -> RealFeatures | None:
     """Once for all sets."""
-    if options.reference_features:
-        return read_real_features(options.reference_features, real, extractor)
+    if asked.reference_features:
+        return read_real_features(asked.reference_features, real, extractor)
     if real.features:
         return real.features
     if real.reference.images is None or not settings.needs_real_features:
         return None
-    return real_features(real.reference.images, extractor.extractor, options.batch)
+    return real_features(real.reference.images, extractor.extractor, asked.batch)

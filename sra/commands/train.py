@@ -10,27 +10,12 @@ from typing import Annotated
 
 import typer
 
-from sra.commands.options import (
-    Captions,
-    Checkpointing,
-    Compile,
-    Config,
-    CudaGraphs,
-    Device,
-    Features,
-    MicroBatch,
-    Nodes,
-    OnlineEncoder,
-    OnlineTextEncoder,
-    Pixels,
-    Processes,
-    StoredText,
-    writable,
-)
+from sra.commands import options
 from sra.core.errors import InputError
 from sra.core.files import check_writable, write_text
 from sra.core.locks import only_one
-from sra.spec.machine import machine_of
+from sra.spec.load import checked_options
+from sra.spec.machine import Machine
 from sra.spec.scratch import LOCK, scratch_folder
 from sra.training.description import describe_training
 from sra.training.inputs import Inputs, read_trained, refuse_other_start, trainer_of
@@ -39,31 +24,31 @@ from sra.training.rolling import RollingStates, curve_lines
 
 
 def train(
-    config: Config,
+    config: options.Config,
     latents: Annotated[Path | None, typer.Option(help="store.json of the latents")] = None,
     until: Annotated[int | None, typer.Option(min=1, help="step to train to")] = None,
-    state: Annotated[Path | None, typer.Option(callback=writable, help="state to write")] = None,
-    curve: Annotated[Path | None, typer.Option(callback=writable, help="jsonl curve to write")] = None,
-    features: Features = None,
-    pixels: Pixels = None,
-    encoder: OnlineEncoder = None,
-    text: StoredText = None,
-    captions: Captions = None,
-    text_encoder: OnlineTextEncoder = None,
+    state: Annotated[Path | None, typer.Option(callback=options.writable, help="state to write")] = None,
+    curve: Annotated[Path | None, typer.Option(callback=options.writable, help="jsonl curve to write")] = None,
+    features: options.Features = None,
+    pixels: options.Pixels = None,
+    encoder: options.OnlineEncoder = None,
+    text: options.StoredText = None,
+    captions: options.Captions = None,
+    text_encoder: options.OnlineTextEncoder = None,
     previous: Annotated[Path | None, typer.Option(help="state to continue from")] = None,
     start: Annotated[Path | None, typer.Option(help="weights to train on, where the run does not start from its seed")] = None,
     rolling_minutes: Annotated[float, typer.Option(help="time between rolling states")] = 10.0,
-    device: Device = "auto",
-    processes: Processes = 1,
-    nodes: Nodes = 1,
-    micro_batch: MicroBatch = None,
-    compile: Compile = False,
-    activation_checkpointing: Checkpointing = False,
-    cuda_graphs: CudaGraphs = False,
+    device: options.Device = "auto",
+    processes: options.Processes = 1,
+    nodes: options.Nodes = 1,
+    micro_batch: options.MicroBatch = None,
+    compile: options.Compile = False,
+    activation_checkpointing: options.Checkpointing = False,
+    cuda_graphs: options.CudaGraphs = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would take, and stop")] = False,
 ) -> None:
     """Write the state and the curve: from the run's start, a previous state, or whatever an interruption left behind."""
-    machine = machine_of("sra train", device, processes, nodes, micro_batch, compile, activation_checkpointing, cuda_graphs)
+    machine = checked_options(locals(), Machine, "sra train")
     if dry_run:
         describe_training(config, Path.cwd(), machine, latents, encoder, text_encoder)
         return

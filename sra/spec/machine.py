@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from sra.spec.base import Strict
-from sra.spec.load import checked
 
 
 class Machine(Strict):
@@ -39,18 +38,3 @@ class Machine(Strict):
     def world(self) -> int:
         """Processes of all machines."""
         return self.processes * self.nodes
-
-
-def machine_of(
-    command: str,
-    device: str,
-    processes: int,
-    nodes: int,
-    micro_batch: int | None,
-    compile: bool,
-    activation_checkpointing: bool,
-    cuda_graphs: bool,
-) -> Machine:
-    """Of a command's options. Raises InputError, under the command's name, for options that do not go together."""
-    given = {"device": device, "processes": processes, "nodes": nodes, "micro_batch": micro_batch, "compile": compile}
-    return checked({**given, "activation_checkpointing": activation_checkpointing, "cuda_graphs": cuda_graphs}, Machine, command)

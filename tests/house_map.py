@@ -8,11 +8,11 @@ BEGIN, END = "<!-- map: python tests/house_map.py -->", "<!-- end of map -->"
 # From the lightest up; a room may import those above it in this list, and tests/unit/test_layers.py says which.
 ROOMS = (
     *("core", "spec", "content", "forecast", "plan", "data", "encoders", "models", "diffusion", "alignment", "analysis", "metrics", "training"),
-    *("reporting", "deposit", "stages", "cli"),
+    *("sampling", "reporting", "deposit", "commands"),
 )
 # Which files an image meets, in order, from the user's folder to the page.
 WAY = (
-    *("data/archives.py", "data/images.py", "encoders/vae.py", "stages/extract_latents.py", "data/store.py"),
+    *("data/archives.py", "data/images.py", "encoders/vae.py", "commands/extract_latents.py", "data/store.py"),
     *(
         "training/draws.py",
         "training/batches.py",
@@ -23,7 +23,7 @@ WAY = (
         "training/loop.py",
         "training/state.py",
     ),
-    *("stages/export.py", "stages/sample.py", "metrics/extractors.py", "metrics/frechet.py", "metrics/suite.py", "stages/score_samples.py"),
+    *("commands/export.py", "commands/sample.py", "metrics/extractors.py", "metrics/frechet.py", "metrics/suite.py", "commands/score.py"),
     *("reporting/read/scores.py", "reporting/tables/scores.py", "reporting/report/build.py", "reporting/report/page.py"),
 )
 

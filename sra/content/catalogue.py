@@ -7,8 +7,9 @@ from pathlib import Path
 from sra.content.figures import FigureSpec
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
-from sra.spec.load import load
+from sra.spec.load import checked, load
 from sra.spec.registry import Registry
+from sra.spec.seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,27 @@ class Catalogue(Registry):
             if name not in displays:
                 raise unknown("table or figure", name, displays, where=f"config/presets/{self.preset_id}.yaml: shows")
         return set(self.preset.shows)
+
+
+def shown_catalogue(preset: str, weights: str = "trained", seeds: str | None = None, sampling_seeds: str | None = None) -> Catalogue:
+    """Of the working folder, as a person's options would have it shown. Raises InputError for an unknown preset.
+
+    weights: trained, or released: only runs from released checkpoints are shown.  seeds, sampling_seeds: such as "0,1,2"; None for each one's own.
+    """
+    if weights not in ("trained", "released"):
+        raise unknown("weights", weights, ("trained", "released"))
+    given = {"training": _listed(seeds, "--seeds"), "sampling": _listed(sampling_seeds, "--sampling-seeds")}
+    catalogue = Catalogue(Path.cwd(), preset, weights == "released", checked(given, Seeds, "--seeds and --sampling-seeds"))
+    _ = catalogue.preset
+    return catalogue
+
+
+def _listed(text: str | None, option: str) -> list[int] | None:
+    if text is None:
+        return None
+    if not all(part.strip().isascii() and part.strip().isdigit() for part in text.split(",")):
+        raise InputError(f"{option} {text!r}: expected whole numbers with commas between them, such as 0,1,2")
+    return [int(part) for part in text.split(",")]
 
 
 def _with_released_runs(table: TableSpec) -> TableSpec:

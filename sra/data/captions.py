@@ -32,6 +32,8 @@ COCO_2014 = {"train": 82_783, "val": 40_504}  # images
 PLACES = (".", "images")  # of the images, in the data set's folder
 KARPATHY = "dataset_coco.json"
 CROP = "lanczos"
+EMPTY = ""  # what a caption is dropped to, and what guidance moves away from
+NO_IMAGE = -1  # of the empty caption
 AGAIN = "download it again from cocodataset.org"
 
 
@@ -92,6 +94,13 @@ class CaptionedSplit(ImageSplit):
     def first_captions(self) -> np.ndarray:
         """(N + 1,) int64: captions of image i are `flat_captions[first_captions[i] : first_captions[i + 1]]`."""
         return np.cumsum([0, *(len(captions) for captions in self.captions)], dtype=np.int64)
+
+
+def caption_rows(index: Path, split: str) -> tuple[list[str], np.ndarray]:
+    """The rows of a store of encoded captions: image by image, the empty one last; and the number of each one's image in the split, (rows,) int64."""
+    captioned = CaptionedSplit(index, split)
+    images = np.repeat(np.arange(len(captioned)), np.diff(captioned.first_captions))
+    return [*captioned.flat_captions, EMPTY], np.append(images, NO_IMAGE)
 
 
 def drawn_captions(seed: int, step: int, rows: np.ndarray, first_captions: np.ndarray, first_place: int = 0) -> np.ndarray:

@@ -14,6 +14,7 @@ import re
 import numpy as np
 
 from sra.core.errors import InputError
+from sra.core.files import sha256_of_json
 from sra.core.npz import NO_HEADER
 from sra.data.archives import Images
 from sra.data.images import ImageSplit
@@ -82,3 +83,14 @@ def _numbers(images: ImageSplit) -> list[int]:
         return [int(name["number"]) for name in named]
     place = {path: number for number, path in enumerate(sorted(images.paths))}
     return [place[path] for path in images.paths]
+
+
+def foreign_fact(facts: list[dict]) -> dict:
+    """What a store says of shards that were taken over; nothing of those that were made here. Raises InputError for a mixture.
+
+    facts: of all shards' receipts, in any order.
+    """
+    foreign = [shard["foreign"] for shard in sorted(facts, key=lambda shard: shard["first_row"]) if "foreign" in shard]
+    if foreign and len(foreign) != len(facts):
+        raise InputError(f"latents: {len(foreign)} of {len(facts)} shards are of {foreign[0]['layout']}, the others made here; make all in one way")
+    return {"foreign": {"layout": foreign[0]["layout"], "sha256": sha256_of_json([shard["sha256"] for shard in foreign])}} if foreign else {}

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sra.core.files import write_text
 from sra.core.progress import duration_text
+from sra.core.units import binary, several
 from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.report.document import Head, Planned, Spent
@@ -14,7 +15,6 @@ from sra.reporting.report.spending import device_time
 from sra.reporting.tables.formats import markdown_text
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import ABSENT, count_text
-from sra.reporting.write.units import binary, several
 from sra.spec.assets import DatasetEntry, WeightsEntry
 from sra.spec.citation import Citation
 from sra.spec.scale import Needs

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sra.core.errors import InputError
 from sra.core.wrappers import own_name, unwrapped
+from sra.data.captions import EMPTY
 from sra.encoders.folders import model_hashes, sha256_of_weights
 from sra.encoders.vision import EncoderSize
 
@@ -31,7 +32,6 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # either is enough
 EXAMPLE = "openai/clip-vit-large-patch14"
-EMPTY = ""  # what a caption is dropped to, and what guidance moves away from
 
 
 class TextEncoder:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
+from sra.data.finite import first_broken_row
 from sra.metrics.exact import full_float32
 from sra.metrics.frechet import FeatureStatistics, RunningMoments
 from sra.metrics.samples import Images
@@ -107,8 +108,7 @@ def _finite(features: Features, images: np.ndarray, what: str, start: int) -> Te
     """What a network says of a batch, on the CPU."""
     with full_float32():
         found = features(images).cpu()
-    broken = ~found.isfinite().flatten(1).all(1)
-    if broken.any():
-        image = start + int(broken.nonzero()[0])
-        raise InputError(f"{what}: image {image} gives features that are not finite in float32; check the network and the image")
+    broken = first_broken_row(found)
+    if broken is not None:
+        raise InputError(f"{what}: image {start + broken} gives features that are not finite in float32; check the network and the image")
     return found

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sra.core.errors import InputError
 from sra.core.progress import Progress
+from sra.data.finite import first_broken_row
 from sra.metrics.exact import full_float32
 from sra.metrics.extractors import Extractor
 from sra.metrics.frechet import FeatureStatistics, RunningMoments, frechet
@@ -260,9 +261,9 @@ def _check_size(images: np.ndarray, extractor: Extractor, what: str) -> None:
 
 def _check_finite(*features: Tensor, start: int, what: str) -> None:
     for values in features:
-        broken = ~values.isfinite().all(1)
-        if broken.any():
-            raise InputError(f"{what}: image {start + int(broken.nonzero()[0])} gives features that are not finite; check extractor and image")
+        broken = first_broken_row(values)
+        if broken is not None:
+            raise InputError(f"{what}: image {start + broken} gives features that are not finite; check extractor and image")
 
 
 def _check_dimensions(images: Images, reference: Reference, extractor: Extractor, settings: Settings) -> int:

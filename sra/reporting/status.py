@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from sra.reporting.write.units import duration, grouped, several, text_table, three_digits
+from sra.core.units import duration, grouped, several, text_table, three_digits
 from sra.spec.base import Strict
 
 State = Literal["failed", "running", "stopped", "waiting", "done"]

@@ -72,6 +72,11 @@ def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
         raise InputError(_one_line(where, model, value, error)) from None
 
 
+def checked_options(options: dict[str, Any], model: type[Model], where: str) -> Model:
+    """Those of a command's options that are fields of a model, as that model. What is None was not given."""
+    return checked({name: value for name, value in options.items() if name in model.model_fields and value is not None}, model, where)
+
+
 def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:
     """What was given to an option of the command line as JSON."""
     try:

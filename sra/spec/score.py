@@ -12,6 +12,8 @@ from sra.spec.metric import Metric
 from sra.spec.scale import Precision, SecondaryMetric
 
 Sha256 = str
+PACKED = "samples"  # kind in the receipt of a run's sample set
+DRAWN = "drawn samples"  # of a whole set of weights that belong to no run: complete as it is, and scored like samples from elsewhere
 
 
 class SampleFacts(BaseModel):

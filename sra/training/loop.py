@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sra.core.errors import StageError
 from sra.core.progress import Progress
+from sra.models.products import autocast
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, Prefetched, TrainingBatch
@@ -17,7 +18,7 @@ from sra.training.distributed import World
 from sra.training.ema import ema_decay, update_average
 from sra.training.graphs import CudaRecorder, GraphedUpdate, Update, Updated
 from sra.training.objective import Objective, Weights
-from sra.training.precision import autocast, gradient_norm
+from sra.training.precision import gradient_norm
 from sra.training.rolling import RollingStates
 from sra.training.state import TrainingState
 from sra.training.targets import OnlineTargets

@@ -1,28 +1,14 @@
-"""Number formats of the matrix products, and the loss scale that fp16 needs."""
-
-from contextlib import AbstractContextManager, nullcontext
+"""The loss scale that fp16 needs, and the norm of gradients."""
 
 import torch
 from torch import Tensor
 
 from sra.core.errors import StageError
-from sra.spec.scale import Precision
 
 # Those of torch.amp.GradScaler, which the released code trains with (through accelerate).
 FIRST_SCALE = 65_536.0
 GROWTH_INTERVAL = 2_000
 LEAST_SCALE = 1e-3
-
-
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
-    """Matrix products in the precision's format. The weights, the residual stream, norms and losses stay float32."""
-    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    return torch.autocast(device.type, dtype=formats[precision]) if precision in formats else nullcontext()
-
-
-def set_float32_products(precision: Precision) -> None:
-    """TF32 for the products that stay float32 on a GPU, unless fp32 is asked for (released train.py: on). A setting of the whole process."""
-    torch.backends.cuda.matmul.fp32_precision = "ieee" if precision == "fp32" else "tf32"
 
 
 class LossScale:

@@ -11,8 +11,8 @@ from sra.core.errors import InputError, Interrupted
 from sra.core.files import room_for, write_text
 from sra.spec.machine import Machine
 from sra.spec.scale import ROLLING_STATES
+from sra.spec.scratch import CURVE, remove_state, states_newest_first
 from sra.training.distributed import World
-from sra.training.scratch import CURVE, remove_state, states_newest_first
 from sra.training.state import Snapshot, TrainingState
 
 

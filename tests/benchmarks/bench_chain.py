@@ -24,7 +24,7 @@ from harness import Row, Timing, options_of, publish, take_turns
 WORK = {
     "training the models": {"train": "train"},
     "sampling": {"sample": "sample"},
-    "scoring": {"score": "score_samples", "make_reference": "make_reference", "reference_features": "reference_features"},
+    "scoring": {"score": "score", "make_reference": "make_reference", "reference_features": "reference_features"},
     "stand-ins for the VAE, DINOv2, CLIP and Inception": {
         "train_vae": "train_vae",
         "train_encoder": "train_encoder",
@@ -35,13 +35,13 @@ WORK = {
         "extract_latents": "extract_latents",
         "extract_features": "extract_features",
         "extract_text": "extract_text",
-        "finish_latents": "extract_latents",
-        "finish_features": "extract_features",
-        "finish_text": "extract_text",
+        "finish_latents": "finish_latents",
+        "finish_features": "finish_features",
+        "finish_text": "finish_text",
     },
     "probes, PCA and costs": {"probe": "probe", "pca": "pca", "measure": "measure"},
 }
-ELSE, OTHER_STAGE = "everything else", "render"
+ELSE, OTHER_STAGE = "everything else", "table"
 ONE_BUILD = 0.5  # of the cores' time: with less, the records are those of several builds
 
 
@@ -108,7 +108,7 @@ def rows_of(jobs: list[Job], had: float, peer: str, options: argparse.Namespace)
 
 def starting(stage: str) -> Callable[[], object]:
     """A process that imports what the stage does, and ends."""
-    code = f"from sra.cli.launch import stage; stage({stage!r}, '__doc__')"
+    code = f"import sra.commands; sra.commands.imported({stage!r})"
     return partial(subprocess.run, [sys.executable, "-c", code], check=True, capture_output=True)
 
 

@@ -18,11 +18,11 @@ from harness import Row, options_of, publish, take_turns
 from PIL import Image
 from torch import Tensor
 
+from sra.commands.index import index as index_images
 from sra.data.crops import adm_center_crop
 from sra.data.images import ImageSplit
 from sra.encoders.vae import Vae
 from sra.forecast.flops import ENCODER_FLOPS
-from sra.stages.index_images import index_images
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from random_networks import save_random_sd_vae  # of the tests

@@ -22,11 +22,11 @@ from sra.diffusion.process import build_process
 from sra.diffusion.streams import SampleNoise
 from sra.forecast.flops import sampling_flops
 from sra.models.build import build_model
+from sra.models.products import set_float32_products
+from sra.sampling.draw import drawn_batches
+from sra.sampling.sample_conditions import SampleConditions, SampledClasses
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Guidance, Sampler, SdeSampler
-from sra.stages.sample import drawn_batches
-from sra.stages.sample_conditions import SampleConditions, SampledClasses
-from sra.training.precision import set_float32_products
 
 INTERVAL, SCALE = (0.0, 0.7), 1.8  # the paper's
 PLAIN, GUIDED, ALWAYS, DIFFUSERS = "without guidance", "guided in [0, 0.7]", "always guided", "diffusers"

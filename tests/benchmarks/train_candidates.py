@@ -15,6 +15,7 @@ from sra.content.catalogue import Catalogue
 from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.diffusion.process import build_process
 from sra.models.build import build_model
+from sra.models.products import set_float32_products
 from sra.spec.machine import Machine
 from sra.spec.run import RunSpec
 from sra.training.batches import Batches, TrainingBatch
@@ -22,7 +23,7 @@ from sra.training.conditions import ClassLabels, StoredCaptions
 from sra.training.distributed import World
 from sra.training.ema import update_average
 from sra.training.loop import Trainer
-from sra.training.precision import gradient_norm, set_float32_products
+from sra.training.precision import gradient_norm
 from sra.training.setup import set_up
 
 SIZES = ("B", "L", "XL")

@@ -14,9 +14,9 @@ from score_files import HOSTILE, digest, write_score_file
 
 from sra.content.catalogue import Catalogue
 from sra.content.wanted import wanted_by_all
+from sra.reporting.rendering import render_everything
 from sra.reporting.report import pdf
 from sra.spec.layout import Results
-from sra.stages.render import refresh
 
 CHROMIUM = os.environ.get("SRA_CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ABSENT = "no Chromium: install Debian's package chromium, or name a browser in SRA_CHROMIUM"
@@ -110,7 +110,7 @@ def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
     _write_results(registry)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "render_pdf", lambda *_: None)  # it has tests of its own
-        refresh(registry)
+        render_everything(registry)
     return checkout.folder / Results(PRESET).report
 
 

@@ -12,9 +12,9 @@ from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
 from sra.content.wanted import wanted_by_figure, wanted_by_table
+from sra.reporting.rendering import render_everything
 from sra.reporting.report import pdf
 from sra.spec.layout import Results
-from sra.stages.render import refresh
 
 PRESET = "digits"
 PAYLOADS = {
@@ -64,7 +64,7 @@ def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
         np.savez(pack, arr_0=images, captions=np.array([text.encode() for text in texts]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "render_pdf", lambda *_: None)  # it has tests of its own
-        refresh(registry)
+        render_everything(registry)
     return checkout.folder / results.report
 
 

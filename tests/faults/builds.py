@@ -14,7 +14,7 @@ from pathlib import Path
 from checkout import Checkout
 
 from sra.core.files import sha256_of_file
-from sra.training.scratch import last_entry
+from sra.spec.scratch import last_entry
 
 TABLE = """
 id: table_s9

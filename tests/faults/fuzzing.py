@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sra.cli import UNUSABLE_PATH
+from sra.commands import UNUSABLE_PATH
 from sra.core.errors import InputError, spelled_out
 
 # SRA_FUZZ_EXAMPLES: files of each kind. Without it few, and always the same.

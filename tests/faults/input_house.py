@@ -18,7 +18,8 @@ from PIL import Image
 from random_coco import write_random_coco
 from safetensors.torch import save_file
 
-from sra import cli
+from sra import commands
+from sra.commands.index import index as index_images
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
 from sra.data.captions import write_caption_index
@@ -28,7 +29,6 @@ from sra.metrics.suite import extract
 from sra.models.build import empty_model
 from sra.spec.run import RunSpec, write_run
 from sra.spec.samplers import SdeSampler
-from sra.stages.index_images import index_images
 
 SAMPLES = 40
 PROGRESS = re.compile(r": \d+/\d+ \w+(, starting|  [\d.]+/s.*)$")
@@ -55,7 +55,7 @@ def call(arguments: str | list[str]) -> Answer:
     errors, printed, code, crash = io.StringIO(), io.StringIO(), 0, ""
     with mock.patch.object(sys, "argv", ["sra", *words]), redirect_stderr(errors), redirect_stdout(printed):
         try:
-            cli.main()
+            commands.main()
         except SystemExit as stop:
             code = stop.code or 0
         except Exception:

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from score_files import write_score_file
 
+from sra.commands.index import index as index_images
 from sra.content.margins import load_tolerances
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_json
@@ -32,19 +33,18 @@ from sra.data.store import ArrayStore
 from sra.forecast.rates import read_rates
 from sra.metrics.reference import read_reference
 from sra.metrics.samples import read_samples
+from sra.metrics.score_inputs import open_extractor
 from sra.metrics.small_extractor import WEIGHTS_FILE
 from sra.plan.workflow import Plan
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report.guide import Library
+from sra.sampling.trained_model import load_trained
 from sra.spec.assets import DatasetEntry, WeightsEntry, load_table
 from sra.spec.load import checked_json, read_yaml
 from sra.spec.run import RunSpec, read_run, write_run
 from sra.spec.samplers import Sampler
-from sra.stages import describe_training
-from sra.stages.index_images import index_images
-from sra.stages.score_inputs import open_extractor
-from sra.stages.trained_model import load_trained
+from sra.training import description as describe_training
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="bounds memory by what /proc says, which Linux has")
 FILES = ["config/config.yaml", "config/samplers.yaml", "report/claims.yaml", "report/tolerances.yaml", "report/references.yaml"]

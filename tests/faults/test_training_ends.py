@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from sra.spec.scratch import clear_scratch, last_entry
 from sra.training.rolling import RollingStates
-from sra.training.scratch import clear_scratch, last_entry
 
 
 def forget(run) -> None:

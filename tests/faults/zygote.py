@@ -15,11 +15,11 @@ import traceback
 
 import torch._dynamo  # data parallel training imports it, in as many seconds as torch itself
 
-import sra.stages.export
-import sra.stages.train
-from sra import cli
+import sra.commands.export
+import sra.commands.train
+from sra import commands
 
-PREPARED = (torch._dynamo, sra.stages.export, sra.stages.train)
+PREPARED = (torch._dynamo, sra.commands.export, sra.commands.train)
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def become_command(request: dict) -> None:
     sys.argv = ["sra", *request["arguments"]]
     code = 0
     try:
-        cli.main()
+        commands.main()
     except SystemExit as stop:
         code = stop.code or 0
     except BaseException:

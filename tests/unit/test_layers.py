@@ -10,8 +10,8 @@ import sra
 
 PACKAGE = Path(sra.__file__).parent
 
-MODELLING = {"data", "encoders", "models", "metrics", "diffusion", "alignment", "analysis", "training"}
-BELOW_STAGES = {"core", "spec", "content", "forecast", "plan", "reporting", "deposit"} | MODELLING
+MODELLING = {"data", "encoders", "models", "metrics", "diffusion", "alignment", "analysis", "training", "sampling"}
+BELOW_COMMANDS = {"core", "spec", "content", "forecast", "plan", "reporting", "deposit"} | MODELLING
 
 # Each room may import itself and the rooms listed; a room that is not listed may not exist.
 ALLOWED = {
@@ -20,21 +20,21 @@ ALLOWED = {
     "content": {"core", "spec"},
     "forecast": {"core", "spec", "content"},
     "plan": {"core", "spec", "content", "forecast"},
-    "reporting": {"core", "spec", "content"},
-    "deposit": {"core", "spec", "content", "reporting"},
+    "reporting": {"core", "spec", "content", "forecast", "plan"},
+    "deposit": {"core", "spec", "content", "forecast", "plan", "reporting"},
     "data": {"core", "spec"},
     "encoders": {"core", "spec", "data"},
     "models": {"core", "spec"},
-    "metrics": {"core", "spec", "data"},
+    "metrics": {"core", "spec", "data", "encoders"},
     "diffusion": {"core", "spec"},
     "alignment": {"core", "spec", "encoders", "models", "diffusion"},
     "analysis": {"core", "spec", "data", "models", "diffusion"},
-    "training": {"core", "spec", "data", "encoders", "models", "diffusion", "alignment"},
-    "stages": BELOW_STAGES,
-    "cli": {"core", "spec", "content", "stages"},
-    "__main__": {"cli"},
+    "training": {"core", "spec", "content", "forecast", "data", "encoders", "models", "diffusion", "alignment"},
+    "sampling": {"core", "spec", "data", "encoders", "models", "diffusion"},
+    "commands": BELOW_COMMANDS,
+    "__main__": {"commands"},
 }
-LIGHT = {"core", "spec", "content", "forecast", "plan", "reporting", "deposit", "cli"}
+LIGHT = {"core", "spec", "content", "forecast", "plan", "reporting", "deposit"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
 LATE = {"reporting/figures/speedup.py": {"scipy"}}  # within a function that few figures call
 

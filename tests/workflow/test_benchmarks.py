@@ -10,7 +10,7 @@ import pytest
 from benchmarks import evidence
 from benchmarks.speed import BEGIN, END, block, read_receipts
 
-from sra.cli.benchmarking import FOLDER, NAMES
+from sra.commands.bench import FOLDER, NAMES
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,10 +4,11 @@ import re
 import zipfile
 
 import pytest
+from cost_files import cost_of
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.stages.cost import cost_of, text_of
+from sra.forecast.cost import text_of
 
 
 @pytest.fixture(scope="module")

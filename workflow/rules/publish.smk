@@ -63,7 +63,7 @@ rule write_registry:
         mem_mb=publish_needs.mem_mb,
         runtime=publish_needs.runtime,
     params:
-        source=plan.source("reporting", "content", "deposit", "stages/write_registry.py"),
+        source=plan.source("reporting", "content", "deposit"),
         options=plan.display_options(),
     message:
         "list every number"
@@ -98,7 +98,7 @@ rule write_appendix:
         mem_mb=publish_needs.mem_mb,
         runtime=publish_needs.runtime,
     params:
-        source=plan.source("reporting", "content", "deposit", "stages/write_appendix.py"),
+        source=plan.source("reporting", "content", "deposit"),
         options=plan.display_options(),
     message:
         "write the artifact appendix"

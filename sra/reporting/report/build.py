@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sra.core.files import read_json
 from sra.core.progress import duration_text
+from sra.core.units import HOUR, binary
 from sra.reporting.claims.formats import SIGNS
 from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
@@ -29,7 +30,6 @@ from sra.reporting.report.spending import costs_of, device_time, kind_of, spent_
 from sra.reporting.report.summary import Progress, caption_sentence, comparisons, progress_of, verdict_sentence, wanted_by
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import count_text
-from sra.reporting.write.units import HOUR, binary
 from sra.spec.load import checked, load
 from sra.spec.scale import Preset
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sra.core.errors import InputError
 from sra.core.progress import duration_text
+from sra.core.units import HOUR, binary, grouped, several, three_digits, watt_hours
 from sra.reporting.report.document import CostRow, Costs, Planned, Spent
 from sra.reporting.write.numbers import ABSENT
-from sra.reporting.write.units import HOUR, binary, grouped, several, three_digits, watt_hours
 
 # Rendering is not part of the cost of a number, and counting it would change the page each time it is rendered.
 STAGES_NOT_COUNTED = ("table", "figure", "claims", "report")

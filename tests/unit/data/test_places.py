@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sra.commands.index import index as index_images
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import receipt_of
 from sra.data.images import Expected, ImageSplit, write_index
-from sra.stages.index_images import index_images
 
 
 def encoded(seed, kind="JPEG"):

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer, CLIPModel, CLIPProcessor, CLIPTokenizer
 from typer.testing import CliRunner
 
-from sra.cli import app
+from sra.commands import app
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.receipts import read_receipt, recorded_sha256, write_receipt

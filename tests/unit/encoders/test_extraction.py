@@ -11,15 +11,17 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from sra import cli
+from sra import commands
+from sra.commands.extract_latents import extract_latents
+from sra.commands.finish_latents import finish_latents
+from sra.commands.finish_pixels import finish_pixels
+from sra.commands.index import index as index_images
+from sra.commands.pack_images import pack_images
 from sra.core.errors import InputError
 from sra.core.receipts import read_receipt
 from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.vae import Vae
-from sra.stages.extract_latents import extract_latents, finish_latents
-from sra.stages.index_images import index_images
-from sra.stages.pack_images import finish_pixels, pack_images
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +51,13 @@ def vae(tmp_path_factory):
 def extracted(index, vae, folder, of, **options):
     shards = [shard_path(folder, "latents", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_latents(index, vae, number, of, shard, **options)
+        extract_latents(index, vae, number, of, shard, **options, device="cpu")
     return shards
 
 
 @pytest.mark.parametrize("of", [1, 3])
 def test_the_store_holds_the_moments_of_the_train_split(index, vae, tmp_path, of):
-    finish_latents(extracted(index, vae, tmp_path, of), index, vae, tmp_path / "store.json")
+    finish_latents(index, vae, tmp_path / "store.json", extracted(index, vae, tmp_path, of))
     store = ArrayStore.open(tmp_path / "store.json", "latents")
     images, labels = load_split(index, "train")
     expected = Vae.load(vae).encode_moments(torch.from_numpy(images)).numpy()
@@ -66,7 +68,7 @@ def test_the_store_holds_the_moments_of_the_train_split(index, vae, tmp_path, of
 
 def test_extraction_repeats_byte_for_byte(index, vae, tmp_path):
     for name in ("a", "b"):
-        finish_latents(extracted(index, vae, tmp_path / name, 2), index, vae, tmp_path / name / "store.json")
+        finish_latents(index, vae, tmp_path / name / "store.json", extracted(index, vae, tmp_path / name, 2))
     files = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert len(files) == 8  # two shards and the manifest with their receipts, the labels and the checksums
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
@@ -76,18 +78,18 @@ def test_shards_of_another_autoencoder_are_refused(index, vae, tmp_path):
     other = save_vae(tmp_path / "other", 1)
     shards = extracted(index, other, tmp_path / "store", 1)
     with pytest.raises(InputError, match=r"latents_000_of_001\.npy: was made from another vae than .*; delete it and run again"):
-        finish_latents(shards, index, vae, tmp_path / "store" / "store.json")
+        finish_latents(index, vae, tmp_path / "store" / "store.json", shards)
 
 
 def test_an_index_without_receipt_is_refused_before_any_work(index, vae, tmp_path):
     (tmp_path / "index.json").write_bytes(index.read_bytes())
     with pytest.raises(InputError, match="receipt"):
-        extract_latents(tmp_path / "index.json", vae, 0, 1, tmp_path / "latents.npy")
+        extract_latents(tmp_path / "index.json", vae, 0, 1, tmp_path / "latents.npy", device="cpu")
 
 
 def test_half_precision_halves_the_files_and_rounds_the_moments(index, vae, tmp_path):
     shards = extracted(index, vae, tmp_path, 2, dtype="fp16")
-    finish_latents(shards, index, vae, tmp_path / "store.json")
+    finish_latents(index, vae, tmp_path / "store.json", shards)
     store = ArrayStore.open(tmp_path / "store.json", "latents")
     images, _ = load_split(index, "train")
     expected = Vae.load(vae).encode_moments(torch.from_numpy(images)).half().float().numpy()
@@ -117,20 +119,20 @@ def test_what_cannot_be_stored_is_refused_by_the_images_name(index, vae, tmp_pat
         return moments
 
     monkeypatch.setattr(Vae, "encode_moments", spoiled)
-    run = {"index": index, "vae": vae, "number": 1, "of": 2, "output": tmp_path / "latents.npy", "dtype": dtype, "batch": 3}
+    run = {"index": index, "vae": vae, "shard": 1, "shards": 2, "output": tmp_path / "latents.npy", "dtype": dtype, "batch": 3}
     if message is None:
-        extract_latents(**run)
+        extract_latents(**run, device="cpu")
         assert np.load(tmp_path / "latents.npy")[13 - 8, 1, 3, 3] == value
         return
     name = ImageSplit(index, "train").paths[13]
     with pytest.raises(InputError, match=rf"images\.zip: '{name}': {message}"):
-        extract_latents(**run)
+        extract_latents(**run, device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_do_not_change_a_byte(index, vae, tmp_path):
     for workers in (1, 3):
-        extract_latents(index, vae, 0, 1, tmp_path / f"{workers}.npy", workers=workers, batch=5)
+        extract_latents(index, vae, 0, 1, tmp_path / f"{workers}.npy", workers=workers, batch=5, device="cpu")
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "3.npy").read_bytes()
     assert read_receipt(tmp_path / "1.npy", "latents") == read_receipt(tmp_path / "3.npy", "latents")
 
@@ -138,7 +140,7 @@ def test_workers_do_not_change_a_byte(index, vae, tmp_path):
 def test_the_receipt_says_how_it_was_encoded(index, vae, tmp_path, monkeypatch):
     encode, sizes = Vae.encode_moments, []
     monkeypatch.setattr(Vae, "encode_moments", lambda self, images: (sizes.append(len(images)), encode(self, images))[1])
-    extract_latents(index, vae, 0, 2, tmp_path / "latents.npy", dtype="fp16", batch=5)
+    extract_latents(index, vae, 0, 2, tmp_path / "latents.npy", dtype="fp16", batch=5, device="cpu")
     facts = read_receipt(tmp_path / "latents.npy", "latents")["facts"]
     given = {"batch": 5, "dtype": "float16", "precision": "float32", "scaling_factor": 0.25}
     assert facts == {**given, "first_row": 0, "rows": 8, "row_shape": [4, 16, 16]}
@@ -147,9 +149,9 @@ def test_the_receipt_says_how_it_was_encoded(index, vae, tmp_path, monkeypatch):
 
 def test_shards_of_two_types_are_refused(index, vae, tmp_path):
     shards = extracted(index, vae, tmp_path, 2)
-    extract_latents(index, vae, 1, 2, shards[1], dtype="fp16")
+    extract_latents(index, vae, 1, 2, shards[1], dtype="fp16", device="cpu")
     with pytest.raises(InputError, match=r"001_of_002\.npy: holds float16, latents_000_of_002\.npy float32; make all shards with one --dtype"):
-        finish_latents(shards, index, vae, tmp_path / "store.json")
+        finish_latents(index, vae, tmp_path / "store.json", shards)
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ def hub(vae, monkeypatch):
 def test_an_autoencoder_of_the_hub_is_known_by_its_name_and_the_hash_of_its_weights(index, vae, tmp_path, hub):
     hub("owner/name", vae)
     shards = extracted(index, "owner/name", tmp_path, 2)
-    finish_latents(shards, index, "owner/name", tmp_path / "store.json")
+    finish_latents(index, "owner/name", tmp_path / "store.json", shards)
     store, sha256 = ArrayStore.open(tmp_path / "store.json", "latents"), Vae.load(vae).sha256()
     assert store.facts["vae"] == "owner/name"
     assert store.facts["vae_sha256"] == store.facts["made_from"]["vae"] == sha256
@@ -172,22 +174,22 @@ def test_an_autoencoder_of_the_hub_is_known_by_its_name_and_the_hash_of_its_weig
     assert np.allclose(store.rows(np.arange(16)), Vae.load(vae).encode_moments(torch.from_numpy(images)).numpy(), atol=1e-6)
     for other in ("owner/other", vae):
         with pytest.raises(InputError, match=r"latents_000_of_002\.npy: was made (by the autoencoder owner/name, not owner/other|from another vae)"):
-            finish_latents(shards, index, other, tmp_path / "store.json")
+            finish_latents(index, other, tmp_path / "store.json", shards)
 
 
 def test_a_name_whose_weights_changed_between_shards_is_refused(index, vae, tmp_path, hub):
     hub("owner/name", vae)
     shards = extracted(index, "owner/name", tmp_path / "store", 2)
     hub("owner/name", save_vae(tmp_path / "newer", 1))
-    extract_latents(index, "owner/name", 1, 2, shards[1])
+    extract_latents(index, "owner/name", 1, 2, shards[1], device="cpu")
     with pytest.raises(InputError, match=r"001_of_002\.npy: was made from other inputs than latents_000_of_002\.npy"):
-        finish_latents(shards, index, "owner/name", tmp_path / "store" / "store.json")
+        finish_latents(index, "owner/name", tmp_path / "store" / "store.json", shards)
 
 
 def test_shards_of_a_folder_are_not_those_of_a_name(index, vae, tmp_path):
     shards = extracted(index, vae, tmp_path, 1)
     with pytest.raises(InputError, match=r"was made by the autoencoder of a folder, not owner/name; delete it and run again"):
-        finish_latents(shards, index, "owner/name", tmp_path / "store.json")
+        finish_latents(index, "owner/name", tmp_path / "store.json", shards)
 
 
 @pytest.mark.parametrize("of", [1, 3])
@@ -195,7 +197,7 @@ def test_packed_images_are_the_cropped_ones(index, tmp_path, of):
     shards = [shard_path(tmp_path, "pixels", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
         pack_images(index, number, of, shard, workers=2)
-    finish_pixels(shards, index, tmp_path / "store.json")
+    finish_pixels(index, tmp_path / "store.json", shards)
     store, (images, labels) = ArrayStore.open(tmp_path / "store.json", "pixels"), load_split(index, "train")
     places = np.random.default_rng(0).integers(0, 16, 40)
     assert store.dtype == store.rows(places).dtype == np.uint8
@@ -207,12 +209,12 @@ def test_packed_images_of_another_index_are_refused(index, tmp_path):
     pack_images(index, 0, 1, tmp_path / "pixels_000_of_001.npy")
     index_images(index.parent / "images.zip", 8, tmp_path / "index.json")
     with pytest.raises(InputError, match=r"pixels_000_of_001\.npy: was made from another index than .*; delete it and run again"):
-        finish_pixels([tmp_path / "pixels_000_of_001.npy"], tmp_path / "index.json", tmp_path / "store.json")
+        finish_pixels(tmp_path / "index.json", tmp_path / "store.json", [tmp_path / "pixels_000_of_001.npy"])
 
 
 def command(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["sra", *map(str, arguments)])
-    cli.main()
+    commands.main()
 
 
 def test_the_commands_make_both_stores(index, vae, tmp_path, monkeypatch):

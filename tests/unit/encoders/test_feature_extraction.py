@@ -12,13 +12,14 @@ from PIL import Image
 from timm.models import save_for_hf
 from typer.testing import CliRunner
 
-from sra.cli import app
+from sra.commands import app
+from sra.commands.extract_features import extract_features
+from sra.commands.finish_features import finish_features
+from sra.commands.index import index as index_images
 from sra.core.errors import InputError
 from sra.data.images import ImageSplit, load_split
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.vision import VisionEncoder
-from sra.stages.extract_features import extract_features, finish_features
-from sra.stages.index_images import index_images
 
 SMALL = {"embed_dim": 12, "depth": 1, "num_heads": 2, "patch_size": 4}
 TRAIN = 16  # images of the train split
@@ -46,7 +47,7 @@ def save_encoder(folder, seed=0, scale=1.0):
     network = timm.create_model("vit_tiny_patch16_224", img_size=16, num_classes=2, **SMALL)
     network.norm.weight.data *= scale
     save_for_hf(network, folder, safe_serialization=True)
-    return folder
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,12 @@ def encoder(tmp_path_factory):
 def extracted(index, encoder, folder, of=1, **options):
     shards = [shard_path(folder, "features", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_features(index, encoder, number, of, shard, **options)
+        extract_features(index, encoder, number, of, shard, **options, device="cpu")
     return shards
 
 
 def stored(index, encoder, folder, of=1, **options) -> ArrayStore:
-    finish_features(extracted(index, encoder, folder, of, **options), index, encoder, folder / "store.json")
+    finish_features(index, encoder, folder / "store.json", extracted(index, encoder, folder, of, **options))
     return ArrayStore.open(folder / "store.json", "features")
 
 
@@ -113,7 +114,7 @@ def test_a_lost_shard_is_made_again_alone(index, encoder, tmp_path):
     shards = extracted(index, encoder, tmp_path, 3)
     before = [shard.read_bytes() for shard in shards]
     shards[1].unlink()
-    extract_features(index, encoder, 1, 3, shards[1])
+    extract_features(index, encoder, 1, 3, shards[1], device="cpu")
     assert [shard.read_bytes() for shard in shards] == before
 
 
@@ -121,13 +122,13 @@ def test_shards_of_another_encoder_are_refused(index, encoder, tmp_path):
     other = save_encoder(tmp_path / "other", seed=1)
     shards = extracted(index, other, tmp_path / "store")
     with pytest.raises(InputError, match=r"features_000_of_001\.npy: was made from another encoder than .*; delete it and run again"):
-        finish_features(shards, index, encoder, tmp_path / "store" / "store.json")
+        finish_features(index, encoder, tmp_path / "store" / "store.json", shards)
 
 
 def test_shards_of_other_images_are_refused(index, encoder, tmp_path):
     shards = extracted(write_images(tmp_path / "others", seed=1), encoder, tmp_path / "store")
     with pytest.raises(InputError, match=r"was made from another index than"):
-        finish_features(shards, index, encoder, tmp_path / "store" / "store.json")
+        finish_features(index, encoder, tmp_path / "store" / "store.json", shards)
 
 
 @pytest.fixture
@@ -161,12 +162,12 @@ def test_a_hubs_weights_must_be_the_same_for_every_shard(index, tmp_path, hub):
     shards = [shard_path(tmp_path, "features", number, 2) for number in range(2)]
     for number, shard in enumerate(shards):
         hub.seed = number
-        extract_features(index, "someone/vit-tiny", number, 2, shard)
+        extract_features(index, "someone/vit-tiny", number, 2, shard, device="cpu")
     assert ("hf-hub:someone/vit-tiny", True) in hub.asked
     with pytest.raises(InputError, match=r"features_001_of_002\.npy: was made from other inputs than features_000_of_002\.npy"):
-        finish_features(shards, index, "someone/vit-tiny", tmp_path / "store.json")
+        finish_features(index, "someone/vit-tiny", tmp_path / "store.json", shards)
     with pytest.raises(InputError, match=r"was made by encoder someone/vit-tiny, not someone/vit-base"):
-        finish_features(shards, index, "someone/vit-base", tmp_path / "store.json")
+        finish_features(index, "someone/vit-base", tmp_path / "store.json", shards)
 
 
 def test_the_command_line_makes_the_same_store(index, encoder, tmp_path):

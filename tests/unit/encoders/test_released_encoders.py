@@ -5,10 +5,10 @@ import timm
 import torch
 from safetensors.torch import load_file
 
+from sra.commands.convert_encoder import convert_encoder
 from sra.core.errors import InputError
 from sra.encoders.repa_targets import family_of
 from sra.encoders.vision import VisionEncoder
-from sra.stages.convert_encoder import convert_encoder
 
 TINY = "vit_tiny_patch16_224"
 

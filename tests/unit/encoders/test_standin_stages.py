@@ -9,19 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
+from sra.commands.train_clip import train_clip
+from sra.commands.train_encoder import train_encoder
+from sra.commands.train_vae import train_vae
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.receipts import read_receipt, recorded_sha256, write_receipt
 from sra.data.captions import CaptionedSplit, annotation_path, write_caption_index
 from sra.data.images import write_index
 from sra.data.scenes import COLOURS, colour_of, halves, write_scenes
+from sra.data.small_sets import labels_of, small_set
 from sra.encoders import vae, vision_training
 from sra.encoders.vae import VaeTraining
 from sra.encoders.vision_training import EncoderTraining
-from sra.stages.small_sets import small_set
-from sra.stages.train_clip import train_clip
-from sra.stages.train_encoder import labels_of, train_encoder
-from sra.stages.train_vae import train_vae
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_the_autoencoder_is_trained_as_the_index_asks_and_measured_on_what_is_he
     index, measured, error = request.getfixturevalue(kind), [], vae.reconstruction_error
     asked = shortly(monkeypatch, vae, "train_vae", VaeTraining(steps=2, batch=8))
     monkeypatch.setattr(vae, "reconstruction_error", lambda network, images: (measured.append(len(images)), error(network, images))[1])
-    train_vae(index, tmp_path / "vae", seed=3)
+    train_vae(index, tmp_path / "vae", seed=3, device="cpu")
     [(images, folder, seed, training)] = asked
     assert (len(images), folder, seed, training) == (counts[0], tmp_path / "vae", 3, settings)
     assert measured == [counts[1]]
@@ -117,7 +117,7 @@ def test_the_encoder_learns_all_that_captions_say(request, tmp_path, monkeypatch
     index, measured, accuracy = request.getfixturevalue(kind), [], vision_training.accuracy
     asked = shortly(monkeypatch, vision_training, "train_encoder", EncoderTraining(epochs=1, batch=16))
     monkeypatch.setattr(vision_training, "accuracy", lambda *given: (measured.append(given), accuracy(*given))[1])
-    train_encoder(index, tmp_path / "encoder", seed=3)
+    train_encoder(index, tmp_path / "encoder", seed=3, device="cpu")
     [(images, labels, folder, seed, training)] = asked
     assert (len(images), tuple(labels.shape), folder, seed, training) == (shape[0], shape, tmp_path / "encoder", 3, settings)
     [(_, held_out, held_out_labels, classes)] = measured

@@ -15,13 +15,14 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 from typer.testing import CliRunner
 
-from sra.cli import app
+from sra.commands import app
+from sra.commands.extract_text import extract_text
+from sra.commands.finish_text import finish_text
 from sra.core.errors import InputError
 from sra.core.receipts import read_receipt, write_receipt
 from sra.data.captions import write_caption_index
 from sra.data.store import ArrayStore, shard_path
 from sra.encoders.text import TextEncoder
-from sra.stages.extract_text import extract_text, finish_text
 
 CAPTIONS = [*WORDS, "", "zebras"]
 LONG = "red " * 100
@@ -253,12 +254,12 @@ def index(tmp_path_factory):
 def extracted(index, encoder, folder, of=1, **options):
     shards = [shard_path(folder, "text", number, of) for number in range(of)]
     for number, shard in enumerate(shards):
-        extract_text(index, str(encoder), number, of, shard, **options)
+        extract_text(index, str(encoder), number, of, shard, **options, device="cpu")
     return shards
 
 
 def stored(index, encoder, folder, of=1, **options) -> ArrayStore:
-    finish_text(extracted(index, encoder, folder, of, **options), index, str(encoder), folder / "store.json")
+    finish_text(index, str(encoder), folder / "store.json", extracted(index, encoder, folder, of, **options))
     return ArrayStore.open(folder / "store.json", "text")
 
 
@@ -302,7 +303,7 @@ def test_a_lost_shard_is_made_again_alone(index, small, tmp_path):
     shards = extracted(index, small, tmp_path, 3)
     before = [shard.read_bytes() for shard in shards]
     shards[1].unlink()
-    extract_text(index, str(small), 1, 3, shards[1])
+    extract_text(index, str(small), 1, 3, shards[1], device="cpu")
     assert [shard.read_bytes() for shard in shards] == before
 
 
@@ -310,11 +311,11 @@ def test_shards_of_another_encoder_images_or_split_are_refused(index, small, tmp
     other = save_random_clip(tmp_path / "other", seed=1, tokens=16, text_width=8)
     shards = extracted(index, other, tmp_path / "store")
     with pytest.raises(InputError, match=r"text_000_of_001\.npy: was made from another encoder than .*; delete it and run again"):
-        finish_text(shards, index, str(small), tmp_path / "store" / "store.json")
+        finish_text(index, str(small), tmp_path / "store" / "store.json", shards)
     with pytest.raises(InputError, match=r"was made from another index than"):
-        finish_text(shards, write_scenes(tmp_path / "scenes", seed=1), str(other), tmp_path / "store" / "store.json")
+        finish_text(write_scenes(tmp_path / "scenes", seed=1), str(other), tmp_path / "store" / "store.json", shards)
     with pytest.raises(InputError, match=r"was made for split train, not val; delete"):
-        finish_text(shards, index, str(other), tmp_path / "store" / "store.json", split="val")
+        finish_text(index, str(other), tmp_path / "store" / "store.json", shards, split="val")
 
 
 def test_another_tokenizer_is_another_encoder(index, small, tmp_path):
@@ -323,7 +324,7 @@ def test_another_tokenizer_is_another_encoder(index, small, tmp_path):
     text = (other / "tokenizer.json").read_text()
     (other / "tokenizer.json").write_text(text + "\n")
     with pytest.raises(InputError, match="was made from another tokenizer than"):
-        finish_text(shards, index, str(other), tmp_path / "store" / "store.json")
+        finish_text(index, str(other), tmp_path / "store" / "store.json", shards)
 
 
 def test_the_command_line_makes_the_same_store(index, small, tmp_path):

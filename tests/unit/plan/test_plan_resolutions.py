@@ -11,7 +11,7 @@ from sra.content.wanted import training_points, wanted_by_table
 from sra.forecast.disk import latents_bytes, pack_bytes
 from sra.forecast.remaining import Remaining
 from sra.plan.workflow import Plan
-from sra.stages.render import _preset_of as preset_shown
+from sra.reporting.rendering import _preset_of as preset_shown
 
 ROOT = Path(__file__).parents[3]
 DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")

@@ -12,6 +12,10 @@ import torch
 from random_clip import save_random_clip
 from random_coco import write_random_coco
 
+from sra.commands.extract_text import extract_text
+from sra.commands.finish_text import finish_text
+from sra.commands.index_captions import index_captions
+from sra.commands.train import train
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file
 from sra.core.receipts import read_receipt
@@ -21,11 +25,9 @@ from sra.encoders.text import TextEncoder
 from sra.spec.machine import Machine
 from sra.spec.run import write_run
 from sra.spec.scale import Text
-from sra.stages.extract_text import extract_text, finish_text
-from sra.stages.index_captions import index_captions
-from sra.stages.train import Inputs, online_captions, train
 from sra.training.conditions import StoredCaptions, first_captions_of
 from sra.training.distributed import World
+from sra.training.inputs import Inputs, online_captions
 from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
@@ -37,12 +39,12 @@ TEXT = Text(tokens=24, width=16)
 def captioned(tmp_path_factory):
     """Index, encoder, and stores of text, latents and features of twenty captioned images."""
     folder = tmp_path_factory.mktemp("coco")
-    index_captions(write_random_coco(folder / "coco", IMAGES), 32, folder / "index.json", IMAGES)
+    index_captions(write_random_coco(folder / "coco", IMAGES), 32, folder / "index.json", IMAGES["train"], IMAGES["val"])
     encoder = str(save_random_clip(folder / "clip", tokens=TEXT.tokens, text_width=TEXT.width))
     shards = [folder / f"text_{number}.npy" for number in range(2)]
     for number, shard in enumerate(shards):
-        extract_text(folder / "index.json", encoder, number, 2, shard)
-    finish_text(shards, folder / "index.json", encoder, folder / "text.json")
+        extract_text(folder / "index.json", encoder, number, 2, shard, device="cpu")
+    finish_text(folder / "index.json", encoder, folder / "text.json", shards)
     random = np.random.default_rng(0)
     moments = random.standard_normal((IMAGES["train"], 8, 8, 8)).astype(np.float32)
     moments[:, 4:] = 0.1
@@ -190,8 +192,8 @@ def test_the_stage_trains_on_either(small_run, captioned, tmp_path):
         ("text", {"text": captioned.text.manifest}),
         ("captions", {"captions": captioned.index, "text_encoder": captioned.encoder}),
     ):
-        inputs, state = Inputs(captioned.latents.manifest, **given), tmp_path / f"{name}.safetensors"
-        train(tmp_path / "config.json", inputs, 2, state, tmp_path / "curve.jsonl", machine=Machine(device="cpu"))
+        state = tmp_path / f"{name}.safetensors"
+        train(tmp_path / "config.json", captioned.latents.manifest, 2, state, tmp_path / "curve.jsonl", **given, device="cpu")
         assert read_receipt(state, "training state")["facts"]["step"] == 2
 
 
@@ -209,9 +211,9 @@ def test_the_stage_trains_on_either(small_run, captioned, tmp_path):
 def test_half_or_double_or_needless_options_are_refused(run, given, says, small_run, tiny_run, captioned, tmp_path):
     write_run(tmp_path / "config.json", small_run() if run == "mmdit" else tiny_run(run))
     paths = {"text": captioned.text.manifest, "captions": captioned.index, "text_encoder": captioned.encoder}
-    inputs = Inputs(captioned.latents.manifest, **{name: paths[name] for name in given})
+    inputs = {name: paths[name] for name in given}
     with pytest.raises(InputError, match=says):
-        train(tmp_path / "config.json", inputs, 2, tmp_path / "s", tmp_path / "c")
+        train(tmp_path / "config.json", captioned.latents.manifest, 2, tmp_path / "s", tmp_path / "c", **inputs)
 
 
 def test_features_of_another_shape_are_refused(tiny_run, captioned, tmp_path):
@@ -220,24 +222,22 @@ def test_features_of_another_shape_are_refused(tiny_run, captioned, tmp_path):
         ({"text": captioned.text.manifest}, r"captions are \(24, 16\), run mmdit needs \(24, 64\); encode them with the text encoder of its preset"),
         ({"captions": captioned.index, "text_encoder": captioned.encoder}, r"encodes a caption as \(24, 16\), run mmdit needs \(24, 64\)"),
     ):
-        inputs = Inputs(captioned.latents.manifest, **given)
         with pytest.raises(InputError, match=says):
-            train(tmp_path / "config.json", inputs, 2, tmp_path / "s", tmp_path / "c", machine=Machine(device="cpu"))
+            train(tmp_path / "config.json", captioned.latents.manifest, 2, tmp_path / "s", tmp_path / "c", **given, device="cpu")
 
 
 def test_captions_of_other_images_are_refused(small_run, captioned, tmp_path):
     other = {"train": 12, "val": 4}
-    index_captions(write_random_coco(tmp_path / "coco", other), 32, tmp_path / "index.json", other)
-    extract_text(tmp_path / "index.json", captioned.encoder, 0, 1, tmp_path / "text.npy")
-    finish_text([tmp_path / "text.npy"], tmp_path / "index.json", captioned.encoder, tmp_path / "text.json")
+    index_captions(write_random_coco(tmp_path / "coco", other), 32, tmp_path / "index.json", other["train"], other["val"])
+    extract_text(tmp_path / "index.json", captioned.encoder, 0, 1, tmp_path / "text.npy", device="cpu")
+    finish_text(tmp_path / "index.json", captioned.encoder, tmp_path / "text.json", [tmp_path / "text.npy"])
     write_run(tmp_path / "config.json", small_run())
     for given, says in (
         ({"text": tmp_path / "text.json"}, "captions of 12 images of split train, run mmdit trains on 20 of split train"),
         ({"captions": tmp_path / "index.json", "text_encoder": captioned.encoder}, "is another index of images than .* was made from"),
     ):
         with pytest.raises(InputError, match=says):
-            inputs = Inputs(captioned.latents.manifest, **given)
-            train(tmp_path / "config.json", inputs, 2, tmp_path / "s", tmp_path / "c", machine=Machine(device="cpu"))
+            train(tmp_path / "config.json", captioned.latents.manifest, 2, tmp_path / "s", tmp_path / "c", **given, device="cpu")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import timm
 import torch
 from timm.models import save_for_hf
 
+from sra.commands.train import train
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_json
 from sra.core.receipts import read_receipt
@@ -18,9 +19,9 @@ from sra.data.store import ArrayStore, shard_path, write_manifest, write_shard
 from sra.encoders.vision import VisionEncoder
 from sra.spec.machine import Machine
 from sra.spec.run import write_run
-from sra.stages.train import Inputs, online_targets, train
 from sra.training.batches import check_inputs
 from sra.training.distributed import World
+from sra.training.inputs import online_targets
 from sra.training.setup import set_up
 
 CPU = torch.device("cpu")
@@ -212,14 +213,14 @@ def test_half_or_double_or_needless_options_are_refused(run, given, says, tiny_r
     write_run(tmp_path / "config.json", tiny_run(run))
     paths = {"pixels": pixels.manifest, "encoder": str(encoder), "features": features.manifest}
     with pytest.raises(InputError, match=says):
-        inputs = Inputs(tiny_stores[0].manifest, **{name: paths[name] for name in given})
-        train(tmp_path / "config.json", inputs, 2, tmp_path / "s", tmp_path / "c")
+        inputs = {name: paths[name] for name in given}
+        train(tmp_path / "config.json", tiny_stores[0].manifest, 2, tmp_path / "s", tmp_path / "c", **inputs)
 
 
 def test_the_stage_trains_from_images(tiny_run, tiny_stores, pixels, encoder, tmp_path):
     write_run(tmp_path / "config.json", tiny_run(RUN))
-    inputs = Inputs(tiny_stores[0].manifest, pixels=pixels.manifest, encoder=str(encoder))
-    train(tmp_path / "config.json", inputs, 2, tmp_path / "state.safetensors", tmp_path / "curve.jsonl", machine=Machine(device="cpu"))
+    written = tmp_path / "state.safetensors", tmp_path / "curve.jsonl"
+    train(tmp_path / "config.json", tiny_stores[0].manifest, 2, *written, pixels=pixels.manifest, encoder=str(encoder), device="cpu")
     assert read_receipt(tmp_path / "state.safetensors", "training state")["facts"]["step"] == 2
 
 

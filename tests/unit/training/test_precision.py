@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sra.core.errors import StageError
-from sra.training.precision import FIRST_SCALE, GROWTH_INTERVAL, LossScale, autocast, gradient_norm
+from sra.models.products import autocast
+from sra.training.precision import FIRST_SCALE, GROWTH_INTERVAL, LossScale, gradient_norm
 from sra.training.rolling import curve_lines
 from sra.training.setup import set_up
 

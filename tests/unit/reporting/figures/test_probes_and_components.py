@@ -17,6 +17,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
+from sra.reporting import rendering as stage
 from sra.reporting.documents import FigureDocument
 from sra.reporting.figures.draw.plates import not_below_zero
 from sra.reporting.figures.draw.style import METHOD_STYLES, line_styles
@@ -27,7 +28,6 @@ from sra.reporting.report.summary import progress_of, wanted_by
 from sra.spec.load import checked
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
-from sra.stages import render as stage
 
 HEADING = {"title": "T", "paper": "p", "caption": "c"}
 

@@ -9,7 +9,7 @@ import pytest
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import read_json
-from sra.stages.render import render_claims, render_figure, render_report, render_table
+from sra.reporting.rendering import render_claims, render_figure, render_report, render_table
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from sra.content.catalogue import Catalogue
 from sra.content.wanted import wanted_by_table
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
+from sra.reporting.rendering import render_table
 from sra.reporting.tables.formats import to_tex
 from sra.spec.layout import Results
-from sra.stages.render import render_table
 
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")
 SPECIAL = "# $ % & _ { } ~ ^ \\ < > ↑ ↓ − ± ∞ \" ' | [x] *y* é Ł “q” … 中 ] \\end{tabular} \\\\ -- "

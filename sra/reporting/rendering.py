@@ -1,0 +1,132 @@
+"""Tables, figures, claims and the page from the scores that exist: finds the files behind each. Nothing here trains, samples or scores."""
+
+from pathlib import Path
+
+from sra.content.catalogue import Catalogue
+from sra.content.claims import load_claims, probed_by
+from sra.content.figures import FigureSpec
+from sra.content.inside import as_it_stands, carriers, components_files, probe_files
+from sra.content.margins import load_tolerances
+from sra.content.wanted import (
+    Wanted,
+    measured_by_figure,
+    measured_by_table,
+    packs_of_figure,
+    wanted_by_all,
+    wanted_by_claims,
+    wanted_by_figure,
+    wanted_by_table,
+)
+from sra.core.errors import unknown
+from sra.core.origin import commit_of, day_of, is_changed
+from sra.core.progress import tracked
+from sra.forecast.disk import bytes_here
+from sra.reporting.claims import judge as claims
+from sra.reporting.figures import render as figures
+from sra.reporting.read.probes import InsideFiles
+from sra.reporting.read.scores import load_scores
+from sra.reporting.report import build as report
+from sra.reporting.report import page, pdf
+from sra.reporting.report.planned import planned_cost
+from sra.reporting.tables import scores as tables
+from sra.spec.layout import Results, Shared
+from sra.spec.scale import Preset
+
+TEMPLATES = Path("report/templates")
+
+
+def render_table(registry: Catalogue, table: str) -> None:
+    root, preset = registry.root, registry.preset_id
+    if table not in registry.tables:
+        raise unknown("table", table, registry.tables)
+    spec = registry.tables[table]
+    folder = (root / Results(preset).table(table)).parent
+    runs = [row.run for row in spec.rows if row.run]
+    scores, seen = _scores(root, preset, wanted_by_table(spec, registry)), _preset_of(registry, runs)
+    costs = _costs(root, preset, measured_by_table(spec, registry))
+    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
+    tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
+
+
+def render_figure(registry: Catalogue, figure: str) -> None:
+    root, preset = registry.root, registry.preset_id
+    if figure not in registry.figures:
+        raise unknown("figure", figure, registry.figures)
+    spec = as_it_stands(registry.figures[figure], registry)
+    wanted = wanted_by_figure(spec, registry)
+    packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in packs_of_figure(spec, registry)}
+    folder = (root / Results(preset).figure(figure)).parent
+    scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
+    costs = _costs(root, preset, measured_by_figure(spec, registry))
+    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
+
+
+def render_claims(registry: Catalogue) -> None:
+    root, preset = registry.root, registry.preset_id
+    found = load_claims(registry)
+    scores = _scores(root, preset, wanted_by_claims(found, registry))
+    probed = [as_it_stands(figure, registry) for figure in probed_by(found, registry)]
+    inside = [(figure, _inside(figure, registry)) for figure in probed]
+    claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder, inside)
+
+
+def render_report(registry: Catalogue) -> None:
+    """The page and the PDF, from one document."""
+    root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
+    files = _scores(root, registry.preset_id, wanted_by_all(registry))
+    folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
+    tables_folder, figures_folder = folder / "tables", folder / "figures"
+    claims_file = root / results.claims() if (root / results.claims()).exists() else None
+    document = report.build_report(
+        report.head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(files)),
+        preset,
+        load_scores(files, registry.preset_id, registry.seeds),
+        tables_folder,
+        figures_folder,
+        folder / "runs",
+        root / "report",
+        [part / "benchmarks" for part in (folder, *shared)],
+        claims_file,
+        planned_cost(registry),
+        bytes_here(root, registry.preset_id, preset.datasets),
+    )
+    pdf.render_pdf(document, figures_folder, root / results.report_pdf, root / TEMPLATES)
+    page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)
+
+
+def render_everything(registry: Catalogue) -> None:
+    """Tables, figures, claims and the page, again, from whatever scores are there: what the report shows, and what was made on request."""
+    folder = Results(registry.preset_id)
+    tables = [name for name in registry.tables if name in registry.shown_tables or (registry.root / folder.table(name)).exists()]
+    figures = [name for name in registry.figures if name in registry.shown_figures or (registry.root / folder.figure(name)).exists()]
+    jobs = [(render_table, table) for table in tables] + [(render_figure, figure) for figure in figures]
+    for render, name in tracked(jobs, "render", len(jobs), "items"):
+        render(registry, name)
+    render_claims(registry)
+    render_report(registry)
+
+
+def _inside(figure: FigureSpec, registry: Catalogue) -> InsideFiles:
+    """Where the probes and components of a figure lie; of none where it does not look inside a model."""
+    root, results = registry.root, Results(registry.preset_id)
+    probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
+    components = {(file.run, file.milestone): root / results.pca(file.run, file.milestone) for file in components_files([figure], registry)}
+    return InsideFiles(probes, components, carriers(figure, registry))
+
+
+def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:
+    """The preset as these runs see it; the whole preset where they see different parts, which have no data set in common."""
+    seen = [registry.preset_of(run) for run in runs if registry.has_part_of(run)]
+    return seen[0] if seen and all(part == seen[0] for part in seen) else registry.preset
+
+
+def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:
+    return [root / Results(preset).score(item.run, item.score) for item in wanted]
+
+
+def _costs(root: Path, preset: str, runs: list[str]) -> list[Path]:
+    return [root / Results(preset).cost(run) for run in runs]
+
+
+def _published(root: Path) -> Path:
+    return root / "report" / "published"

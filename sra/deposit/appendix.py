@@ -11,7 +11,7 @@ from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.report.document import Head, Planned, Spent
 from sra.reporting.report.spending import device_time
-from sra.reporting.tables.formats import markdown_text
+from sra.reporting.tables.write_markdown import markdown_text
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import ABSENT, count_text
 from sra.reporting.write.units import binary, several

@@ -1,7 +1,7 @@
 """The document of claims as CSV (one line a number, full precision) and as Markdown."""
 
 from sra.reporting.claims.verdicts import VERDICTS, ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Verdict
-from sra.reporting.write.delimited import delimited
+from sra.reporting.write.delimited import delimited, digits
 from sra.reporting.write.numbers import ABSENT, one_line
 
 SIGNS: dict[Verdict, str] = {"supported": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "○"}
@@ -15,17 +15,13 @@ def to_csv(document: ClaimsDocument) -> str:
     for claim in document.claims:
         of_claim = [claim.id, document.preset, claim.verdict, claim.paper_verdict or "", " ".join(claim.targets)]
         for place, part in enumerate(claim.parts, 1):
-            of_part = [_digits(part.difference), _digits(part.margin), part.verdict, part.paper_verdict or ""]
+            of_part = [digits(part.difference), digits(part.margin), part.verdict, part.paper_verdict or ""]
             for number in part.numbers:
                 score = [number.score.milestone, number.score.sampler, number.score.samples] if number.score else ["", "", ""]
                 printed = "" if number.published_value is None else number.published
-                values = [_digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
+                values = [digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
                 rows.append([*of_claim, place, part.kind, part.metric, number.name, number.run or "", *score, *values])
     return delimited(rows)
-
-
-def _digits(value: float | None) -> str:
-    return "" if value is None else repr(value)
 
 
 def to_markdown(document: ClaimsDocument) -> str:

@@ -7,7 +7,7 @@ unequal variances): it needs two trainings of each at least, and three are few.
 import math
 
 from sra.content.figures import CurvesFigure
-from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint
+from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.draw.style import METHOD_STYLES
 from sra.reporting.write.numbers import count_text, number_text
 

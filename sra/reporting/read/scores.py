@@ -1,17 +1,14 @@
 """Score files as the report reads them: found by run, milestone, sampler and the paper's sample count, those of several seeds together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from sra.core.errors import InputError
 from sra.reporting.read.files import read_of_preset
 from sra.reporting.read.spread import Spread, mean_and_spread
-from sra.reporting.write.numbers import METRIC_NAMES, milestone_text
 from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
-from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score
 from sra.spec.seeds import Seeds, own_first, split_seed
 
@@ -64,7 +61,7 @@ class ScoreSet:
 class Scores:
     """All scores of one preset that exist. seeds: those that were asked for."""
 
-    def __init__(self, files: list[ScoreFile], seeds: Seeds):
+    def __init__(self, files: Sequence[ScoreFile] = (), seeds: Seeds = Seeds()):
         self.seeds = seeds
         self._files = files
         together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
@@ -100,16 +97,6 @@ def _own_first(file: ScoreFile) -> tuple[int, ...]:
     return tuple(map(own_first, file.seeds))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one number: its value, the mean where there are several seeds, or why there is none."""
-
-    status: Literal["ok", "not run", "n/a"]
-    value: float | None = None
-    reason: str | None = None
-    spread: Spread | None = None  # None for one seed of each
-
-
 def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
     """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
     files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
@@ -120,26 +107,3 @@ def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -
             raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
         files[identity] = (path, file)
     return Scores([file for _, file in files.values()], seeds)
-
-
-def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
-    """The value of `metric`, or why there is none: not run (perhaps not at this preset), not asked for, or not defined for the extractor."""
-    if run is None:
-        return Outcome("not run")
-    if score.milestone not in preset.milestones:
-        return Outcome("not run", reason=f"preset {preset_id} does not train to {milestone_text(score.milestone)}")
-    found = scores.find(run, score)
-    if found is None:
-        return Outcome("not run")
-    measured = found.value(metric)
-    if measured is None:
-        return Outcome("n/a", reason=_why_absent(metric, found.first.record))
-    value, spread = measured
-    reason = None if found.complete else f"{len(found.files)} of {found.asked} seeds so far"
-    return Outcome("ok", value, reason, spread if spread.several else None)
-
-
-def _why_absent(metric: str, record: ScoreRecord) -> str:
-    if metric in get_args(SecondaryMetric):
-        return f"{METRIC_NAMES[metric]} was not asked for when these samples were scored"
-    return f"{METRIC_NAMES[metric]} is not defined for extractor {record.extractor.name}"

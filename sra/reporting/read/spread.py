@@ -27,10 +27,6 @@ class Spread(Strict):
         """What a curve draws around its mean: of training where it is known, else of sampling."""
         return self.sampling_sd if self.training_sd is None else self.training_sd
 
-    def edges(self, mean: float) -> list[float]:
-        """Of the band around the mean."""
-        return [] if self.band is None else [mean - self.band, mean + self.band]
-
     @property
     def standard_error(self) -> float | None:
         """Of the mean, over training seeds."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sra.reporting.claims.verdicts import ClaimsDocument, Verdict
-from sra.reporting.documents import FigureDocument, TableDocument
+from sra.reporting.documents import Document, FigureDocument, TableDocument
 from sra.reporting.read.scores import ScoreFile
 from sra.reporting.report.summary import Comparison, Progress
 from sra.spec.base import Strict
@@ -234,7 +234,7 @@ class ReportDocument(Strict):
     preset: Preset
 
     @property
-    def documents(self) -> list[TableDocument | FigureDocument]:
+    def documents(self) -> list[Document]:
         return [item.document for item in (*self.tables, *self.figures)]
 
     @property

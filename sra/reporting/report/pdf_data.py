@@ -1,8 +1,8 @@
 """What the PDF's template sets, in the order in which it is read: texts and grids, every character of which the fonts have."""
 
 from sra.reporting.documents import FigureDocument
-from sra.reporting.report.document import FigureItem, Provenance, ReportDocument, Summary, VerdictCount
-from sra.reporting.report.pdf_grid import GridTable, plain
+from sra.reporting.report.document import Provenance, ReportDocument, VerdictCount
+from sra.reporting.report.pdf_grid import PdfTable, Plain
 from sra.reporting.report.pdf_tables import (
     claims_table,
     commands_table,
@@ -19,22 +19,22 @@ from sra.spec.base import Strict
 class Text(Strict):
     """name: what stands before it, in bold; empty for none."""
 
-    name: str = ""
-    text: str
+    name: Plain = ""
+    text: Plain
     cites: list[int] = []
 
 
 class PdfFact(Strict):
-    name: str
-    values: list[str]
-    remarks: list[str]
+    name: Plain
+    values: list[Plain]
+    remarks: list[Plain]
 
 
 class PdfFigure(Strict):
     id: str
-    label: str
-    caption: str
-    alt: str
+    label: Plain
+    caption: Plain
+    alt: Plain
     file: str
     cites: list[int]
 
@@ -42,31 +42,31 @@ class PdfFigure(Strict):
 class PdfData(Strict):
     """date: year, month, day; None before there is any result.  verdicts: sign, word, count and the label of the first claim of the kind."""
 
-    title: str
-    subtitle: str
-    paper: str
+    title: Plain
+    subtitle: Plain
+    paper: Plain
     url: str
-    preset: str
-    band: str | None
-    commit: str
+    preset: Plain
+    band: Plain | None
+    commit: Plain
     date: list[int] | None
-    sentences: list[str]
+    sentences: list[Plain]
     verdicts: list[VerdictCount]
     facts: list[PdfFact]
-    stale: str
-    progress: GridTable
-    scope: str
-    claims: GridTable | None
-    tables: list[GridTable]
+    stale: Plain
+    progress: PdfTable
+    scope: Plain
+    claims: PdfTable | None
+    tables: list[PdfTable]
     figures: list[PdfFigure]
-    quirks: GridTable
-    cost: list[str]
-    costs: GridTable | None
+    quirks: PdfTable
+    cost: list[Plain]
+    costs: PdfTable | None
     reading: list[Text]
     provenance: list[Text]
-    runs: GridTable | None
-    hashes: GridTable | None
-    commands: GridTable
+    runs: PdfTable | None
+    hashes: PdfTable | None
+    commands: PdfTable
     limits: list[Text]
     references: list[Text]
 
@@ -74,66 +74,43 @@ class PdfData(Strict):
 def pdf_data(report: ReportDocument) -> PdfData:
     head = report.head
     return PdfData(
-        title=plain(head.title),
-        subtitle=plain(f"A reproduction at preset {head.preset} ({head.preset_title})"),
-        paper=plain(head.paper),
+        title=head.title,
+        subtitle=f"A reproduction at preset {head.preset} ({head.preset_title})",
+        paper=head.paper,
         url=head.url,
-        preset=plain(head.preset),
-        band=plain(head.band) if head.band else None,
-        commit=plain(report.provenance.code),
+        preset=head.preset,
+        band=head.band,
+        commit=report.provenance.code,
         date=[int(part) for part in head.date.split("-")] if head.date else None,
-        sentences=[plain(sentence) for sentence in report.summary.sentences],
+        sentences=report.summary.sentences,
         verdicts=report.verdicts,
-        facts=_facts(report.summary),
-        stale=plain(", ".join(report.summary.stale)),
+        facts=[
+            PdfFact(name=fact.name, values=[value.text for value in fact.values], remarks=[value.remark or "" for value in fact.values])
+            for fact in report.summary.facts
+        ],
+        stale=", ".join(report.summary.stale),
         progress=progress_table(report.summary),
-        scope=plain(report.claims.scope) if report.claims else "",
+        scope=report.claims.scope if report.claims else "",
         claims=claims_table(report.claims, report.numbers) if report.claims else None,
         tables=[paper_table(item) for item in report.tables],
-        figures=[_figure(item) for item in report.figures],
+        figures=[_figure(item.document, item.cites) for item in report.figures],
         quirks=quirks_table(report.quirks),
-        cost=[plain(sentence) for sentence in report.costs.sentences],
+        cost=report.costs.sentences,
         costs=costs_table(report.costs) if report.costs.rows else None,
-        reading=[_text(term.text, term.name, term.cites) for term in report.reading],
+        reading=[Text(name=term.name, text=term.text, cites=term.cites) for term in report.reading],
         provenance=_provenance(report.provenance),
         runs=runs_table(report.provenance, head.preset) if report.provenance.trained else None,
         hashes=hashes_table(report.provenance) if report.provenance.scores else None,
         commands=commands_table(report.commands),
-        limits=[_text(limit.text, cites=limit.cites) for limit in report.limits],
-        references=[_text(f"{work.authors}. {work.sentence} {work.where}, {work.year}. Here: {work.why}.") for work in report.references],
+        limits=[Text(text=limit.text, cites=limit.cites) for limit in report.limits],
+        references=[Text(text=f"{work.authors}. {work.sentence} {work.where}, {work.year}. Here: {work.why}.") for work in report.references],
     )
 
 
-def _text(text: str, name: str = "", cites: list[int] | None = None) -> Text:
-    return Text(name=plain(name), text=plain(text), cites=cites or [])
-
-
-def _facts(summary: Summary) -> list[PdfFact]:
-    return [
-        PdfFact(
-            name=plain(fact.name),
-            values=[plain(value.text) for value in fact.values],
-            remarks=[plain(value.remark or "") for value in fact.values],
-        )
-        for fact in summary.facts
-    ]
-
-
-def _figure(item: FigureItem) -> PdfFigure:
-    figure = item.document
-    return PdfFigure(
-        id=figure.id,
-        label=plain(figure.number),
-        caption=plain(_caption(figure)),
-        alt=plain(figure.alt),
-        file=f"{figure.id}.svg",
-        cites=item.cites,
-    )
-
-
-def _caption(figure: FigureDocument) -> str:
+def _figure(figure: FigureDocument, cites: list[int]) -> PdfFigure:
     rule = [] if figure.kind == "curves" else [figure.rule]
-    return " ".join([f"{figure.title}. {figure.caption} ({figure.paper}.)", *rule, *figure.remarks])
+    caption = " ".join([f"{figure.title}. {figure.caption} ({figure.paper}.)", *rule, *figure.remarks])
+    return PdfFigure(id=figure.id, label=figure.number, caption=caption, alt=figure.alt, file=f"{figure.id}.svg", cites=cites)
 
 
 def _provenance(provenance: Provenance) -> list[Text]:
@@ -149,4 +126,4 @@ def _provenance(provenance: Provenance) -> list[Text]:
         "Versions": ", ".join(provenance.versions) or "none yet",
         "Warnings": f"{provenance.warned} of {len(provenance.scores)} scores carry one; they are in the receipts on the page.",
     }
-    return [_text(text, name) for name, text in lines.items()]
+    return [Text(name=name, text=text) for name, text in lines.items()]

@@ -2,78 +2,18 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from unicodedata import category
 
 import matplotlib
 from matplotlib.ft2font import FT2Font
+from pydantic import AfterValidator
 
 from sra.reporting.write.numbers import FIGURE_SPACE, PUNCTUATION_SPACE, one_line
 from sra.spec.base import Strict
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 UNKNOWN = "□"  # for a character that no font at hand has
-
-# name, text: may wrap.  number: stays on one line, to the right.  code: stays on one line, to the left.
-Column = Literal["name", "text", "number", "code"]
-Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not run"]
-
-
-class GridCell(Strict):
-    """pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to."""
-
-    text: str
-    bold: bool = False
-    tone: Tone = ""
-    pad: str = ""
-    mark: str = ""
-    to: str = ""
-    span: int = 1
-    rows: int = 1
-
-
-class GridBody(Strict):
-    group: str | None = None
-    rows: list[list[list[GridCell]]]  # a cell is one or more lines
-
-
-class Grid(Strict):
-    """groups: first columns of those that stand apart from what is left of them."""
-
-    columns: list[Column]
-    head: list[list[GridCell]]
-    bodies: list[GridBody]
-    groups: list[int] = []
-
-
-class GridNote(Strict):
-    mark: str
-    text: str
-
-
-class GridTable(Strict):
-    """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
-
-    id: str
-    label: str
-    caption: str
-    grid: Grid
-    notes: list[GridNote] = []
-    cites: list[int] = []
-
-
-def cell(text: str, **given) -> GridCell:
-    return GridCell(text=plain(text), **given)
-
-
-def one(text: str, **given) -> list[GridCell]:
-    """A cell of one line."""
-    return [cell(text, **given)]
-
-
-def phantom(padding: str) -> str:
-    """Padding spaces as the digits and points that they are as wide as."""
-    return padding.replace(PUNCTUATION_SPACE, ".").replace(FIGURE_SPACE, "0")
 
 
 def plain(text: str) -> str:
@@ -86,3 +26,62 @@ def plain(text: str) -> str:
 def _characters() -> frozenset[int]:
     """Of DejaVu Sans, which stands in where typst's own serif has no glyph."""
     return frozenset(FT2Font(FONTS / "DejaVuSans.ttf").get_charmap())
+
+
+Plain = Annotated[str, AfterValidator(plain)]
+# name, text: may wrap.  number: stays on one line, to the right.  code: stays on one line, to the left.
+Column = Literal["name", "text", "number", "code"]
+Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not run"]
+
+
+class PdfCell(Strict):
+    """pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to."""
+
+    text: Plain
+    bold: bool = False
+    tone: Tone = ""
+    pad: str = ""
+    mark: str = ""
+    to: str = ""
+    span: int = 1
+    rows: int = 1
+
+
+class PdfBody(Strict):
+    group: Plain | None = None
+    rows: list[list[list[PdfCell]]]  # a cell is one or more lines
+
+
+class PdfGrid(Strict):
+    """groups: first columns of those that stand apart from what is left of them."""
+
+    columns: list[Column]
+    head: list[list[PdfCell]]
+    bodies: list[PdfBody]
+    groups: list[int] = []
+
+
+class PdfNote(Strict):
+    mark: str
+    text: Plain
+
+
+class PdfTable(Strict):
+    """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
+
+    id: str
+    label: Plain
+    caption: Plain
+    grid: PdfGrid
+    notes: list[PdfNote] = []
+    cites: list[int] = []
+
+
+def one(text: str, **given) -> list[PdfCell]:
+    """A cell of one line."""
+    return [PdfCell(text=text, **given)]
+
+
+def phantom(padding: str) -> str:
+    """Padding spaces as the digits and points that they are as wide as."""
+    return padding.replace(PUNCTUATION_SPACE, ".").replace(FIGURE_SPACE, "0")

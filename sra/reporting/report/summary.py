@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
-from sra.reporting.inside_documents import InsideDocument, TargetsDocument
+from sra.reporting.documents import Document, FigureDocument
+from sra.reporting.figures.curve_document import CurvesDocument
 from sra.reporting.read.scores import Scores
 from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
 from sra.spec.metric import Metric, ScoreOf
@@ -133,50 +133,5 @@ class Progress:
     beyond: int
 
 
-def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset: Preset) -> Progress:
-    if isinstance(document, InsideDocument):
-        return Progress(document.id, document.number, document.title, *document.counts())
-    if isinstance(document, TableDocument) and document.kind == "costs":
-        rows = [row for row in document.rows if row.run]
-        done = sum(any(cell.status == "ok" for cell in row.cells) for row in rows)
-        return Progress(document.id, document.number, document.title, done, len(rows), 0)
-    if isinstance(document, GridDocument | CaptionsDocument):
-        here = len(document.blocks) if document.score.milestone in preset.milestones else 0
-        done = sum(block.status == "ok" for block in document.blocks)
-        return Progress(document.id, document.number, document.title, done, here, len(document.blocks) - here)
-    wanted = wanted_by(document)
-    reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
-    done = sum(scores.complete(run, score) for run, score in reachable)
-    return Progress(document.id, document.number, document.title, done, len(reachable), len(wanted) - len(reachable))
-
-
-def packs_of(document: GridDocument | CaptionsDocument) -> list[tuple[str, ScoreOf]]:
-    """The sample packs whose images a document shows."""
-    return [(block.run, document.score) for block in document.blocks]
-
-
-def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, ScoreOf]]:
-    """The scores behind a document, each once."""
-    if isinstance(document, TableDocument):
-        found = [(row.run, row.score) for row in document.rows if row.run and row.score]
-    elif isinstance(document, GridDocument | CaptionsDocument):
-        found = packs_of(document) if isinstance(document, CaptionsDocument) or document.scored else []
-    elif isinstance(document, TargetsDocument):
-        score = ScoreOf(milestone=document.milestone, sampler=document.sampler, samples=document.samples)
-        found = [(run, score) for run in document.scored_runs]
-    elif isinstance(document, InsideDocument):
-        found = []  # probes and components are no scores
-    else:
-        found = [(run, score) for run, score, _ in drawn_by(document)]
-    return list(dict.fromkeys(found))
-
-
-def drawn_by(document: CurvesDocument) -> list[tuple[str, ScoreOf, str]]:
-    """Run, score and metric of every planned point."""
-    return [
-        (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples), document.metric_of(panel))
-        for panel in document.panels
-        for line in panel.lines
-        for point in line.points
-        if point.planned
-    ]
+def progress_of(document: Document, scores: Scores, preset: Preset) -> Progress:
+    return Progress(document.id, document.number, document.title, *document.counts(scores, preset))

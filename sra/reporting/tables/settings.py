@@ -9,8 +9,10 @@ from sra.content.catalogue import Catalogue
 from sra.content.settings import ComparedModel, ComparedSetting, SettingName
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
-from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, table_heading
-from sra.reporting.read.published import Published, PublishedSetting
+from sra.reporting.display import heading_of
+from sra.reporting.read.evidence import Evidence
+from sra.reporting.read.published import PublishedSetting
+from sra.reporting.tables.document import Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument
 from sra.reporting.write.numbers import ABSENT
 from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess, SraOptions
 from sra.spec.run import RunSpec
@@ -88,24 +90,24 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
 }
 
 
-def build_settings(table: TableSpec, published: Published, paper: Catalogue, here: Catalogue) -> TableDocument:
+def build_settings(table: TableSpec, evidence: Evidence, paper: Catalogue, here: Catalogue) -> TableDocument:
     """`paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes."""
     lines, models, notes = table.compared.lines, table.compared.models, Notes()
     ours = [_ours(table, model, paper) for model in models]
-    printed = [published.settings(model.published, _place(table, model)) for model in models]
+    printed = [evidence.published.settings(model.published, _place(table, model)) for model in models]
     body = SettingsBody(
         models=[SettingModel(label=model.label, run=model.run) for model in models],
         lines=[_line(table, line, models, ours, printed, notes) for line in lines],
     )
     return TableDocument(
-        **table_heading(table, here.preset_id, here.preset) | {"band": None},  # nothing here was measured at any scale
+        **heading_of(table, evidence) | {"band": None},  # nothing here was measured at any scale
         kind="settings",
         conditions=_conditions(body),
         setting_columns=[],
         columns=[],
         rows=[],
         settings=body,
-        notes=[Note(mark="", text=text) for text in [*table.notes, *_changes(table, ours, here)]] + notes.collected,
+        notes=notes.after([*table.notes, *_changes(table, ours, here)]),
     )
 
 

@@ -18,3 +18,8 @@ def delimited(rows: Iterable[Sequence[str | int | float]], delimiter: str = ",")
 
 def _inert(cell: str | int | float) -> str | int | float:
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def digits(value: float | None) -> str:
+    """Every digit of a number, and nothing for one that is missing."""
+    return "" if value is None else repr(value)

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from typing import Literal
 
 from sra.core.errors import InputError
 
@@ -38,6 +39,11 @@ METRIC_NAMES = {
     "training_time": "Training time",
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
+
+
+def metric_header(metric: str, better: Literal["lower", "higher"], unit: str = "") -> str:
+    """The metric's name, and an arrow to where it is better: `FID ↓`."""
+    return f"{METRIC_NAMES[metric]}{unit} {ARROWS[better]}"
 
 
 def number_text(value: float, spec: str) -> str:

@@ -62,6 +62,11 @@ def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
     return sorted(kept)
 
 
+def steps_text(step: int) -> str:
+    """A step of the paper as an axis names it: 400000 -> 400K, 4000000 -> 4M."""
+    return f"{step // 1_000_000}M" if step % 1_000_000 == 0 and step else f"{step // 1000}K"
+
+
 def time_unit(longest: float) -> tuple[str, float]:
     """What times up to so many seconds are told in, and the seconds of one."""
     return next(((unit, seconds) for unit, seconds in (("hours", 3600.0), ("minutes", 60.0)) if longest >= 2 * seconds), ("seconds", 1.0))
@@ -99,6 +104,12 @@ def set_values(axes: "Axes", values: list[float], logarithmic: bool = True) -> N
         margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - margin, high + margin)
         axes.locator_params(axis="y", nbins=5)
+
+
+def not_below_zero(axes: "Axes") -> None:
+    """Accuracies need no axis below 0, which a margin under small ones would reach."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.0), high)
 
 
 def plain_ticks(low: float, high: float) -> list[float]:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from sra.core.files import write_text, written_whole
-from sra.reporting.documents import SampleBlock
 from sra.reporting.figures.draw.style import INK, METHOD_STYLES
+from sra.reporting.figures.samples import SampleBlock
 
 TEXT_SIZE, LINE = 12, 15  # pixels of the SVG, which the page shows as they are
 GAP = 2  # between images of a column, and around the sheet

@@ -15,7 +15,7 @@ from sra.reporting.figures.render import render_figure
 from sra.reporting.report.pdf import page_images, render_pdf
 from sra.reporting.report.pdf_data import pdf_data
 from sra.reporting.report.pdf_grid import plain
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 
 MARKUP = '#panic("x") $x^2$ *bold* _it_ `raw` <label> @ref [a] \\ ~ // no /* no */ = h + SRA - - # none <b>html</b> &amp; {{ jinja }}'

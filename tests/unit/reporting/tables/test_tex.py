@@ -11,7 +11,7 @@ from sra.content.catalogue import Catalogue
 from sra.content.wanted import wanted_by_table
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
-from sra.reporting.tables.formats import to_tex
+from sra.reporting.tables.write_tex import to_tex
 from sra.spec.layout import Results
 from sra.stages.render import render_table
 

@@ -2,12 +2,11 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from unicodedata import category
 
 import matplotlib
 from matplotlib.ft2font import FT2Font
-from pydantic import AfterValidator
 
 from sra.reporting.write.numbers import FIGURE_SPACE, PUNCTUATION_SPACE, one_line
 from sra.spec.base import Strict
@@ -28,7 +27,6 @@ def _characters() -> frozenset[int]:
     return frozenset(FT2Font(FONTS / "DejaVuSans.ttf").get_charmap())
 
 
-Plain = Annotated[str, AfterValidator(plain)]
 # name, text: may wrap.  number: stays on one line, to the right.  code: stays on one line, to the left.
 Column = Literal["name", "text", "number", "code"]
 Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not run"]
@@ -37,7 +35,7 @@ Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not ru
 class PdfCell(Strict):
     """pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to."""
 
-    text: Plain
+    text: str
     bold: bool = False
     tone: Tone = ""
     pad: str = ""
@@ -48,7 +46,7 @@ class PdfCell(Strict):
 
 
 class PdfBody(Strict):
-    group: Plain | None = None
+    group: str | None = None
     rows: list[list[list[PdfCell]]]  # a cell is one or more lines
 
 
@@ -63,15 +61,15 @@ class PdfGrid(Strict):
 
 class PdfNote(Strict):
     mark: str
-    text: Plain
+    text: str
 
 
 class PdfTable(Strict):
     """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
 
     id: str
-    label: Plain
-    caption: Plain
+    label: str
+    caption: str
     grid: PdfGrid
     notes: list[PdfNote] = []
     cites: list[int] = []

@@ -61,7 +61,7 @@ def _line(figure: CurvesFigure, panel: Panel, series: Series, evidence: Evidence
     where, metric, planned = f"{figure.id}, panel {panel.title}", figure.metric_of(panel), figure.milestones_of(panel)
     markers = evidence.published.curve(series.published, metric, where)
     measured = evidence.costs.find(series.run) if figure.against == "hours" else None
-    a_step = measured and measured.cost.steps.median
+    a_step = measured and measured.record.steps.median
     points = []
     for milestone in sorted({*planned, *markers}, key=steps_of_milestone):
         marker, step = markers.get(milestone), evidence.preset.milestones.get(milestone)
@@ -104,7 +104,7 @@ def _remarks_on_time(figure: CurvesFigure, costs: Costs) -> list[str]:
     if figure.against != "hours":
         return []
     runs = [series.run for panel in figure.panels for series in panel.series]
-    places = dict.fromkeys(file.cost.words for file in costs.of(runs))
+    places = dict.fromkeys(file.record.words for file in costs.of(runs))
     remarks = [f"Time of ours: steps times the measured seconds of one, on {'; '.join(places)}; the jobs themselves may have shared the machine."]
     return [*(remarks if places else []), *costs.remarks(runs, figure.id)]
 

@@ -12,11 +12,8 @@ from sra.reporting.figures.curves import build_curves, draw_curves
 from sra.reporting.figures.grids import build_grid, draw_grid
 from sra.reporting.figures.probes import build_probes, draw_probes
 from sra.reporting.figures.targets import build_targets, draw_targets
-from sra.reporting.read.costs import load_costs
-from sra.reporting.read.evidence import Evidence
-from sra.reporting.read.probes import InsideFiles, load_probes
-from sra.reporting.read.published import load_published
-from sra.reporting.read.scores import load_scores
+from sra.reporting.read.evidence import load_evidence
+from sra.reporting.read.probes import InsideFiles
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
 
@@ -37,25 +34,15 @@ def render_figure(
 
     packs: the sample pack of each run, for figures of samples.  inside: for figures of a model's inside, whose runs are those that stand here.
     """
-    base, inside, score_files = Path(output_folder) / figure.id, inside or InsideFiles(), list(score_files)
-    evidence = Evidence(
-        preset_id,
-        preset,
-        load_published(published_folder),
-        load_scores(score_files, preset_id, seeds),
-        load_probes(inside.probes, preset_id),
-        load_costs(cost_files, preset_id),
-        packs,
-        inside.components,
-        inside.carriers,
-    )
+    base, score_files = Path(output_folder) / figure.id, list(score_files)
+    evidence = load_evidence(preset_id, preset, published_folder, score_files, seeds, cost_files, inside, packs)
     match figure:
         case ProbesFigure():
             draw_probes(document := build_probes(figure, evidence), base)
         case TargetsFigure():
             draw_targets(document := build_targets(figure, evidence), base)
         case FeaturesFigure():
-            draw_features(document := build_features(figure, evidence), inside.components, base)
+            draw_features(document := build_features(figure, evidence), evidence.components, base)
         case GridFigure():
             draw_grid(document := build_grid(figure, evidence, scored=bool(score_files)), packs, base)
         case CaptionsFigure():

@@ -1,28 +1,22 @@
 """Cost receipts as tables and figures read them, by run, and what is said of those that are missing or were measured beside other work."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from sra.reporting.read.files import read_of_preset
+from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.spec.measured import MeasuredCost, read_cost
 
 UNSTEADY = 0.25  # spread of a run's blocks from which its time says more of what else ran than of the run
 
 
-@dataclass(frozen=True)
-class CostFile:
-    """A cost receipt and the hash of the file it was read from."""
-
-    cost: MeasuredCost
-    sha256: str
+CostFile = RecordFile[MeasuredCost]
 
 
 class Costs:
     """The cost receipts of one preset that exist."""
 
     def __init__(self, files: Iterable[CostFile] = ()):
-        self._files = {file.cost.run: file for file in files}
+        self._files = {file.record.run: file for file in files}
 
     def find(self, run: str | None) -> CostFile | None:
         return self._files.get(run)
@@ -34,7 +28,7 @@ class Costs:
     def remarks(self, runs: Iterable[str | None], identity: str) -> list[str]:
         """Which of the runs were measured while something else ran, which were not measured, and the commands for the table or figure to do it."""
         asked = [run for run in dict.fromkeys(runs) if run]
-        unsteady = [file.cost.run for file in self.of(asked) if file.cost.steps.spread > UNSTEADY]
+        unsteady = [file.record.run for file in self.of(asked) if file.record.steps.spread > UNSTEADY]
         missing = [run for run in asked if self.find(run) is None]
         remarks = []
         if unsteady:
@@ -49,4 +43,4 @@ class Costs:
 
 def load_costs(paths: Iterable[Path], preset_id: str) -> Costs:
     """The receipts among `paths` that exist. One of another preset is refused."""
-    return Costs(CostFile(cost, sha256) for _, cost, sha256 in read_of_preset(paths, preset_id, read_cost, "cost receipt"))
+    return Costs(read_of_preset(paths, preset_id, read_cost, "cost receipt", lambda cost: cost.run, "measures the same run"))

@@ -1,18 +1,19 @@
 """Everything that the tables, figures and claims of one preset are made from: printed numbers, and what was measured here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from sra.reporting.read.comparison import Outcome
-from sra.reporting.read.costs import Costs
-from sra.reporting.read.probes import Probes
-from sra.reporting.read.published import Published
-from sra.reporting.read.scores import Scores
+from sra.reporting.read.costs import Costs, load_costs
+from sra.reporting.read.probes import InsideFiles, Probes, load_probes
+from sra.reporting.read.published import Published, load_published
+from sra.reporting.read.scores import Scores, load_scores
 from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Preset, SecondaryMetric
+from sra.spec.seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,28 @@ class Evidence:
             return Outcome("not run", reason=f"block {block} was not probed then" if found else None)
         value, spread = measured
         return Outcome("ok", value, None, spread if spread.several else None, tuple(file.sha256 for file in found.files))
+
+
+def load_evidence(
+    preset_id: str,
+    preset: Preset,
+    published_folder: Path,
+    score_files: Iterable[Path] = (),
+    seeds: Seeds = Seeds(),
+    cost_files: Iterable[Path] = (),
+    inside: InsideFiles | None = None,
+    packs: Mapping[str, Path] | None = None,
+) -> Evidence:
+    """From the files among those named that exist. seeds: those that were asked for."""
+    inside = inside or InsideFiles()
+    return Evidence(
+        preset_id,
+        preset,
+        load_published(published_folder),
+        load_scores(score_files, preset_id, seeds),
+        load_probes(inside.probes, preset_id),
+        load_costs(cost_files, preset_id),
+        packs or {},
+        inside.components,
+        inside.carriers,
+    )

@@ -4,20 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sra.core.errors import InputError
-from sra.reporting.read.files import read_of_preset
+from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.reporting.read.spread import Spread, mean_and_spread
 from sra.spec.probe import ProbeRecord, read_probe
 from sra.spec.scale import Carrier
 from sra.spec.seeds import own_first, split_seed
 
-
-@dataclass(frozen=True)
-class ProbeFile:
-    """A probe record and the hash of the file it was read from."""
-
-    record: ProbeRecord
-    sha256: str
+ProbeFile = RecordFile[ProbeRecord]
 
 
 @dataclass(frozen=True)
@@ -63,10 +56,5 @@ class InsideFiles:
 
 def load_probes(paths: Iterable[Path], preset_id: str) -> Probes:
     """The probes among `paths` that exist. One of another preset, or two of the same thing, are refused."""
-    files: dict[tuple[str, str, float], tuple[Path, ProbeFile]] = {}
-    for path, record, sha256 in read_of_preset(paths, preset_id, read_probe, "probe"):
-        identity = (record.run, record.milestone, record.time)
-        if identity in files:
-            raise InputError(f"{path}: probes the same weights at the same time as {files[identity][0]}; remove one of the two files")
-        files[identity] = (path, ProbeFile(record, sha256))
-    return Probes([file for _, file in files.values()])
+    same, twice = lambda probe: (probe.run, probe.milestone, probe.time), "probes the same weights at the same time"
+    return Probes(read_of_preset(paths, preset_id, read_probe, "probe", same, twice))

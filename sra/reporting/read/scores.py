@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sra.core.errors import InputError
-from sra.reporting.read.files import read_of_preset
+from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.reporting.read.spread import Spread, mean_and_spread
 from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
@@ -14,15 +13,14 @@ from sra.spec.seeds import Seeds, own_first, split_seed
 
 
 @dataclass(frozen=True)
-class ScoreFile:
+class ScoreFile(RecordFile[ScoreRecord]):
     """A score and the hash of the file it was read from; the first eight digits name its receipt on the page."""
 
     record: ScoreRecord
-    sha256: str
 
     @property
     def of(self) -> ScoreOf:
-        return ScoreOf(milestone=self.record.milestone, sampler=self.record.sampler_name, samples=self.record.paper_count)
+        return what_it_scores(self.record)
 
     @property
     def seeds(self) -> tuple[int | None, int | None]:
@@ -99,11 +97,9 @@ def _own_first(file: ScoreFile) -> tuple[int, ...]:
 
 def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
     """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
-    files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
-    for path, record, sha256 in read_of_preset(paths, preset_id, read_score, "score"):
-        file = ScoreFile(record, sha256)
-        identity = (record.run, file.of)
-        if identity in files:
-            raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
-        files[identity] = (path, file)
-    return Scores([file for _, file in files.values()], seeds)
+    found = read_of_preset(paths, preset_id, read_score, "score", lambda score: (score.run, what_it_scores(score)), "scores the same samples")
+    return Scores([ScoreFile(file.record, file.sha256) for file in found], seeds)
+
+
+def what_it_scores(record: ScoreRecord) -> ScoreOf:
+    return ScoreOf(milestone=record.milestone, sampler=record.sampler_name, samples=record.paper_count)

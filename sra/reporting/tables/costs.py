@@ -107,17 +107,17 @@ def _measured(cost: CostName, row: Row, table: TableSpec, costs: Costs) -> Outco
     if file is None:
         return Outcome("not run")
     if cost not in SHARE_OF:
-        value = OF[cost](file.cost)
+        value = OF[cost](file.record)
         return Outcome("ok", value) if value else Outcome("n/a")
     if row.baseline is None:
         return Outcome("n/a")
     baseline = costs.find(_baseline(row, table).run)
     if baseline is None:
         return Outcome("not run")
-    if baseline.cost.words != file.cost.words:
-        return Outcome("n/a", reason=f"measured on {file.cost.words}, its baseline on {baseline.cost.words}")
+    if baseline.record.words != file.record.words:
+        return Outcome("n/a", reason=f"measured on {file.record.words}, its baseline on {baseline.record.words}")
     of = OF[SHARE_OF[cost]]
-    return Outcome("ok", of(file.cost) / of(baseline.cost) - 1)
+    return Outcome("ok", of(file.record) / of(baseline.record) - 1)
 
 
 def _published(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, evidence: Evidence) -> PublishedNumber | None:
@@ -143,8 +143,8 @@ def _conditions(table: TableSpec, costs: Costs) -> str:
     found = costs.of(row.run for row in table.rows)
     if not found:
         return "Ours: not measured yet."
-    first, places = found[0].cost.steps, dict.fromkeys(file.cost.words for file in found)
-    spreads = sorted(file.cost.steps.spread for file in found)
+    first, places = found[0].record.steps, dict.fromkeys(file.record.words for file in found)
+    spreads = sorted(file.record.steps.spread for file in found)
     timed = f"median of {len(first.seconds)} blocks of {first.steps_per_block} steps"
     return (
         f"Ours: {'; '.join(places)}; {timed}, which lay {number_text(statistics.median(spreads), '.1%')} % apart in half of the runs "
@@ -154,5 +154,5 @@ def _conditions(table: TableSpec, costs: Costs) -> str:
 
 def _memory_notes(table: TableSpec, costs: Costs) -> list[str]:
     """What is counted as the memory of ours."""
-    kinds = dict.fromkeys(file.cost.memory.of for file in costs.of(row.run for row in table.rows))
+    kinds = dict.fromkeys(file.record.memory.of for file in costs.of(row.run for row in table.rows))
     return [f"Memory of ours: {MEMORY_OF[kind]}." for kind in kinds]

@@ -7,10 +7,7 @@ from sra.content.catalogue import Catalogue
 from sra.content.margins import Tolerances
 from sra.content.tables import TableSpec
 from sra.core.files import write_checked_json, write_text
-from sra.reporting.read.costs import load_costs
-from sra.reporting.read.evidence import Evidence
-from sra.reporting.read.published import load_published
-from sra.reporting.read.scores import load_scores
+from sra.reporting.read.evidence import load_evidence
 from sra.reporting.tables.costs import build_costs
 from sra.reporting.tables.document import TableDocument
 from sra.reporting.tables.scores import build_scores
@@ -40,9 +37,7 @@ def render_table(
     published_folder: `report/published` of the folder that holds `config`, whose recipes a table of settings reads.
     tolerances: of differences from the printed numbers, where the preset is comparable.
     """
-    evidence = Evidence(
-        preset_id, preset, load_published(published_folder), load_scores(score_files, preset_id, seeds), costs=load_costs(cost_files, preset_id)
-    )
+    evidence = load_evidence(preset_id, preset, published_folder, score_files, seeds, cost_files)
     if table.kind == "settings":
         root = Path(published_folder).resolve().parents[1]
         document = build_settings(table, evidence, Catalogue(root, PAPER), Catalogue(root, preset_id))

@@ -1,5 +1,6 @@
 """What a table is to the PDF's template: rows of cells that know how they are set, whatever the table shows."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from unicodedata import category
 import matplotlib
 from matplotlib.ft2font import FT2Font
 
+from sra.reporting.tables.document import Note
 from sra.reporting.write.numbers import FIGURE_SPACE, PUNCTUATION_SPACE, one_line
 from sra.spec.base import Strict
 
@@ -59,11 +61,6 @@ class PdfGrid(Strict):
     groups: list[int] = []
 
 
-class PdfNote(Strict):
-    mark: str
-    text: str
-
-
 class PdfTable(Strict):
     """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
 
@@ -71,13 +68,27 @@ class PdfTable(Strict):
     label: str
     caption: str
     grid: PdfGrid
-    notes: list[PdfNote] = []
+    notes: list[Note] = []
     cites: list[int] = []
 
 
-def one(text: str, **given) -> list[PdfCell]:
-    """A cell of one line."""
-    return [PdfCell(text=text, **given)]
+Item = str | PdfCell | list[PdfCell]  # a cell of one line, as text alone where nothing is special about it, or of several
+
+
+def lines_of(items: Iterable[Item]) -> list[list[PdfCell]]:
+    """A row of cells, each a list of lines."""
+    cells = (item if isinstance(item, list) else [item] for item in items)
+    return [[PdfCell(text=line) if isinstance(line, str) else line for line in cell] for cell in cells]
+
+
+def simple_table(identity: str, caption: str, columns: dict[str, Column], *bodies: Iterable[Iterable[Item]]) -> PdfTable:
+    """With one head row. columns: by heading, how each is set."""
+    grid = PdfGrid(
+        columns=list(columns.values()),
+        head=[[PdfCell(text=name) for name in columns]],
+        bodies=[PdfBody(rows=[lines_of(row) for row in rows]) for rows in bodies],
+    )
+    return PdfTable(id=identity, label="", caption=caption, grid=grid)
 
 
 def phantom(padding: str) -> str:

@@ -97,7 +97,7 @@ class CaptionsFigure(SampleFigure):
 class Inside(Strict):
     """A model to look into: a run at milestones of the paper.
 
-    released: a run from released weights that stands here instead where its file fits the preset, at `released_milestone`.
+    released: a run from released weights that is shown instead where its file fits the preset, at `released_milestone`.
     """
 
     run: str
@@ -127,7 +127,7 @@ class ProbeLine(Inside):
     published: str | None = None
 
     def places(self, x: str) -> list[int] | list[float] | list[str]:
-        """Its values on the axis of blocks, times or milestones."""
+        """The values of the line on the axis of blocks, times or milestones."""
         return {"block": self.blocks, "time": self.times, "milestone": self.milestones}[x]
 
 

@@ -104,7 +104,10 @@ def _probe(run: str, milestone: str, time: float, block: int) -> Shown:
 
 
 def to_tsv(lines: Iterable[Line]) -> str:
-    """Sorted by kind, run, milestone, sampler, place inside the model and metric. Numbers in full precision, None as an empty cell."""
+    """The lines as text, sorted by kind, run, milestone, sampler, place inside the model and metric.
+
+    Numbers in full precision, None as an empty cell.
+    """
     names = [field.name for field in fields(Line)]
     rows = [[_cell(getattr(line, name)) for name in names] for line in sorted(lines, key=_place)]
     return delimited([names, *rows], "\t")

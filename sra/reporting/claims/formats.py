@@ -8,7 +8,7 @@ SIGNS: dict[Verdict, str] = {"supported": "✓", "contradicted": "✗", "inconcl
 
 
 def to_csv(document: ClaimsDocument) -> str:
-    """A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
+    """The claims as CSV. A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
     header = ["claim", "preset", "verdict", "paper_verdict", "targets", "part", "kind", "metric", "name", "run", "milestone", "sampler", "samples"]
     header += ["value", "published", "difference", "margin", "part_verdict", "paper_part_verdict", "score_sha256", "source"]
     rows = [header]
@@ -25,7 +25,7 @@ def to_csv(document: ClaimsDocument) -> str:
 
 
 def to_markdown(document: ClaimsDocument) -> str:
-    """Counts, a GitHub table, and what is missing with the commands that fill it."""
+    """The claims as Markdown: counts, a GitHub table, and what is missing with the commands that fill it."""
     if not document.claims:
         return f"**Claims of the paper**\n\nNo claim stands on what preset {document.preset} shows.\n"
     counts = ", ".join(f"{SIGNS[verdict]} {document.counts[verdict]} {verdict}" for verdict in VERDICTS)
@@ -54,14 +54,14 @@ def _numbers(part: ClaimPart) -> str:
 
 
 def telling_numbers(part: ClaimPart) -> list[ClaimNumber]:
-    """Of many that one number is compared with, the best decides and stands for all."""
+    """The numbers to show: of many that one is compared with, the best decides and stands for all."""
     if part.difference is None:
         return [number for number in part.numbers if number.value is not None]
     return part.numbers if part.against is None else [part.numbers[0], part.numbers[part.against]]
 
 
 def paper_numbers(part: ClaimPart) -> list[ClaimNumber]:
-    """The same of the paper's own numbers, where it has all of them."""
+    """The paper's own numbers, chosen in the same way; none unless it has all of them."""
     if part.paper_difference is None:
         return []
     return part.numbers if part.paper_against is None else [part.numbers[0], part.numbers[part.paper_against]]
@@ -76,5 +76,5 @@ def _signed(verdict: Verdict | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Literal text within one cell."""
+    """Literal text within one cell of a table."""
     return one_line(text).replace("|", r"\|").replace("<", "&lt;")

@@ -12,7 +12,7 @@ from sra.content.claims import (
     Claims,
     Closer,
     Comparison,
-    Shown,
+    ShownNumber,
     Side,
     figure_of,
     probes_shown,
@@ -61,7 +61,7 @@ def render_claims(
 ) -> ClaimsDocument:
     """Write `claims.json .csv .md` to the output folder. Files that do not exist leave their claims `not run`.
 
-    inside: the figures of probes that claims rest on, with the runs that stand here, and where their probes lie.
+    inside: the figures of probes that claims rest on, with the runs that they show at this preset, and where their probes lie.
     """
     known = Evidence(registry.preset_id, registry.preset, load_published(published_folder))
     probed = {
@@ -77,7 +77,7 @@ def render_claims(
 
 
 def build_claims(claims: Claims, registry: Catalogue, evidence: Evidence, probed: Mapping[str, ProbesDocument] | None = None) -> ClaimsDocument:
-    """probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
+    """Judge every claim. probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
     judged = [_Judge(claims, claim, registry, evidence, probed or {}).document() for claim in claims.claims]
     return ClaimsDocument(
         preset=registry.preset_id,
@@ -104,7 +104,7 @@ def _scope(claims: Claims, registry: Catalogue, spreads: list[Spread | None]) ->
 
 
 def claims_sentence(document: ClaimsDocument) -> str:
-    """`Of 19 claims of the paper: 3 supported, 2 contradicted, 9 inconclusive and 5 not run.`"""
+    """All verdicts in a sentence: `Of 19 claims of the paper: 3 supported, 2 contradicted, 9 inconclusive and 5 not run.`"""
     *counts, last = (f"{document.counts[verdict]} {verdict}" for verdict in VERDICTS)
     where = "" if document.comparable else f" on the data of preset {document.preset}"
     return f"Of {len(document.claims)} claim{'s' if len(document.claims) != 1 else ''} of the paper{where}: {', '.join(counts)} and {last}."
@@ -196,7 +196,7 @@ class _Judge:
         return f"report/claims.yaml: claim {self.claim.id}"
 
     def _name(self, side: Side) -> str:
-        """As short as the claim allows: its own milestone goes without saying."""
+        """The side's name, as short as the claim allows: its own milestone goes without saying."""
         if side.published:
             return f"{side.published} as published"
         if side.line:
@@ -243,13 +243,13 @@ class _Judge:
             paper_verdict=paper.verdict if paper else None,
         )
 
-    def _how_shown(self, comparison: Comparison) -> Shown:
+    def _how_shown(self, comparison: Comparison) -> ShownNumber:
         if comparison.metric == "probe_accuracy":
-            return Shown("higher", ".1%", None)
+            return ShownNumber("higher", ".1%", None)
         side = next(side for side in comparison.sides if side.run)
         return self.shown[run_of(side, self.registry), score_of(self.claim, side), comparison.metric]
 
-    def _claim_number(self, number: _Number, shown: Shown) -> ClaimNumber:
+    def _claim_number(self, number: _Number, shown: ShownNumber) -> ClaimNumber:
         value, published = number.outcome.value, number.number
         text = number_text(value, shown.format) if value is not None else number.outcome.status
         spread = number.outcome.spread
@@ -270,7 +270,7 @@ class _Judge:
             source=published.credit if published else None,
         )
 
-    def _rule(self, comparison: Comparison, shown: Shown, margin: Margin | None) -> str:
+    def _rule(self, comparison: Comparison, shown: ShownNumber, margin: Margin | None) -> str:
         """What supports the part, in words. margin: None where seeds have measured it."""
         metric, (first, *others) = METRIC_NAMES[comparison.metric], [self._name(side) for side in comparison.sides]
         lower = shown.better == "lower"
@@ -287,13 +287,15 @@ class _Judge:
         return f"{metric} of {first} {'lower' if lower else 'higher'} than of {than} by more than {_words(margin, shown, 'the latter')}"
 
 
-def _judged(comparison: Comparison, values: list[float | None], shown: Shown, margin: Margin, errors: list[float] | None = None) -> Judgement | None:
-    """None while a value is missing."""
+def _judged(
+    comparison: Comparison, values: list[float | None], shown: ShownNumber, margin: Margin, errors: list[float] | None = None
+) -> Judgement | None:
+    """The judgement of a comparison; None while a value is missing."""
     return None if None in values else judge(comparison, values, shown.better, margin, errors)
 
 
 def _errors(numbers: list[_Number]) -> list[float] | None:
-    """Standard error of each number, of a published one 0; None while one that is measured here has too few training seeds."""
+    """The standard error of each number, 0 for a published one; None while one that is measured here has too few training seeds."""
     spreads = [number.outcome.spread for number in numbers if number.run]
     if not all(spread and spread.training >= LEAST_SEEDS for spread in spreads):
         return None
@@ -301,11 +303,11 @@ def _errors(numbers: list[_Number]) -> list[float] | None:
 
 
 def _missing(reasons: dict[str, str | None]) -> list[Missing]:
-    """Numbers with one reason together."""
+    """What is missing, numbers with one reason together."""
     return [Missing(numbers=[name for name in reasons if reasons[name] == reason], reason=reason) for reason in dict.fromkeys(reasons.values())]
 
 
-def _words(margin: Margin | None, shown: Shown, reference: str) -> str:
+def _words(margin: Margin | None, shown: ShownNumber, reference: str) -> str:
     if margin is None:
         return "twice the standard error of the difference"
     return number_text(margin.value, shown.format) if margin.value is not None else f"{number_text(margin.share, '.0%')} % of {reference}"

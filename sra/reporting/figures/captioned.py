@@ -27,7 +27,7 @@ class CaptionsDocument(SamplesDocument):
 
 
 def build_captions(figure: CaptionsFigure, evidence: Evidence) -> CaptionsDocument:
-    """Packs whose captions are not the same are refused."""
+    """What the figure shows. Packs whose captions are not the same are refused."""
     found = [find_pack(series, figure, evidence, "captions") for series in figure.runs]
     blocks = [block_of(series, pack) for series, pack in zip(figure.runs, found, strict=True)]
     captions = _shared_captions([pack for pack in found if isinstance(pack, SamplePack)], figure.count)
@@ -47,7 +47,7 @@ def build_captions(figure: CaptionsFigure, evidence: Evidence) -> CaptionsDocume
 
 
 def _shared_captions(packs: list[SamplePack], count: int) -> list[str]:
-    """Those of the first places that every pack has, as one line each."""
+    """The captions of the first places that every pack has, as one line each."""
     places = range(min([count, *map(len, packs)]) if packs else 0)
     for place in places:
         first, *others = (pack.caption(place) for pack in packs)

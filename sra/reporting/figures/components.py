@@ -78,7 +78,10 @@ class FeaturesDocument(InsideDocument):
 
 @dataclass(frozen=True)
 class Components:
-    """colours: (T, K, g, g, 3) uint8 for times and blocks of this preset's model.  image: (S, S, 3) uint8, row `row` of the train split."""
+    """Components of one image.
+
+    colours: (T, K, g, g, 3) uint8 for times and blocks of this preset's model.  image: (S, S, 3) uint8, row `row` of the train split.
+    """
 
     times: list[float]
     blocks: list[int]
@@ -89,12 +92,12 @@ class Components:
     sha256: str
 
     def square(self, time: float, block: int) -> np.ndarray:
-        """(g, g, 3)."""
+        """The colours (g, g, 3) of one block at one time."""
         return self.colours[self.times.index(time), self.blocks.index(block)]
 
 
 def read_components(path: Path) -> Components:
-    """Raises InputError for a file that is not what its receipt says."""
+    """Read one file of components. Raises InputError for a file that is not what its receipt says."""
     receipt = verify_contents(path, KIND)
     facts, arrays = receipt.get("facts", {}), read_npz(path)
     missing = [name for name in ("run", "times", "blocks", "image", "label") if name not in facts]
@@ -110,7 +113,7 @@ def read_components(path: Path) -> Components:
 
 
 def build_features(figure: FeaturesFigure, evidence: Evidence) -> FeaturesDocument:
-    """Models of unequal depth, which have no blocks in common, are refused."""
+    """What the figure shows. Models of unequal depth, which have no blocks in common, are refused."""
     carriers = [evidence.carriers[model.run] for model in figure.models]
     columns: dict[int, int] = {}
     for block in figure.blocks:
@@ -201,7 +204,7 @@ def draw_features(document: FeaturesDocument, components: Mapping[tuple[str, str
 def _draw_panel(
     figure: "Figure", document: FeaturesDocument, panel: FeaturesPanel, found: Components | None, top: float, grid: tuple[float, float, float]
 ) -> None:
-    """grid: left, width and height of the squares in inches.  top: of the panel, from the top of the figure."""
+    """Draw one model. grid: left, width and height of the squares in inches.  top: of the panel, from the top of the figure."""
     left, width, height = grid
     whole_width, whole_height = figure.get_size_inches()
     note = "" if panel.status == "ok" else f": not run ({panel.reason})"
@@ -233,7 +236,7 @@ def _name_squares(axes: "Axes", document: FeaturesDocument, mosaic: np.ndarray) 
 
 
 def _mosaic(document: FeaturesDocument, found: Components | None) -> np.ndarray:
-    """(H, W, 3) uint8: every square grown by whole pixels, white between them, grey where there is none."""
+    """All squares as one image (H, W, 3) uint8: every square grown by whole pixels, white between them, grey where there is none."""
     tokens = found.colours.shape[2] if found else 1
     grow = max(1, -(-CELL // tokens))
     side = grow * tokens

@@ -24,7 +24,7 @@ class CurvePoint(ScoreComparison):
 
 
 class CurveLine(Strict):
-    """seconds_per_step: of the run's cost receipt, whose hash is beside it; None where it is not needed or not there."""
+    """One run of a panel. seconds_per_step: of the run's cost receipt, whose hash is beside it; None where it is not needed or not there."""
 
     method: Literal["none", "sra", "repa"]
     run: str
@@ -34,7 +34,7 @@ class CurveLine(Strict):
 
 
 class CurvePanel(Strict):
-    """metric, header, better: where they differ from the figure's."""
+    """One pair of axes. metric, header, better: where they differ from the figure's."""
 
     title: str
     sampler: str
@@ -71,7 +71,7 @@ class CurvesDocument(PictureDocument):
         return panel.header or self.header
 
     def scored(self) -> list[tuple[str, ScoreOf, str]]:
-        """Run, score and metric of every planned point."""
+        """Run, score and metric behind every planned point."""
         return [
             (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=self.samples), panel.metric or self.metric)
             for panel in self.panels

@@ -100,7 +100,7 @@ def _points(panels: list[CurvePanel]) -> list[CurvePoint]:
 
 
 def _remarks_on_time(figure: CurvesFigure, costs: Costs) -> list[str]:
-    """Whose hours these are."""
+    """On which machines the hours of ours were measured, and which runs have none."""
     if figure.against != "hours":
         return []
     runs = [series.run for panel in figure.panels for series in panel.series]
@@ -176,7 +176,7 @@ class Side(Plate):
 
 
 def _sides(document: CurvesDocument) -> list[Side]:
-    """Of the paper only where it has markers."""
+    """The blocks of panels, from the top; one of the paper only where it has markers."""
     here, each = f"Ours at preset {document.preset}", any(panel.metric for panel in document.panels)
     if document.samples_here:
         here += f" ({'metrics' if each else METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
@@ -199,7 +199,7 @@ def _side_of_steps(document: CurvesDocument, heading: str, ours: bool, paper: bo
 
 
 def _side_of_times(document: CurvesDocument, heading: str, ours: bool, paper: bool) -> Side:
-    """In the unit that suits the longest time of the side."""
+    """A side against times, in the unit that suits the longest time of the side."""
     times = [point.seconds for point in document.points if ours and point.value is not None]
     times += [point.published_seconds for point in document.points if paper]
     unit, seconds = time_unit(max(filter(None, times), default=0.0))
@@ -287,7 +287,7 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
 
 
 def _set_steps(axes: "Axes", planned: list[int], markers: list[int], text_of: Callable[[int], str]) -> None:
-    """The same range in every panel of a side; ticks at milestones, as many as have room."""
+    """Give every panel of a side the same range of steps, with ticks at milestones, as many as have room."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
     steps = sorted({*planned, *markers})

@@ -20,13 +20,13 @@ CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes
 
 
 class GridBlock(SampleBlock):
-    """`indices`: places in the sample pack, one list a class; shorter than `per_class` where the pack has no more."""
+    """One run of the grid. `indices`: places in the sample pack, one list a class; shorter than `per_class` where the pack has no more."""
 
     indices: list[list[int]]
 
 
 class GridDocument(SamplesDocument):
-    """scored: whether the packs have a score too, which those of some classes alone have not."""
+    """Images of each class. scored: whether the packs have a score too, which those of some classes alone have not."""
 
     kind: Literal["grid"] = "grid"
     scored: bool = True
@@ -39,7 +39,7 @@ class GridDocument(SamplesDocument):
 
 
 def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> GridDocument:
-    """scored: whether the packs are scored as well."""
+    """What the figure shows. scored: whether the packs are scored as well."""
     preset = evidence.preset
     named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
     beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
@@ -79,7 +79,7 @@ def _short(figure: GridFigure, blocks: list[GridBlock], classes: list[int]) -> l
 
 
 def _class_remarks(named: list[int], preset: Preset) -> list[str]:
-    """Which class stands for each that the data set has not."""
+    """Which class of this data set is shown for each of ImageNet that it does not have."""
     moved = {label: class_here(label, preset.classes) for label in named if label >= preset.classes}
     if not moved:
         return []
@@ -99,7 +99,7 @@ def _alt(blocks: list[GridBlock], classes: list[int]) -> str:
 
 
 def draw_grid(document: GridDocument, packs: Mapping[str, Path], base: Path) -> None:
-    """Write `<base>.svg` and `<base>.png`: classes side by side, the images of a single class likewise."""
+    """Write `<base>.svg` and `<base>.png`: classes side by side, the images of a single class side by side too."""
     rows, alone = [], len(document.classes) == 1
     for block in document.blocks:
         pack = SamplePack(Path(packs[block.run])) if block.status == "ok" else None

@@ -9,7 +9,7 @@ from sra.spec.scale import Preset
 
 
 class PictureDocument(DisplayDocument):
-    """`alt` says in one sentence what the picture shows."""
+    """The head of every figure's document. `alt` says in one sentence what the picture shows."""
 
     caption: str
     remarks: list[str]
@@ -27,7 +27,7 @@ class DataTable:
 
 
 class InsideDocument(PictureDocument):
-    """Of a figure that looks inside models. rule: how what is shown was made, in one sentence."""
+    """A figure that looks inside models. rule: how what is shown was made, in one sentence."""
 
     rule: str
 
@@ -37,10 +37,10 @@ class InsideDocument(PictureDocument):
 
     @abstractmethod
     def statuses(self) -> list[str]:
-        """Of everything that it shows of ours."""
+        """The status of every number or image of ours that it shows."""
 
     def counts(self, scores: Scores, preset: Preset) -> tuple[int, int, int]:
-        """Of probes, components and scores together; what stands at an earlier point, or is the paper's alone, is not counted."""
+        """Probes, components and scores are counted together; what is drawn at an earlier point, or is the paper's alone, is not counted."""
         found = self.statuses()
         done, beyond = found.count("ok"), found.count("beyond")
         return done, done + found.count("not run") + found.count("n/a"), beyond

@@ -28,7 +28,7 @@ RULE = (
 
 
 class ProbePoint(AccuracyComparison):
-    """x, place: where it stands on the paper's axis and on ours (block, time or step); place is None where the preset has no such step."""
+    """One probe. x, place: where it stands on the paper's axis and on ours (block, time or step); place is None where the preset has no such step."""
 
     x: float
     place: float | None
@@ -130,7 +130,7 @@ def key_end(figure: ProbesFigure, x: float | str) -> str:
 
 
 def _place_named(figure: ProbesFigure, end: str) -> float | str:
-    """The inverse of `key_end`."""
+    """The place on the axis that the end of a key names, the inverse of `key_end`."""
     if figure.x == "milestone":
         return end
     found = re.fullmatch(r"b(\d+)" if figure.x == "block" else r"t(\d{3})", end)
@@ -200,7 +200,7 @@ def _place(point: ProbePoint, of_paper: bool) -> float | None:
 
 
 def _drawn(line: ProbedLine, style: MethodStyle, plate: Plate, of_paper: bool) -> DrawnLine:
-    """In percent."""
+    """One line of the document as it is drawn, in percent."""
     ours = [
         (_place(point, of_paper), 100 * point.value, point.spread and 100 * point.spread.band)
         for point in line.points
@@ -211,7 +211,7 @@ def _drawn(line: ProbedLine, style: MethodStyle, plate: Plate, of_paper: bool) -
 
 
 def _set_places(axes: "Axes", document: ProbesDocument, plate: Plate, of_paper: bool) -> None:
-    """A tick at every place that has a point or waits for one, as many as have room."""
+    """Set a tick at every place that has a point or waits for one, as many as have room."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
     def shown(point: ProbePoint) -> bool:

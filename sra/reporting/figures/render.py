@@ -32,7 +32,7 @@ def render_figure(
 ) -> FigureDocument:
     """Write `<id>.json .svg .png`; files that do not exist are `not run`.
 
-    packs: the sample pack of each run, for figures of samples.  inside: for figures of a model's inside, whose runs are those that stand here.
+    packs: the sample pack of each run, for figures of samples.  inside: for figures that look inside models, of the runs that they show here.
     """
     base, score_files = Path(output_folder) / figure.id, list(score_files)
     evidence = load_evidence(preset_id, preset, published_folder, score_files, seeds, cost_files, inside, packs)

@@ -72,7 +72,10 @@ def _verdict(line: CurveLine, last: CurvePoint, end: CurvePoint) -> str:
 
 
 def welch_interval(ours: CurvePoint, theirs: CurvePoint) -> tuple[float, float] | None:
-    """Of theirs - ours, at 95 %: Welch 1947, with the degrees of freedom of Satterthwaite. None where either stands on one training seed."""
+    """The interval of theirs - ours at 95 %: Welch 1947, with the degrees of freedom of Satterthwaite.
+
+    None where either stands on one training seed.
+    """
     errors = [point.spread.standard_error if point.spread else None for point in (ours, theirs)]
     if None in errors:
         return None

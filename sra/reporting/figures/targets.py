@@ -36,7 +36,7 @@ class TargetedPoint(Strict):
 
     @property
     def ours(self) -> tuple[float, float] | None:
-        """(accuracy, FID), when both are there."""
+        """Ours (accuracy, FID), when both are there."""
         return _both(self.accuracy.value, self.fid.value)
 
     @property
@@ -125,7 +125,7 @@ def build_targets(figure: TargetsFigure, evidence: Evidence) -> TargetsDocument:
 
 
 def _point(figure: TargetsFigure, point: TargetPoint, here: int, earlier: int | None, evidence: Evidence) -> TargetedPoint:
-    """earlier: the paper's block of a point that has the same block here already; this one is then its run once more."""
+    """One point. earlier: the paper's block of a point that has the same block here already; this one is then its run once more."""
     probed = figure.probed
     if point.run is None:
         accuracy = fid = Outcome("not asked", reason="a point of the paper alone")
@@ -238,14 +238,14 @@ def _draw_points(axes: "Axes", document: TargetsDocument, plate: Plate) -> None:
 
 
 def _name_blocks(axes: "Axes", points: list[tuple[int, tuple[float, float]]]) -> None:
-    """The block's number at the upper right of its point."""
+    """Write each block's number at the upper right of its point."""
     for block, (accuracy, fid) in points:
         shift = {"textcoords": "offset points", "xytext": (4, 3)}
         axes.annotate(str(block), (100 * accuracy, fid), **shift, color=METHOD_STYLES["sra"].label_colour, fontsize=TEXT - 1)
 
 
 def _name_levels(axes: "Axes", levels: list[float]) -> None:
-    """The word at the right end of each baseline, moved apart where two lie close."""
+    """Write a word at the right end of each baseline, moved apart where two lie close."""
     low, high = axes.get_ylim()
     shares = [(level - low) / (high - low) for level in levels]
     gap = 1.25 * TEXT * axes.figure.dpi / 72 / axes.get_window_extent().height

@@ -44,7 +44,7 @@ class Comparison(Strict):
 
     @classmethod
     def of(cls, number: PublishedNumber | None, ours: Outcome, **fields: Any) -> Self:
-        """The two beside each other. fields: what a subclass has besides, or says in another way."""
+        """Put the two beside each other. fields: what a subclass has besides, or says in another way."""
         printed = {"published": number.text, "published_value": number.value, "source": number.credit} if number else {}
         known = {"value": ours.value, "spread": ours.spread, "status": ours.status, "reason": ours.reason}
         return cls(**{**printed, **known, **cls.files_of(ours), **fields})
@@ -56,7 +56,7 @@ class Comparison(Strict):
 
 
 class ScoreComparison(Comparison):
-    """Of a metric of a score."""
+    """A comparison of a metric that is read from a score."""
 
     score_sha256: str | None = None
 
@@ -71,7 +71,7 @@ class ScoreComparison(Comparison):
 
 
 class AccuracyComparison(Comparison):
-    """Of the accuracy of a linear probe, as shares. seeds_sha256: of the probes of other training seeds."""
+    """A comparison of accuracies of a linear probe, as shares. seeds_sha256: of the probes of other training seeds."""
 
     probe_sha256: str | None = None
     seeds_sha256: list[str] = []

@@ -22,7 +22,7 @@ class Costs:
         return self._files.get(run)
 
     def of(self, runs: Iterable[str | None]) -> list[CostFile]:
-        """Those of the runs that were measured, each once."""
+        """The receipts of those of the runs that were measured, each once."""
         return [file for file in map(self.find, dict.fromkeys(runs)) if file]
 
     def remarks(self, runs: Iterable[str | None], identity: str) -> list[str]:

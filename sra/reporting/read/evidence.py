@@ -18,9 +18,9 @@ from sra.spec.seeds import Seeds
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is not there is `not run`.
+    """Printed and measured numbers, sample packs and components. What is not there is `not run`.
 
-    packs: the sample pack of each run.  components: of principal components, by run and milestone.
+    packs: the sample pack of each run.  components: files of principal components, by run and milestone.
     carriers: by run, what carries the paper's blocks to those of its model here.
     """
 
@@ -64,7 +64,7 @@ class Evidence:
         return Outcome("ok", value, reason, spread if spread.several else None, files)
 
     def accuracy(self, run: str, milestone: str, time: float, block: int) -> Outcome:
-        """Of the probe of a block of this preset's model, as a share."""
+        """The accuracy of the probe of a block of this preset's model, as a share, or why there is none."""
         found = self.probes.find(run, milestone, time)
         measured = found.accuracy(block) if found else None
         if reason := self.beyond(milestone):
@@ -85,7 +85,7 @@ def load_evidence(
     inside: InsideFiles | None = None,
     packs: Mapping[str, Path] | None = None,
 ) -> Evidence:
-    """From the files among those named that exist. seeds: those that were asked for."""
+    """Read those of the named files that exist. seeds: those that were asked for."""
     inside = inside or InsideFiles()
     return Evidence(
         preset_id,

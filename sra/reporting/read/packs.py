@@ -39,7 +39,7 @@ class SamplePack:
         return self.shape[0]
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8; one channel is shown as grey."""
+        """The image (H, W, 3) uint8; one channel is shown as grey."""
         image = self._images[index : index + 1][0]
         return image.repeat(3, axis=2) if image.shape[2] == 1 else image
 

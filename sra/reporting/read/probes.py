@@ -24,7 +24,7 @@ class ProbeSet:
         return self.files[0]
 
     def accuracy(self, block: int) -> tuple[float, Spread] | None:
-        """Mean over training seeds and the spread, of the probes of a block of this preset's model."""
+        """The mean over training seeds and the spread of the probes of a block of this preset's model."""
         found = [[file.record.accuracy[block]] for file in self.files if block in file.record.accuracy]
         return mean_and_spread(found) if found else None
 
@@ -44,9 +44,9 @@ class Probes:
 
 @dataclass(frozen=True)
 class InsideFiles:
-    """What figures of a model's inside are drawn from; files that do not exist are `not run`.
+    """What figures that look inside models are drawn from; files that do not exist are `not run`.
 
-    components: of principal components, by run and milestone.  carriers: by run, what carries the paper's blocks to its model here.
+    components: files of principal components, by run and milestone.  carriers: by run, what carries the paper's blocks to its model here.
     """
 
     probes: list[Path] = field(default_factory=list)

@@ -13,7 +13,7 @@ COLUMNS = ["key", "metric", "value", "unit", "source", "confidence"]
 TEXT = "text"  # the unit of a printed setting, whose metric is the setting's name
 # By unit, what one of it is: times, sizes and counts are compared in seconds, bytes and ones.
 UNITS = {"1": 1.0, "%": 0.01, "GB": 1e9, "h": 3600.0, "M": 1e6}
-# user report: somebody's own run, told in a thread.  unverified: said to be printed, in a place that nobody here has read.
+# user report: somebody's own run, reported in a thread.  unverified: said to be printed, in a place that nobody here has read.
 CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "user report", "unverified")
 
 
@@ -58,7 +58,7 @@ class Published:
 
     @property
     def keys(self) -> set[str]:
-        """Of the numbers; settings have keys of their own."""
+        """The keys of the numbers; settings have keys of their own."""
         return set(self._numbers)
 
     def settings(self, key: str, where: str) -> dict[str, PublishedSetting]:
@@ -68,7 +68,10 @@ class Published:
         return dict(self._settings[key])
 
     def number(self, key: str | None, metric: str, where: str) -> PublishedNumber | None:
-        """None without a key, and when the paper gives the row but not this metric. An unknown key raises InputError with the nearest one."""
+        """The number under a key; None without a key, and when the paper gives the row but not this metric.
+
+        An unknown key raises InputError with the nearest one.
+        """
         if key is None:
             return None
         if key not in self._numbers:
@@ -76,7 +79,7 @@ class Published:
         return self._numbers[key].get(metric)
 
     def curve(self, prefix: str | None, metric: str, where: str) -> dict[str, PublishedNumber]:
-        """The markers of one line, none without a prefix, by what completes their keys: `prefix/m200k`, or `prefix/b20` for a block."""
+        """The paper's points of one line, none without a prefix, by what completes their keys: `prefix/m200k`, or `prefix/b20` for a block."""
         if prefix is None:
             return {}
         ends = {key.rpartition("/")[2]: numbers for key, numbers in self._numbers.items() if key.rpartition("/")[0] == prefix}
@@ -86,7 +89,7 @@ class Published:
 
 
 def load_published(folder: Path) -> Published:
-    """Every CSV of the folder. Rows without a source, twice the same number, or a value that is none are refused with their line."""
+    """Read every CSV of the folder. Rows without a source, twice the same number, or a value that is none are refused with their line."""
     found: dict[tuple[str, str], PublishedNumber | PublishedSetting] = {}
     for path in sorted(Path(folder).glob("*.csv")):
         for line, item in _rows(path):

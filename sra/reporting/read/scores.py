@@ -24,7 +24,7 @@ class ScoreFile(RecordFile[ScoreRecord]):
 
     @property
     def seeds(self) -> tuple[int | None, int | None]:
-        """Of training and of sampling; None where it is the run's or sampler's own."""
+        """The seeds of training and of sampling; None where it is the run's or sampler's own."""
         return split_seed(self.record.run)[1], split_seed(self.record.sampler_name)[1]
 
 
@@ -48,7 +48,7 @@ class ScoreSet:
         return measured[0] if measured else None
 
     def value(self, metric: str) -> tuple[float, Spread] | None:
-        """Mean over training seeds and the spread, of the scores that have the metric."""
+        """The mean over training seeds and the spread of the scores that have the metric."""
         by_training: dict[int | None, list[float]] = {}
         for file in self.files:
             if (value := file.record.metrics.get(metric)) is not None:

@@ -42,7 +42,7 @@ PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
 
 
 def head_of(preset_id: str, preset: Preset, commit: str | None = None, changed: bool = False, date: str | None = None) -> Head:
-    """date: of the results, since the report reads no clock."""
+    """What the title says. date: of the results, since the report reads no clock."""
     return Head(
         title=PAPER_TITLE,
         paper=PAPER_ID,
@@ -70,7 +70,7 @@ def build_report(
     planned: Planned | None = None,
     disk_bytes: int | None = None,
 ) -> ReportDocument:
-    """Folders that do not exist count as empty; without a file of claims there are none.
+    """Make the report. Folders that do not exist count as empty; without a file of claims there are none.
 
     written: the folder of quirks.yaml, limits.yaml and references.yaml.  disk_bytes: of what the results keep.
     """
@@ -119,7 +119,7 @@ def build_report(
 
 
 def in_order(folder: Path, kind: str) -> list[Path]:
-    """`table_1.json`, `table_6.json`, `table_10.json`, `table_s1.json`: in the paper's order, what it has not (s1, t2i) last."""
+    """Files in the paper's order (`table_1.json`, `table_6.json`, `table_10.json`), and last what the paper does not have (s1, t2i)."""
 
     def order(path: Path) -> tuple[bool, int, str]:
         number = path.stem.removeprefix(f"{kind}_")
@@ -134,7 +134,7 @@ def _verdict_counts(claims: ClaimsDocument) -> list[VerdictCount]:
 
 
 def _scores_fact(documents: list[Document], scores: Scores, preset: Preset) -> Fact:
-    """Of all documents together: a score shared by many counts once."""
+    """How many scores of all documents together exist: a score shared by many counts once."""
     asked = list(dict.fromkeys(item for document in documents for item in document.scores()))
     reached = [(run, score) for run, score in asked if score.milestone in preset.milestones]
     done, beyond = sum(scores.complete(run, score) for run, score in reached), len(asked) - len(reached)
@@ -168,7 +168,7 @@ def _alone(item: str, planned: Planned | None) -> str | None:
 
 
 def _commands(preset_id: str, documents: list[Document], planned: Planned | None) -> list[Command]:
-    """First everything, then what needs no run, then each table and figure by itself."""
+    """The command for everything, then for what needs no run, then each table and figure by itself."""
     everything = "make run" if preset_id == DEFAULT_PRESET else build_command("all", preset_id)
     total = f"about {device_time(sum(planned.seconds.values()), planned.unit)} of one {planned.unit} from nothing" if planned else None
     again = "Judge the claims and draw every table, figure and this report again from the scores that exist"

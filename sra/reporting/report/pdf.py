@@ -91,7 +91,7 @@ def pdf_data(report: ReportDocument) -> dict[str, Any]:
 
 
 def _provenance(provenance: Provenance) -> dict[str, str]:
-    """Where the numbers come from, by what is said of it."""
+    """Where the numbers come from: names, and what is said of each."""
 
     def hashed(values: list[FactValue]) -> str:
         return "; ".join(f"{value.text}, SHA-256 {value.remark}" for value in values) or "none yet"

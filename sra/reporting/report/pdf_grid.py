@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 @cache
 def _characters() -> frozenset[int]:
-    """Of DejaVu Sans, which stands in where typst's own serif has no glyph."""
+    """The characters of DejaVu Sans, which stands in where typst's own serif has no glyph."""
     return frozenset(FT2Font(FONTS / "DejaVuSans.ttf").get_charmap())
 
 
@@ -35,7 +35,10 @@ Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not ru
 
 
 class PdfCell(Strict):
-    """pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to."""
+    """One line of a cell.
+
+    pad: digits that are not shown, which put the points of a column on one line.  mark: of a note.  to: label of what it links to.
+    """
 
     text: str
     bold: bool = False
@@ -53,7 +56,7 @@ class PdfBody(Strict):
 
 
 class PdfGrid(Strict):
-    """groups: first columns of those that stand apart from what is left of them."""
+    """Head and rows of a table. groups: first columns of those that stand apart from what is left of them."""
 
     columns: list[Column]
     head: list[list[PdfCell]]
@@ -62,7 +65,7 @@ class PdfGrid(Strict):
 
 
 class PdfTable(Strict):
-    """label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
+    """A table with its caption and notes. label: as the paper names it; empty for what it does not have.  cites: numbers of references."""
 
     id: str
     label: str
@@ -82,7 +85,7 @@ def lines_of(items: Iterable[Item]) -> list[list[PdfCell]]:
 
 
 def simple_table(identity: str, caption: str, columns: dict[str, Column], *bodies: Iterable[Iterable[Item]]) -> PdfTable:
-    """With one head row. columns: by heading, how each is set."""
+    """A table with one head row. columns: by heading, how each is set."""
     grid = PdfGrid(
         columns=list(columns.values()),
         head=[[PdfCell(text=name) for name in columns]],

@@ -64,7 +64,7 @@ def _setting(printed: tables.GridCell, ours: tables.GridCell) -> list[PdfCell]:
 
 
 def claims_table(claims: ClaimsDocument, numbers: dict[str, str]) -> PdfTable:
-    """numbers: labels of tables and figures by id."""
+    """The claims with the numbers that decide. numbers: labels of tables and figures by id."""
     caption = "The paper's claims in our words, with the numbers that decide. Paper's own: what its numbers come to by the same rule."
     columns = {"Verdict here": "code", "Claim": "text", "Numbers here": "text", "Paper's own": "text"}
     return simple_table("claims-table", caption, columns, [_claim(claim, numbers) for claim in claims.claims])

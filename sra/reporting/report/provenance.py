@@ -1,4 +1,4 @@
-"""Where the numbers come from: the scores with their hashes, the runs as trained, and which numbers are of another configuration than lies there."""
+"""Where the numbers come from: the scores with their hashes, the runs as trained, and which numbers are of another configuration than is there."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ FAMILIES = ("sit", "dit", "mmdit")  # in the paper's order
 
 
 def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documents: Iterable[Document]) -> Provenance:
-    """specs: of the runs whose configuration lies in the results, by name."""
+    """Everything that stands behind the scores. specs: of the runs whose configuration is among the results, by name."""
     files = sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name, file.record.paper_count))
     records = [file.record for file in files]
     return Provenance(
@@ -104,7 +104,7 @@ def configurations(runs_folder: Path) -> dict[str, RunSpec]:
 
 
 def stale_runs(specs: dict[str, RunSpec], scores: Scores) -> list[str]:
-    """Runs whose scores were made from another configuration than the one that lies there now."""
+    """Runs whose scores were made from another configuration than the one that is there now."""
     return sorted({file.record.run for file in scores if file.record.run in specs and file.record.fingerprint != specs[file.record.run].fingerprint})
 
 

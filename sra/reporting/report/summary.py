@@ -19,7 +19,7 @@ CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """SRA against the baseline of the same model: same milestone, sampler and sample count. Where there are several seeds, their means."""
 
     model: str
@@ -34,7 +34,7 @@ class Comparison:
         return number_text(self.baseline, ".2f"), number_text(self.sra, ".2f")
 
 
-def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Comparison]:
+def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[BaselineComparison]:
     """Every pair of baseline and SRA in the curves, by FID and by IS, each once, in order of steps and panels."""
     found = []
     for figure in figures:
@@ -52,7 +52,7 @@ def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Compa
     return sorted(dict.fromkeys(found), key=lambda comparison: steps_of_milestone(comparison.milestone))
 
 
-def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[Comparison]:
+def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[BaselineComparison]:
     baseline, sra = scores.find(baseline_run, score), scores.find(sra_run, score)
     if baseline is None or sra is None:
         return []
@@ -61,11 +61,11 @@ def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: S
         if (before := baseline.mean(metric)) is not None and (after := sra.mean(metric)) is not None:
             gain = before - after if better == "lower" else after - before
             outcome = "equal" if gain == 0 else "better" if gain > 0 else "worse"
-            found.append(Comparison(model, score.milestone, metric, before, after, outcome))
+            found.append(BaselineComparison(model, score.milestone, metric, before, after, outcome))
     return found
 
 
-def verdict_sentence(found: list[Comparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
+def verdict_sentence(found: list[BaselineComparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
     """Whether SRA was better than its baseline, in plain words: at the tables' milestone, then over all. One seed proves nothing, and it says so."""
     caveat = "" if preset.comparable else " This preset exercises the method, it does not prove or disprove the paper."
     if not found:
@@ -88,7 +88,7 @@ def _each_number(seeds: Seeds) -> str:
     return "one seed each" if trained == 1 else f"means of {trained} training seeds each"
 
 
-def _count_words(found: list[Comparison]) -> str:
+def _count_words(found: list[BaselineComparison]) -> str:
     """`is worse than its baseline in 9 of 12 comparisons`; the larger side is named, both when they are level."""
     count = {outcome: sum(comparison.outcome == outcome for comparison in found) for outcome in ("better", "worse", "equal")}
     total = f"{len(found)} comparison{'s' if len(found) != 1 else ''}"
@@ -100,7 +100,7 @@ def _count_words(found: list[Comparison]) -> str:
 
 
 def guidance_scale(sampler: dict) -> float:
-    """Of a score's sampler; 1 is no guidance."""
+    """The scale of guidance of a score's sampler; 1 is no guidance."""
     guidance = sampler.get("guidance")
     return float(guidance.get("scale", 1.0)) if isinstance(guidance, dict) else 1.0
 
@@ -120,7 +120,7 @@ def caption_sentence(scores: Scores) -> str | None:
 
 @dataclass(frozen=True)
 class Progress:
-    """Numbers shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it.
+    """The numbers of ours in one table or figure: how many exist of those that this preset can give, and how many lie beyond it.
 
     They are scores, measured runs in a table of costs, and what was found inside models.
     """

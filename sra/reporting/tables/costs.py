@@ -67,7 +67,7 @@ def build_costs(table: TableSpec, evidence: Evidence) -> TableDocument:
 
 
 def _column(table: TableSpec, column: CostColumn, evidence: Evidence) -> DocumentColumn:
-    """With the unit in which ours are readable; at a comparable preset it is the paper's."""
+    """A column with the unit in which ours are readable; at a comparable preset it is the paper's."""
     units, spec = UNITS_OF[column.cost], column.format
     paper = unit = next(iter(units))
     found = [_measured(column.cost, row, table, evidence.costs).value for row in table.rows]
@@ -82,7 +82,7 @@ def _column(table: TableSpec, column: CostColumn, evidence: Evidence) -> Documen
 
 
 def _cell(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, evidence: Evidence) -> Cell:
-    """The numbers of both sides are in the units of the column."""
+    """One cell; the numbers of both sides are in the units of the column."""
     number, outcome = _published(cost, column, row, table, evidence), _measured(cost, row, table, evidence.costs)
     if number:
         number = dataclasses.replace(number, value=number.value / UNITS_OF[cost][column.published_unit])
@@ -102,7 +102,10 @@ def _cell(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, ev
 
 
 def _measured(cost: CostName, row: Row, table: TableSpec, costs: Costs) -> Outcome:
-    """Of ours, in bytes, seconds, parameters or as a share. A baseline has nothing over itself, and a run without a teacher no extra parameters."""
+    """Our number, in bytes, seconds, parameters or as a share.
+
+    A baseline has nothing over itself, and a run without a teacher no extra parameters.
+    """
     file = costs.find(row.run)
     if file is None:
         return Outcome("not run")
@@ -121,7 +124,7 @@ def _measured(cost: CostName, row: Row, table: TableSpec, costs: Costs) -> Outco
 
 
 def _published(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, evidence: Evidence) -> PublishedNumber | None:
-    """As printed; a share is inferred from the two numbers that are."""
+    """The paper's number as printed; a share is inferred from the two numbers that are."""
     where = place_of(table, row)
     if cost not in SHARE_OF:
         return evidence.published.number(row.published, cost, where)

@@ -36,7 +36,7 @@ class Cell(Comparison):
 
 
 class DocumentRow(Strict):
-    """`settings` in the order of the document's setting columns; `mark` points at a note of this row alone.
+    """One row. `settings` in the order of the document's setting columns; `mark` points at a note of this row alone.
 
     score, score_sha256: of the run's own seeds, or of the first that was asked for.  seeds_sha256: of the others.
     cost_sha256: of the cost receipt, in a table of costs, which has no score.
@@ -55,7 +55,7 @@ class DocumentRow(Strict):
 
 
 class DocumentColumn(Strict):
-    """The units are those of a table of costs, whose cells hold the paper's numbers in the one and ours in the other."""
+    """One column of numbers. The units are those of a table of costs, whose cells hold the paper's numbers in the one and ours in the other."""
 
     metric: str
     header: str
@@ -87,7 +87,7 @@ class Notes:
 
 
 def _letters(index: int) -> str:
-    """0 -> a, 25 -> z, 26 -> aa."""
+    """A number in letters: 0 -> a, 25 -> z, 26 -> aa."""
     return (_letters(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
 
 
@@ -148,7 +148,7 @@ class TableDocument(DisplayDocument):
 
     @property
     def legend(self) -> str:
-        """What its signs mean."""
+        """What the signs in the table mean."""
         if self.settings:
             return "=: ours says the same, numbers compared by value; ≠: it does not, for the reason in the note."
         if self.kind == "costs":

@@ -39,7 +39,7 @@ class GridCell:
 
     @property
     def stands_out(self) -> bool:
-        """Where a page has room for it: the best number, and a setting of ours that is not the printed one."""
+        """Whether a page sets it in bold: the best number, and a setting of ours that is not the printed one."""
         return self.best or self.same is False
 
 
@@ -54,7 +54,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class GridRow:
-    """settings: words between label and numbers.  cells: by heading, in the order of its names."""
+    """One row. settings: words between label and numbers.  cells: by heading, in the order of its names."""
 
     label: str
     mark: str
@@ -67,8 +67,9 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """corner: what the labels are of.  settings: headings of the words between label and numbers.  numeric: whether the cells are numbers.
+    """The whole table.
 
+    corner: what the labels are of.  settings: headings of the words between label and numbers.  numeric: whether the cells are numbers.
     groups: neighbouring rows under their common name, None without one.
     """
 
@@ -80,7 +81,7 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Of all columns together."""
+        """How many columns there are in all."""
         return 1 + len(self.settings) + sum(len(heading.names) for heading in self.headings)
 
 

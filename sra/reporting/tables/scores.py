@@ -41,7 +41,7 @@ def build_scores(table: TableSpec, evidence: Evidence, tolerances: Tolerances = 
 
 
 def place_of(table: TableSpec, row: Row) -> str:
-    """The row in an error's words."""
+    """Where the row is, for an error."""
     return f"{table.id}, row {row.label[:60]!r}"
 
 
@@ -88,7 +88,7 @@ def _row(table: TableSpec, row: Row, evidence: Evidence, notes: Notes, tolerance
 
 
 def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, tolerances: Tolerances | None) -> Cell:
-    """tolerances: None where ours and the paper's have no common scale."""
+    """One cell. tolerances: None where ours and the paper's have no common scale."""
     value, spread = outcome.value, outcome.spread
     missing = outcome.status if run else ABSENT  # the paper's row alone
     difference = value - number.value if tolerances is not None and number and value is not None else None
@@ -107,7 +107,7 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
 
 
 def status_in_table(number: PublishedNumber | None, outcome: Outcome) -> str:
-    """A table says of a number that only we have that the paper has none."""
+    """The status of our number in a table, which says of a number that only we have that the paper has none."""
     return "not in the paper" if outcome.status == "ok" and number is None else outcome.status
 
 
@@ -122,7 +122,7 @@ def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
 
 
 def _best_marked(rows: list[DocumentRow], columns: list[Column]) -> list[DocumentRow]:
-    """Ours and the paper's apart. Values that print alike are equally good; one run alone is never best."""
+    """The same rows with ours and the paper's best marked. Values that print alike are equally good; one run alone is never best."""
     cells = [list(row.cells) for row in rows]
     for place, column in enumerate(columns):
         choose = min if column.better == "lower" else max

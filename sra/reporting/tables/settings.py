@@ -37,7 +37,7 @@ def _blocks(ours: Ours) -> str:
 
 
 def _time_interval(ours: Ours) -> str:
-    """In the units of the process: the flow's time ends at 1, the chain's steps are whole."""
+    """The interval in the units of the process: the flow's time ends at 1, the chain's steps are whole."""
     if ours.sra.interval == "fixed":
         return f"{ours.sra.max_interval:g}"
     if isinstance(ours.run.process, DdpmProcess):
@@ -52,7 +52,7 @@ def _ema_decay(ours: Ours) -> str:
 
 
 def _of_flow(text: str) -> Callable[[Ours], str | None]:
-    """A part of the path x_t = (1 - t) x + t noise, which the chain has not."""
+    """A reader of a part of the path x_t = (1 - t) x + t noise, which the chain has not."""
     return lambda ours: text if isinstance(ours.run.process, FlowProcess) else None
 
 
@@ -91,7 +91,10 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
 
 
 def build_settings(table: TableSpec, evidence: Evidence, paper: Catalogue, here: Catalogue) -> TableDocument:
-    """`paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes."""
+    """The printed settings beside ours.
+
+    `paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes.
+    """
     lines, models, notes = table.compared.lines, table.compared.models, Notes()
     ours = [_ours(table, model, paper) for model in models]
     printed = [evidence.published.settings(model.published, _place(table, model)) for model in models]
@@ -117,7 +120,7 @@ def same_setting(printed: str, ours: str) -> bool:
 
 
 def _tokens(text: str) -> list[str | float]:
-    """`1e-4` -> [0.0001], `smooth-l1` -> [smoothl, 1.0], `1.8 (if used)` -> [1.8]; every dash -> [-]."""
+    """The numbers and words of a setting: `1e-4` -> [0.0001], `smooth-l1` -> [smoothl, 1.0], `1.8 (if used)` -> [1.8]; every dash -> [-]."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     plain = re.sub(r"(?<=\s)\([^()\d]*\)", "", plain).replace("×", "x").replace("→", "->")
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain)

@@ -11,7 +11,7 @@ from sra.reporting.write.numbers import count_text, milestone_text, number_text,
 
 
 def environment(templates: Path) -> Environment:
-    """Autoescape is on for every template, and a name that does not exist is an error."""
+    """The templates' environment. Autoescape is on for every template, and a name that does not exist is an error."""
     made = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(count=count_text, duration=duration_text, milestone=milestone_text, number=number_text, short=short_hash)
     made.globals.update(grid_of=grid_of)
@@ -19,5 +19,5 @@ def environment(templates: Path) -> Environment:
 
 
 def table_fragment(document: TableDocument, templates: Path) -> str:
-    """One `<figure>` without styles, for another page to take in."""
+    """The table as one `<figure>` without styles, for another page to take in."""
     return environment(templates).get_template("table.html.j2").render(table=document, receipts=False) + "\n"

@@ -38,6 +38,6 @@ def _mark(mark: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Literal text: nothing in it starts a tag, a link, emphasis or a new cell."""
+    """The text as it is: nothing in it starts a tag, a link, emphasis or a new cell."""
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

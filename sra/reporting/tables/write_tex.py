@@ -12,7 +12,7 @@ ABREAST = 3  # models of a table of settings, as many as a page is wide
 
 
 def to_tex(document: TableDocument) -> str:
-    """One `table` environment, and more that continue it where it is longer than a page or wider than one."""
+    """The table as one `table` environment, and more that continue it where it is longer than a page or wider than one."""
     grid = grid_of(document)
     band = f"{_tex(document.band)} " if document.band else ""
     lines = [f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs,graphicx}}."]
@@ -65,7 +65,7 @@ def _of_settings(grid: Grid) -> list[list[str]]:
 
 
 def _tabular(columns: str, head: list[str], lines: list[str]) -> list[str]:
-    """Shrunk to the line where it is wider, never cut; as it is otherwise."""
+    """A tabular, shrunk to the line where it is wider, never cut; as it is otherwise."""
     fitted = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
     return [fitted, f"\\begin{{tabular}}{{{columns}}}", "\\toprule", *head, "\\midrule", *lines, "\\bottomrule", "\\end{tabular}}"]
 
@@ -80,7 +80,7 @@ def _group(name: str | None, follows: bool, width: int) -> list[str]:
 
 
 def _number(cell: GridCell) -> str:
-    """Bold where it is best, with digits that are not shown before the next column."""
+    """One number, bold where it is best, with digits that are not shown before the next column."""
     return (f"\\textbf{{{_tex(cell.text)}}}" if cell.best else _tex(cell.text)) + _tex(cell.padding)
 
 
@@ -111,7 +111,7 @@ def _tex(text: str) -> str:
 
 
 def _tex_letter(character: str) -> str:
-    """ASCII as it is and accents by LaTeX's own commands, so that every engine reads it; others as plain letters, or else by their code point."""
+    """One letter in ASCII, which every engine reads: accents by LaTeX's own commands, others as plain letters, or else by their code point."""
     if character.isascii():
         return character
     letter, *marks = unicodedata.normalize("NFD", character)

@@ -26,7 +26,7 @@ class Plate:
     ground: str
 
     def draw_paper(self, axes: "Axes", points: list[tuple[float, float]], style: MethodStyle, joined: bool = True) -> None:
-        """The paper's points, hollow; joined at most by a thin line where ours are elsewhere, so that they never read as a curve of ours."""
+        """Draw the paper's points, hollow; joined at most by a thin line where ours are elsewhere, so that they never read as a curve of ours."""
         thin = 0.6 if joined and not self.ours else 0.0
         hollow = {"markerfacecolor": "none" if self.ours else self.ground, "markeredgewidth": 1.0, "markersize": 4.5}
         axes.plot(*zip(*points, strict=True), color=style.colour, linewidth=thin, marker=style.marker, zorder=4, **hollow)
@@ -56,7 +56,7 @@ class DrawnLine:
 
 
 def draw_lines(axes: "Axes", plate: Plate, lines: list[DrawnLine]) -> None:
-    """Ours as lines under their bands and the paper's points, each line's name at its end, and what is missing in words."""
+    """Draw ours as lines under their bands and the paper's points, each line's name at its end, and what is missing in words."""
     ends = []
     for line in lines:
         style = line.style
@@ -78,8 +78,9 @@ def draw_lines(axes: "Axes", plate: Plate, lines: list[DrawnLine]) -> None:
 
 @dataclass(frozen=True)
 class Plates:
-    """published: whether the paper has points.  both: what stands over ours and the paper's together.  header: of the vertical axis.
+    """The plots of one figure.
 
+    published: whether the paper has points.  both: what stands over ours and the paper's together.  header: of the vertical axis.
     longest: characters of the longest name at a line's end.
     """
 

@@ -27,12 +27,12 @@ class Catalogue(Registry):
 
     @cached_property
     def shown_tables(self) -> list[str]:
-        """Those of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
+        """The tables of the preset's report; the others can be built by name. Raises InputError when the preset shows what there is not."""
         return [name for name in self.tables if name in self._shown]
 
     @cached_property
     def shown_figures(self) -> list[str]:
-        """Likewise."""
+        """The figures of the preset's report, with the same refusal."""
         return [name for name in self.figures if name in self._shown]
 
     @cached_property

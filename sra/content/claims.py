@@ -21,7 +21,7 @@ FILE = "report/claims.yaml"
 class Side(Strict):
     """One number of a comparison: of a run, of a line in a figure of probes, or the paper's own by its key in report/published.
 
-    milestone: where it differs from the claim's.  released: the run that stands here with `weights: released`, as in a table's row.
+    milestone: where it differs from the claim's.  released: the run that is shown instead with `weights: released`, as in a table's row.
     line, at: label of the line, and place on the figure's axis (a block of the paper's model, a time or a milestone).
     """
 
@@ -44,7 +44,7 @@ class Side(Strict):
 
 
 class _Comparison(Strict):
-    """metric: of every side.  margin: a name in the file's `margins`."""
+    """What every comparison has. metric: of every side.  margin: a name in the file's `margins`."""
 
     metric: Literal[Metric, "probe_accuracy"]
     margin: str
@@ -132,7 +132,10 @@ class Claim(Strict):
 
 
 class Claims(Strict):
-    """elsewhere: the margin at presets whose numbers are not comparable with the paper's, where those in `margins` mean nothing."""
+    """All claims with their margins.
+
+    elsewhere: the margin at presets whose numbers are not comparable with the paper's, where those in `margins` mean nothing.
+    """
 
     elsewhere: Margin
     margins: dict[str, Margin]
@@ -165,7 +168,7 @@ class Claims(Strict):
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownNumber:
     """How a table or figure shows a number. published: key of the paper's."""
 
     better: Literal["lower", "higher"]
@@ -173,7 +176,7 @@ class Shown:
     published: str | None
 
 
-ShownNumbers = dict[tuple[str, ScoreOf, Metric], Shown]
+ShownNumbers = dict[tuple[str, ScoreOf, Metric], ShownNumber]
 
 
 def load_claims(registry: Catalogue) -> Claims:
@@ -232,13 +235,13 @@ def _of_table(table: TableSpec) -> ShownNumbers:
     numbers: ShownNumbers = {}
     for row in table.rows:
         for column in table.columns if row.run else ():
-            numbers.setdefault((row.run, table.score_of(row), column.metric), Shown(column.better, column.format, row.published))
+            numbers.setdefault((row.run, table.score_of(row), column.metric), ShownNumber(column.better, column.format, row.published))
     return numbers
 
 
 def _of_curves(figure: CurvesFigure) -> ShownNumbers:
     return {
-        (series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), figure.metric_of(panel)): Shown(
+        (series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), figure.metric_of(panel)): ShownNumber(
             figure.better_of(panel), ".2f", f"{series.published}/{milestone}" if series.published else None
         )
         for panel in figure.panels

@@ -35,7 +35,15 @@ class Panel(Strict):
         return self
 
 
-class CurvesFigure(Display):
+class Figure(Display):
+    """What every figure's file says. paper: where the paper has it."""
+
+    title: str
+    paper: str
+    caption: str
+
+
+class CurvesFigure(Figure):
     """A metric against training, one panel per model.
 
     against: steps, or hours, which are steps times the seconds that one takes, as measured for each run.
@@ -45,9 +53,6 @@ class CurvesFigure(Display):
     kind: Literal["curves"]
     against: Literal["steps", "hours"] = "steps"
     id: FigureId
-    title: str
-    paper: str
-    caption: str
     metric: Metric
     better: Literal["lower", "higher"]
     samples: PositiveInt
@@ -66,13 +71,10 @@ class CurvesFigure(Display):
         return panel.milestones or self.milestones
 
 
-class SampleFigure(Display):
+class SampleFigure(Figure):
     """Images of sample packs of one score, one row a run. Which images is a rule; nobody picks them."""
 
     id: FigureId
-    title: str
-    paper: str
-    caption: str
     score: ScoreOf
     runs: list[Series] = Field(min_length=1)
 
@@ -95,7 +97,7 @@ class CaptionsFigure(SampleFigure):
 class Inside(Strict):
     """A model to look into: a run at milestones of the paper.
 
-    released: a run from released weights that stands here instead where its file fits the preset, at `released_milestone`.
+    released: a run from released weights that is shown instead where its file fits the preset, at `released_milestone`.
     """
 
     run: str
@@ -125,18 +127,15 @@ class ProbeLine(Inside):
     published: str | None = None
 
     def places(self, x: str) -> list[int] | list[float] | list[str]:
-        """Its values on the axis of blocks, times or milestones."""
+        """The values of the line on the axis of blocks, times or milestones."""
         return {"block": self.blocks, "time": self.times, "milestone": self.milestones}[x]
 
 
-class ProbesFigure(Display):
+class ProbesFigure(Figure):
     """Probe accuracy against block, time or training. A line has one value of what is not on the x axis."""
 
     kind: Literal["probes"]
     id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
-    title: str
-    paper: str
-    caption: str
     x: Literal["block", "time", "milestone"]
     lines: list[ProbeLine] = Field(min_length=1)
 
@@ -160,7 +159,7 @@ class TargetPoint(Strict):
     published: str | None = None
 
 
-class TargetsFigure(Display):
+class TargetsFigure(Figure):
     """FID of runs that differ in the target block against the probe accuracy of that block in the baseline, at one time.
 
     baseline: run without alignment, whose FID stands beside theirs; baseline_published is the key of it.
@@ -168,9 +167,6 @@ class TargetsFigure(Display):
 
     kind: Literal["targets"]
     id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
-    title: str
-    paper: str
-    caption: str
     probed: ProbeLine
     milestone: str
     sampler: str
@@ -188,7 +184,7 @@ class TargetsFigure(Display):
         return self
 
 
-class FeaturesFigure(Display):
+class FeaturesFigure(Figure):
     """Three principal components of one image's tokens as colours, one picture for each block and time, one panel a model.
 
     image_class: the first image of this class; counted round the classes of a smaller data set.
@@ -196,9 +192,6 @@ class FeaturesFigure(Display):
 
     kind: Literal["features"]
     id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
-    title: str
-    paper: str
-    caption: str
     models: list[Inside] = Field(min_length=1)
     blocks: list[PositiveInt] = Field(min_length=1)
     times: list[Annotated[Share, Field(lt=1)]] = Field(min_length=1)

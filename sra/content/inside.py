@@ -35,8 +35,8 @@ class ComponentsFile:
     image_class: int
 
 
-def standing(inside: Inside, registry: Catalogue) -> list[tuple[str, str]]:
-    """Run and milestone of what stands here for a model of a figure: the released run where its file fits the preset, else the run at each
+def runs_and_milestones(inside: Inside, registry: Catalogue) -> list[tuple[str, str]]:
+    """Run and milestone of what this preset shows for a model of a figure: the released run where its file fits the preset, else the run at each
     milestone that the preset reaches. Empty where only released weights are asked for and none fit.
     """
     chosen = chosen_run(inside, registry)
@@ -53,7 +53,7 @@ def standing(inside: Inside, registry: Catalogue) -> list[tuple[str, str]]:
 
 
 def chosen_run(inside: AnyInside, registry: Catalogue) -> AnyInside:
-    """The same with the released run in the place of its own where its file fits the preset."""
+    """The same model with the released run in the place of its own where its file fits the preset."""
     if not (inside.released and available(registry, inside.released)):
         return inside
     update = {"run": inside.released, "milestones": [inside.released_milestone], "released": None, "released_milestone": None}
@@ -83,7 +83,7 @@ def as_it_stands(figure: FigureSpec, registry: Catalogue) -> FigureSpec:
 
 
 def carriers(figure: FigureSpec, registry: Catalogue) -> dict[str, Carrier]:
-    """By run that the figure shows here, what carries the paper's blocks to its model."""
+    """By run that the figure shows at this preset, what carries the paper's blocks to its model."""
     return {run: carrier(run, registry) for run in sorted({chosen_run(inside, registry).run for inside in models_of(figure)})}
 
 
@@ -110,7 +110,7 @@ def _block(figure: FigureSpec, to: Carrier, block: int) -> int:
         raise InputError(f"figure {figure.id}: {error}") from None
 
 
-def points_here(figure: TargetsFigure, registry: Catalogue) -> list[TargetPoint]:
+def trained_points(figure: TargetsFigure, registry: Catalogue) -> list[TargetPoint]:
     """The points with a run, one for each block of the model here: blocks of the paper that share one would train the same run twice."""
     to = carrier(figure.probed.run, registry)
     first: dict[int, TargetPoint] = {}
@@ -127,7 +127,7 @@ def probe_files(figures: Iterable[FigureSpec], registry: Catalogue) -> list[Prob
         if isinstance(figure, FeaturesFigure):
             continue
         for line in models_of(figure):
-            for run, milestone in standing(line, registry):
+            for run, milestone in runs_and_milestones(line, registry):
                 to = carrier(run, registry)
                 here = {_block(figure, to, block) for block in line.blocks}
                 for trained, time in product(registry.with_training_seeds(run), line.times):
@@ -136,13 +136,13 @@ def probe_files(figures: Iterable[FigureSpec], registry: Catalogue) -> list[Prob
 
 
 def components_files(figures: Iterable[FigureSpec], registry: Catalogue) -> list[ComponentsFile]:
-    """The same of principal components, with every time and block that one of the figures asks for."""
+    """The files of principal components behind the figures, each once, with every time and block that one of the figures asks for."""
     wanted: dict[tuple[str, str], tuple[dict[float, None], set[int], int]] = {}
     for figure in figures:
         if not isinstance(figure, FeaturesFigure):
             continue
         for model in figure.models:
-            for run, milestone in standing(model, registry):
+            for run, milestone in runs_and_milestones(model, registry):
                 times, blocks, image_class = wanted.setdefault((run, milestone), ({}, set(), figure.image_class))
                 if image_class != figure.image_class:
                     raise InputError(

@@ -40,7 +40,7 @@ class Tolerances(Strict):
     tolerances: dict[Metric, Margin] = {}
 
     def agrees(self, metric: Metric, ours: float, printed: float) -> bool | None:
-        """None for a metric without a tolerance."""
+        """Whether ours lies within the tolerance; None for a metric without one."""
         margin = self.tolerances.get(metric)
         return None if margin is None else abs(ours - printed) <= margin.at(printed)
 

@@ -33,7 +33,7 @@ SettingName = Literal[
 
 
 class ComparedModel(Strict):
-    """One column: a run, and the samplers of samplers.yaml that it is drawn with.
+    """One column of the table: a run, and the samplers of samplers.yaml that it is drawn with.
 
     guided: None where the paper gives no guided samples.  published: key of its printed settings.
     """
@@ -53,7 +53,7 @@ class Difference(Strict):
 
 
 class ComparedSetting(Strict):
-    """One line. printed: the name in the published numbers, where one of our settings is printed in two places."""
+    """One line of the table. printed: the name in the published numbers, where one of our settings is printed in two places."""
 
     label: str
     setting: SettingName

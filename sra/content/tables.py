@@ -27,7 +27,7 @@ CostName = Literal["memory", "epoch_time", "extra_parameters", "memory_over_base
 
 
 class CostColumn(Strict):
-    """`format` is of ours in the paper's unit; shares are in percent."""
+    """A column of costs. `format` is of ours in the paper's unit; shares are in percent."""
 
     cost: CostName
     format: str = Field(pattern=r"^\.\df$")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sra.content.catalogue import Catalogue
 from sra.content.claims import Claims, scores_behind
 from sra.content.figures import CurvesFigure, FigureSpec, SampleFigure, TargetsFigure
-from sra.content.inside import available, points_here
+from sra.content.inside import available, trained_points
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.spec.metric import ScoreOf
@@ -13,7 +13,7 @@ from sra.spec.metric import ScoreOf
 
 @dataclass(frozen=True)
 class Wanted:
-    """One score of one run."""
+    """One score of one run, which some table, figure or claim needs."""
 
     run: str
     score: ScoreOf
@@ -30,7 +30,7 @@ def wanted_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
         return [item for item in packs_of_figure(figure, registry) if registry.sampler(item.score.sampler).classes is None]
     if isinstance(figure, TargetsFigure):
         score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
-        runs = [figure.baseline, *(point.run for point in points_here(figure, registry))]
+        runs = [figure.baseline, *(point.run for point in trained_points(figure, registry))]
         return _with_seeds(_reachable([Wanted(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
     if not isinstance(figure, CurvesFigure):
         return []  # probes and components are no scores

@@ -12,7 +12,7 @@ from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.report.document import Head, Planned, Spent
 from sra.reporting.report.spending import device_time
-from sra.reporting.tables.formats import markdown_text
+from sra.reporting.tables.write_markdown import markdown_text
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import ABSENT, count_text
 from sra.spec.assets import DatasetEntry, WeightsEntry
@@ -71,7 +71,7 @@ class Facts:
 
 
 def render_appendix(facts: Facts, output: Path, templates: Path) -> None:
-    """Write it as Markdown."""
+    """Write the appendix as Markdown."""
     made = Environment(loader=FileSystemLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     made.filters.update(count=count_text, duration=duration_text, binary=binary, mebibytes=_mebibytes, cell=markdown_text)
     text = made.get_template("appendix.md.j2").render(
@@ -134,7 +134,7 @@ def _took(target: Target, unit: str) -> str:
 
 
 def _times_say(facts: Facts) -> str:
-    """What the times are of."""
+    """How the times were measured or estimated."""
     measured = [target for target in facts.targets if target.seconds is not None]
     said = []
     if measured:
@@ -145,7 +145,7 @@ def _times_say(facts: Facts) -> str:
 
 
 def _time(spent: list[Spent], planned_seconds: float, unit: str) -> str:
-    """Measured where something was, else planned."""
+    """The time, measured where something was, else planned."""
     if not spent:
         return f"{device_time(planned_seconds, unit)}, estimated"
     return f"{duration_text(sum(one.seconds for one in spent))} in {several(sum(one.jobs for one in spent), 'job')}, one after the other"

@@ -46,7 +46,7 @@ PROGRAMS = (".py", ".smk")
 
 @dataclass(frozen=True)
 class CrateFile:
-    """path: inside the crate, of POSIX form.  name: of what it holds, where its path does not say it."""
+    """A file of the crate. path: inside the crate, of POSIX form.  name: of what it holds, where its path does not say it."""
 
     path: str
     source: Path
@@ -76,7 +76,7 @@ class Made:
 
 @dataclass(frozen=True)
 class About:
-    """The whole. date: of the results, YYYY-MM-DD.  version: the commit or the package's version."""
+    """What is said of the whole crate. date: of the results, YYYY-MM-DD.  version: the commit or the package's version."""
 
     name: str
     description: str

@@ -19,7 +19,7 @@ from sra.forecast.remaining import Remaining, estimate
 from sra.forecast.work import planned_device
 from sra.plan.workflow import plan_of
 from sra.reporting.claims.verdicts import ClaimsDocument
-from sra.reporting.documents import number_of
+from sra.reporting.display import number_of
 from sra.reporting.rendering import TEMPLATES
 from sra.reporting.report.build import head_of, in_order
 from sra.reporting.report.guide import Quirks

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
-from sra.reporting.inside_documents import FeaturesDocument, ProbesDocument, TargetsDocument
-from sra.reporting.report.summary import drawn_by, packs_of, wanted_by
+from sra.reporting.documents import CurvesDocument, Document, FeaturesDocument, ProbesDocument, TableDocument, TargetsDocument
+from sra.reporting.figures.samples import SamplesDocument
 from sra.reporting.write.delimited import delimited
 from sra.reporting.write.numbers import steps_of_milestone
 from sra.spec.metric import ScoreOf
@@ -65,22 +64,22 @@ class Line:
     fingerprint: str
 
 
-def shown_by(document: TableDocument | FigureDocument) -> list[Shown]:
+def shown_by(document: Document) -> list[Shown]:
     """Everything measured here that the document has a place for, each once; numbers of the paper alone are not among it."""
     if isinstance(document, TableDocument) and document.kind == "costs":
         cells = [(row.run, cell, column) for row in document.rows if row.run for cell, column in zip(row.cells, document.columns, strict=True)]
         found = [Shown("cost", run, "", metric=f"{cell.metric} ({column.unit})", value=cell.value) for run, cell, column in cells]
     elif isinstance(document, TableDocument):
-        found = [Shown("score", run, score.milestone, score, column.metric) for run, score in wanted_by(document) for column in document.columns]
+        found = [Shown("score", run, score.milestone, score, column.metric) for run, score in document.scores() for column in document.columns]
     elif isinstance(document, CurvesDocument):
-        found = [Shown("score", run, score.milestone, score, metric) for run, score, metric in drawn_by(document)]
+        found = [Shown("score", run, score.milestone, score, metric) for run, score, metric in document.scored()]
         if document.against == "hours":
             lines = [line for panel in document.panels for line in panel.lines]
             found += [Shown("cost", line.run, "", metric="seconds_per_step (s)", value=line.seconds_per_step) for line in lines]
-    elif isinstance(document, GridDocument | CaptionsDocument):
-        found = [Shown("images", run, score.milestone, score) for run, score in packs_of(document)]
+    elif isinstance(document, SamplesDocument):
+        found = [Shown("images", run, score.milestone, score) for run, score in document.packs()]
     elif isinstance(document, TargetsDocument):
-        found = [Shown("score", run, score.milestone, score, "fid") for run, score in wanted_by(document)]
+        found = [Shown("score", run, score.milestone, score, "fid") for run, score in document.scores()]
         found += [
             _probe(document.probed_run, document.probed_milestone, document.time, point.block_here)
             for point in document.points
@@ -105,7 +104,10 @@ def _probe(run: str, milestone: str, time: float, block: int) -> Shown:
 
 
 def to_tsv(lines: Iterable[Line]) -> str:
-    """Sorted by kind, run, milestone, sampler, place inside the model and metric. Numbers in full precision, None as an empty cell."""
+    """The lines as text, sorted by kind, run, milestone, sampler, place inside the model and metric.
+
+    Numbers in full precision, None as an empty cell.
+    """
     names = [field.name for field in fields(Line)]
     rows = [[_cell(getattr(line, name)) for name in names] for line in sorted(lines, key=_place)]
     return delimited([names, *rows], "\t")

@@ -28,7 +28,7 @@ from sra.reporting.read.scores import load_scores
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
 from sra.reporting.report.planned import planned_cost
-from sra.reporting.tables import scores as tables
+from sra.reporting.tables import render as tables
 from sra.spec.layout import Results, Shared
 from sra.spec.scale import Preset
 

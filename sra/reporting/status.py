@@ -12,7 +12,10 @@ STATES: tuple[State, ...] = ("failed", "running", "stopped", "waiting", "done")
 
 
 class RunStatus(Strict):
-    """milestone: the last one reached.  saved_age: seconds since the newest state was written.  rate: steps a second.  left: seconds."""
+    """What one run has come to.
+
+    milestone: the last one reached.  saved_age: seconds since the newest state was written.  rate: steps a second.  left: seconds.
+    """
 
     run: str
     state: State
@@ -43,7 +46,7 @@ class Failure(Strict):
 
 
 class StatusDocument(Strict):
-    """newer_scores: written after the report; None without a report."""
+    """What all runs, tables and figures have come to. newer_scores: written after the report; None without a report."""
 
     preset: str
     failures: list[Failure]
@@ -63,7 +66,7 @@ def text_of(document: StatusDocument) -> str:
 
 
 def cut(text: str, lines: int) -> str:
-    """At most so many lines, of which the last says what is missing."""
+    """The text in at most so many lines, of which the last says what is missing."""
     every = text.splitlines()
     if len(every) <= lines:
         return text
@@ -71,7 +74,7 @@ def cut(text: str, lines: int) -> str:
 
 
 def _runs(state: State, runs: list[RunStatus]) -> str:
-    """At most 80 columns: what a run that is not under way cannot have is left out."""
+    """The runs of one state in at most 80 columns: what a run that is not under way cannot have is left out."""
     if state == "running":
         rows = [(run.run, _steps(run), _given(run.rate), _given(run.loss), _time(run.left), _time(run.saved_age)) for run in runs]
         return text_table(state, ("step", "steps/s", "loss", "left", "saved"), rows)

@@ -1,35 +1,31 @@
 """The document of claims as CSV (one line a number, full precision) and as Markdown."""
 
 from sra.reporting.claims.verdicts import VERDICTS, ClaimDocument, ClaimNumber, ClaimPart, ClaimsDocument, Verdict
-from sra.reporting.write.delimited import delimited
+from sra.reporting.write.delimited import delimited, digits
 from sra.reporting.write.numbers import ABSENT, one_line
 
 SIGNS: dict[Verdict, str] = {"supported": "✓", "contradicted": "✗", "inconclusive": "≈", "not run": "○"}
 
 
 def to_csv(document: ClaimsDocument) -> str:
-    """A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
+    """The claims as CSV. A number that is missing is empty. `difference`, `margin` and the verdicts of a part stand beside each of its numbers."""
     header = ["claim", "preset", "verdict", "paper_verdict", "targets", "part", "kind", "metric", "name", "run", "milestone", "sampler", "samples"]
     header += ["value", "published", "difference", "margin", "part_verdict", "paper_part_verdict", "score_sha256", "source"]
     rows = [header]
     for claim in document.claims:
         of_claim = [claim.id, document.preset, claim.verdict, claim.paper_verdict or "", " ".join(claim.targets)]
         for place, part in enumerate(claim.parts, 1):
-            of_part = [_digits(part.difference), _digits(part.margin), part.verdict, part.paper_verdict or ""]
+            of_part = [digits(part.difference), digits(part.margin), part.verdict, part.paper_verdict or ""]
             for number in part.numbers:
                 score = [number.score.milestone, number.score.sampler, number.score.samples] if number.score else ["", "", ""]
                 printed = "" if number.published_value is None else number.published
-                values = [_digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
+                values = [digits(number.value), printed, *of_part, number.score_sha256 or "", number.source or ""]
                 rows.append([*of_claim, place, part.kind, part.metric, number.name, number.run or "", *score, *values])
     return delimited(rows)
 
 
-def _digits(value: float | None) -> str:
-    return "" if value is None else repr(value)
-
-
 def to_markdown(document: ClaimsDocument) -> str:
-    """Counts, a GitHub table, and what is missing with the commands that fill it."""
+    """The claims as Markdown: counts, a GitHub table, and what is missing with the commands that fill it."""
     if not document.claims:
         return f"**Claims of the paper**\n\nNo claim stands on what preset {document.preset} shows.\n"
     counts = ", ".join(f"{SIGNS[verdict]} {document.counts[verdict]} {verdict}" for verdict in VERDICTS)
@@ -58,14 +54,14 @@ def _numbers(part: ClaimPart) -> str:
 
 
 def telling_numbers(part: ClaimPart) -> list[ClaimNumber]:
-    """Of many that one number is compared with, the best decides and stands for all."""
+    """The numbers to show: of many that one is compared with, the best decides and stands for all."""
     if part.difference is None:
         return [number for number in part.numbers if number.value is not None]
     return part.numbers if part.against is None else [part.numbers[0], part.numbers[part.against]]
 
 
 def paper_numbers(part: ClaimPart) -> list[ClaimNumber]:
-    """The same of the paper's own numbers, where it has all of them."""
+    """The paper's own numbers, chosen in the same way; none unless it has all of them."""
     if part.paper_difference is None:
         return []
     return part.numbers if part.paper_against is None else [part.numbers[0], part.numbers[part.paper_against]]
@@ -80,5 +76,5 @@ def _signed(verdict: Verdict | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Literal text within one cell."""
+    """Literal text within one cell of a table."""
     return one_line(text).replace("|", r"\|").replace("<", "&lt;")

@@ -1,7 +1,7 @@
 """The paper's claims judged by the scores that exist, and the paper's own numbers by the same rules beside them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
@@ -12,7 +12,7 @@ from sra.content.claims import (
     Claims,
     Closer,
     Comparison,
-    Shown,
+    ShownNumber,
     Side,
     figure_of,
     probes_shown,
@@ -37,16 +37,16 @@ from sra.reporting.claims.verdicts import (
     combined,
     judge,
 )
-from sra.reporting.figures.probes import build_probes, key_end
-from sra.reporting.inside_documents import ProbesDocument
+from sra.reporting.figures.probes import ProbesDocument, build_probes, key_end
+from sra.reporting.read.comparison import Outcome
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.probes import InsideFiles, load_probes
-from sra.reporting.read.published import Published, PublishedNumber, load_published
-from sra.reporting.read.scores import Outcome, Scores, load_scores, outcome_of
+from sra.reporting.read.published import PublishedNumber, load_published
+from sra.reporting.read.scores import load_scores
 from sra.reporting.read.spread import Spread, seeds_text
 from sra.reporting.write.commands import build_command
-from sra.reporting.write.numbers import ABSENT, ARROWS, METRIC_NAMES, count_text, difference_text, listed, milestone_text, number_text
+from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, count_text, difference_text, listed, metric_header, milestone_text, number_text
 from sra.spec.metric import ScoreOf
-from sra.spec.scale import Preset
 
 LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
 
@@ -61,11 +61,14 @@ def render_claims(
 ) -> ClaimsDocument:
     """Write `claims.json .csv .md` to the output folder. Files that do not exist leave their claims `not run`.
 
-    inside: the figures of probes that claims rest on, with the runs that stand here, and where their probes lie.
+    inside: the figures of probes that claims rest on, with the runs that they show at this preset, and where their probes lie.
     """
-    published = load_published(published_folder)
-    probed = {figure.id: _built(figure, files, published, registry) for figure, files in inside}
-    document = build_claims(claims, registry, load_scores(score_files, registry.preset_id, registry.seeds), published, probed)
+    known = Evidence(registry.preset_id, registry.preset, load_published(published_folder))
+    probed = {
+        figure.id: build_probes(figure, replace(known, probes=load_probes(files.probes, registry.preset_id), carriers=files.carriers))
+        for figure, files in inside
+    }
+    document = build_claims(claims, registry, replace(known, scores=load_scores(score_files, registry.preset_id, registry.seeds)), probed)
     base = Path(output_folder) / "claims"
     write_checked_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     write_text(base.with_suffix(".csv"), to_csv(document))
@@ -73,16 +76,9 @@ def render_claims(
     return document
 
 
-def _built(figure: ProbesFigure, files: InsideFiles, published: Published, registry: Catalogue) -> ProbesDocument:
-    probes = load_probes(files.probes, registry.preset_id)
-    return build_probes(figure, probes, published, files.carriers, registry.preset_id, registry.preset)
-
-
-def build_claims(
-    claims: Claims, registry: Catalogue, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument] | None = None
-) -> ClaimsDocument:
-    """probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
-    judged = [_Judge(claims, claim, registry, scores, published, probed or {}).document() for claim in claims.claims]
+def build_claims(claims: Claims, registry: Catalogue, evidence: Evidence, probed: Mapping[str, ProbesDocument] | None = None) -> ClaimsDocument:
+    """Judge every claim. probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
+    judged = [_Judge(claims, claim, registry, evidence, probed or {}).document() for claim in claims.claims]
     return ClaimsDocument(
         preset=registry.preset_id,
         comparable=registry.preset.comparable,
@@ -108,7 +104,7 @@ def _scope(claims: Claims, registry: Catalogue, spreads: list[Spread | None]) ->
 
 
 def claims_sentence(document: ClaimsDocument) -> str:
-    """`Of 19 claims of the paper: 3 supported, 2 contradicted, 9 inconclusive and 5 not run.`"""
+    """All verdicts in a sentence: `Of 19 claims of the paper: 3 supported, 2 contradicted, 9 inconclusive and 5 not run.`"""
     *counts, last = (f"{document.counts[verdict]} {verdict}" for verdict in VERDICTS)
     where = "" if document.comparable else f" on the data of preset {document.preset}"
     return f"Of {len(document.claims)} claim{'s' if len(document.claims) != 1 else ''} of the paper{where}: {', '.join(counts)} and {last}."
@@ -116,21 +112,20 @@ def claims_sentence(document: ClaimsDocument) -> str:
 
 @dataclass(frozen=True)
 class _Number:
-    """One side with what is known of it. number: the paper's, of the run or point or named by the side.  sha256: of the score or probe file."""
+    """One side with what is known of it. number: the paper's, of the run or point or named by the side."""
 
     side: Side
     run: str | None
     score: ScoreOf | None
     outcome: Outcome
-    sha256: str | None
     number: PublishedNumber | None
 
 
 class _Judge:
     """One claim against the scores, the probes and the published numbers."""
 
-    def __init__(self, claims: Claims, claim: Claim, registry: Catalogue, scores: Scores, published: Published, probed: Mapping[str, ProbesDocument]):
-        self.claims, self.claim, self.registry, self.scores, self.published, self.probed = claims, claim, registry, scores, published, probed
+    def __init__(self, claims: Claims, claim: Claim, registry: Catalogue, evidence: Evidence, probed: Mapping[str, ProbesDocument]):
+        self.claims, self.claim, self.registry, self.evidence, self.probed = claims, claim, registry, evidence, probed
         self.shown = shown_numbers(claim, registry)
 
     def document(self) -> ClaimDocument:
@@ -163,49 +158,45 @@ class _Judge:
     def _number(self, comparison: Comparison, side: Side) -> _Number:
         if side.line:
             return self._probe(side)
-        run, score, preset = run_of(side, self.registry), score_of(self.claim, side), self.registry.preset
+        run, score = run_of(side, self.registry), score_of(self.claim, side)
         if side.published:
-            number = self._published(side.published, comparison.metric)
+            number = self.evidence.published.number(side.published, comparison.metric, self._where)
+            if number is None:
+                raise InputError(f"{self._where}: {side.published} has no {comparison.metric}; name a metric that report/published has for it")
             other = f"a published number has another scale than preset {self.registry.preset_id}"
-            outcome = Outcome("ok", number.value) if preset.comparable else Outcome("not run", reason=other)
-            return _Number(side, None, score, outcome, None, number)
-        outcome = self._outcome(run, score, comparison.metric, preset)
-        found = self.scores.find(run, score)
-        key = self.shown[run, score, comparison.metric].published
-        number = self.published.number(key, comparison.metric, self._where) if key in self.published.keys else None
-        return _Number(side, run, score, outcome, found.first.sha256 if found else None, number)
+            outcome = Outcome("ok", number.value) if self.registry.preset.comparable else Outcome("not run", reason=other)
+            return _Number(side, None, score, outcome, number)
+        shown = self.shown[run, score, comparison.metric]
+        return _Number(side, run, score, self._outcome(run, score, comparison.metric), self._printed(shown.published, comparison.metric))
 
     def _probe(self, side: Side) -> _Number:
         """A point of a figure of probes, published and ours."""
         figure = figure_of(side, probes_shown(self.claim, self.registry))
         line = next(line for line in figure.lines if line.label == side.line)
-        key = f"{line.published}/{key_end(figure, side.at)}"
-        number = self.published.number(key, "probe_accuracy", self._where) if key in self.published.keys else None
+        number = self._printed(f"{line.published}/{key_end(figure, side.at)}", "probe_accuracy")
         drawn = next((found for found in self.probed[figure.id].lines if found.label == side.line), None) if figure.id in self.probed else None
         point = next((point for point in drawn.points if getattr(point, figure.x) == side.at), None) if drawn else None
         if point is None or point.value is None:
-            return _Number(side, drawn.run if drawn else line.run, None, Outcome("not run", reason=point.reason if point else None), None, number)
-        return _Number(side, drawn.run, None, Outcome("ok", point.value, spread=point.spread), point.probe_sha256, number)
+            return _Number(side, drawn.run if drawn else line.run, None, Outcome("not run", reason=point.reason if point else None), number)
+        return _Number(side, drawn.run, None, Outcome("ok", point.value, None, point.spread, (point.probe_sha256,)), number)
 
-    def _outcome(self, run: str, score: ScoreOf, metric: str, preset: Preset) -> Outcome:
-        if self.registry.is_text_to_image(run) and preset.text_to_image is None:
+    def _outcome(self, run: str, score: ScoreOf, metric: str) -> Outcome:
+        if self.registry.is_text_to_image(run) and self.registry.preset.text_to_image is None:
             return Outcome("not run", reason=f"preset {self.registry.preset_id} has no text to image")
         if self.registry.released and self.registry.checkpoint(run) is None:
             return Outcome("not run", reason="no released weights stand for this run")
-        return outcome_of(self.scores, run, score, metric, self.registry.preset_id, preset)
+        return self.evidence.score(run, score, metric)
 
-    def _published(self, key: str, metric: str) -> PublishedNumber:
-        number = self.published.number(key, metric, self._where)
-        if number is None:
-            raise InputError(f"{self._where}: {key} has no {metric}; name a metric that report/published has for it")
-        return number
+    def _printed(self, key: str | None, metric: str) -> PublishedNumber | None:
+        """What the paper has beside ours; None also for a point that it has not."""
+        return self.evidence.published.number(key, metric, self._where) if key in self.evidence.published.keys else None
 
     @property
     def _where(self) -> str:
         return f"report/claims.yaml: claim {self.claim.id}"
 
     def _name(self, side: Side) -> str:
-        """As short as the claim allows: its own milestone goes without saying."""
+        """The side's name, as short as the claim allows: its own milestone goes without saying."""
         if side.published:
             return f"{side.published} as published"
         if side.line:
@@ -235,7 +226,7 @@ class _Judge:
         return ClaimPart(
             kind=comparison.kind,
             metric=comparison.metric,
-            header=f"{METRIC_NAMES[comparison.metric]} {ARROWS[shown.better]}",
+            header=metric_header(comparison.metric, shown.better),
             rule=self._rule(comparison, shown, None if errors else here),
             numbers=[self._claim_number(number, shown) for number in numbers],
             against=ours.against if ours else None,
@@ -252,13 +243,13 @@ class _Judge:
             paper_verdict=paper.verdict if paper else None,
         )
 
-    def _how_shown(self, comparison: Comparison) -> Shown:
+    def _how_shown(self, comparison: Comparison) -> ShownNumber:
         if comparison.metric == "probe_accuracy":
-            return Shown("higher", ".1%", None)
+            return ShownNumber("higher", ".1%", None)
         side = next(side for side in comparison.sides if side.run)
         return self.shown[run_of(side, self.registry), score_of(self.claim, side), comparison.metric]
 
-    def _claim_number(self, number: _Number, shown: Shown) -> ClaimNumber:
+    def _claim_number(self, number: _Number, shown: ShownNumber) -> ClaimNumber:
         value, published = number.outcome.value, number.number
         text = number_text(value, shown.format) if value is not None else number.outcome.status
         spread = number.outcome.spread
@@ -272,14 +263,14 @@ class _Judge:
             spread=spread,
             text=published.text if number.side.published else text,
             reason=number.outcome.reason,
-            score_sha256=None if number.side.line else number.sha256,
-            probe_sha256=number.sha256 if number.side.line else None,
+            score_sha256=None if number.side.line else number.outcome.sha256,
+            probe_sha256=number.outcome.sha256 if number.side.line else None,
             published=published.text if published else ABSENT,
             published_value=published.value if published else None,
             source=published.credit if published else None,
         )
 
-    def _rule(self, comparison: Comparison, shown: Shown, margin: Margin | None) -> str:
+    def _rule(self, comparison: Comparison, shown: ShownNumber, margin: Margin | None) -> str:
         """What supports the part, in words. margin: None where seeds have measured it."""
         metric, (first, *others) = METRIC_NAMES[comparison.metric], [self._name(side) for side in comparison.sides]
         lower = shown.better == "lower"
@@ -296,13 +287,15 @@ class _Judge:
         return f"{metric} of {first} {'lower' if lower else 'higher'} than of {than} by more than {_words(margin, shown, 'the latter')}"
 
 
-def _judged(comparison: Comparison, values: list[float | None], shown: Shown, margin: Margin, errors: list[float] | None = None) -> Judgement | None:
-    """None while a value is missing."""
+def _judged(
+    comparison: Comparison, values: list[float | None], shown: ShownNumber, margin: Margin, errors: list[float] | None = None
+) -> Judgement | None:
+    """The judgement of a comparison; None while a value is missing."""
     return None if None in values else judge(comparison, values, shown.better, margin, errors)
 
 
 def _errors(numbers: list[_Number]) -> list[float] | None:
-    """Standard error of each number, of a published one 0; None while one that is measured here has too few training seeds."""
+    """The standard error of each number, 0 for a published one; None while one that is measured here has too few training seeds."""
     spreads = [number.outcome.spread for number in numbers if number.run]
     if not all(spread and spread.training >= LEAST_SEEDS for spread in spreads):
         return None
@@ -310,11 +303,11 @@ def _errors(numbers: list[_Number]) -> list[float] | None:
 
 
 def _missing(reasons: dict[str, str | None]) -> list[Missing]:
-    """Numbers with one reason together."""
+    """What is missing, numbers with one reason together."""
     return [Missing(numbers=[name for name in reasons if reasons[name] == reason], reason=reason) for reason in dict.fromkeys(reasons.values())]
 
 
-def _words(margin: Margin | None, shown: Shown, reference: str) -> str:
+def _words(margin: Margin | None, shown: ShownNumber, reference: str) -> str:
     if margin is None:
         return "twice the standard error of the difference"
     return number_text(margin.value, shown.format) if margin.value is not None else f"{number_text(margin.share, '.0%')} % of {reference}"

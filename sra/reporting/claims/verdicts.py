@@ -17,8 +17,9 @@ QUANTITIES = {"better": "gain", "at_least": "gain", "alike": "spread", "closer":
 
 
 class ClaimNumber(Strict):
-    """One side. value: measured here, or the paper's own where the side is a published number.  published: what the paper has in its place.
+    """One side of a comparison.
 
+    value: measured here, or the paper's own where the side is a published number.  published: what the paper has in its place.
     score_sha256, probe_sha256: of the file that the value was read from.
     """
 
@@ -37,8 +38,9 @@ class ClaimNumber(Strict):
 
 
 class ClaimPart(Strict):
-    """One comparison. rule: in words.  against, paper_against: place in `numbers` of the best that the first is compared with; None where all count.
+    """One comparison of a claim, judged.
 
+    rule: in words.  against, paper_against: place in `numbers` of the best that the first is compared with; None where all count.
     paper_verdict: of the paper's numbers under its own scale's margin; None where it has not all of them.
     """
 
@@ -69,7 +71,7 @@ class Missing(Strict):
 
 
 class ClaimDocument(Strict):
-    """command: builds what is missing; None where nothing is, or where no run can give it."""
+    """One claim with its verdict. command: builds what is missing; None where nothing is, or where no run can give it."""
 
     id: str
     sentence: str
@@ -96,7 +98,7 @@ class ClaimsDocument(Strict):
 
 @dataclass(frozen=True)
 class Judgement:
-    """difference: the gain, spread or lead of the comparison's kind, in the metric's unit, as is the margin."""
+    """The verdict on one comparison. difference: the gain, spread or lead of the comparison's kind, in the metric's unit, as is the margin."""
 
     verdict: Verdict
     difference: float
@@ -107,7 +109,7 @@ class Judgement:
 def judge(
     comparison: Comparison, values: Sequence[float], better: Literal["lower", "higher"], margin: Margin, errors: Sequence[float] | None = None
 ) -> Judgement:
-    """`values` in the order of the comparison's sides.
+    """Judge a comparison of values, which are in the order of the comparison's sides.
 
     errors: their standard errors, where training seeds have measured them; then twice that of the difference decides in place of the margin.
     """
@@ -139,7 +141,10 @@ def _verdict(supported: bool, contradicted: bool) -> Verdict:
 
 
 def combined(verdicts: Iterable[Verdict]) -> Verdict:
-    """Of a claim's parts: supported by all; contradicted by one and supported by none; not run while one is missing; else inconclusive."""
+    """The verdict on a claim, from those on its parts.
+
+    Supported by all; contradicted by one and supported by none; not run while one is missing; else inconclusive.
+    """
     found = set(verdicts)
     if "not run" in found:
         return "not run"

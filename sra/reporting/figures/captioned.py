@@ -1,39 +1,53 @@
 """What text to image draws: the first captions of the sample packs, each over the images that every run made of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from sra.content.figures import CaptionsFigure
 from sra.core.errors import InputError
-from sra.reporting.documents import CaptionsDocument, SampleBlock, heading_of
+from sra.reporting.display import heading_of
 from sra.reporting.figures.draw.sheets import Heading, Sheet, SheetRow, draw_sheet, wrapped
-from sra.reporting.read.packs import SamplePack, block_of, find_pack, missing_remarks, step_remarks
+from sra.reporting.figures.samples import SampleBlock, SamplesDocument, block_of, find_pack, sample_remarks
+from sra.reporting.read.evidence import Evidence
+from sra.reporting.read.packs import SamplePack
 from sra.reporting.write.numbers import one_line
-from sra.spec.scale import Preset
 
 CELL, GAP = 96, 8  # pixels of an image in the SVG and between columns
 TEXT_WIDTH = 94  # of the words over a column
 LINES = 7  # of a caption; the longest of the digit scenes fits
 
 
-def build_captions(figure: CaptionsFigure, packs: dict[str, Path], preset_id: str, preset: Preset) -> CaptionsDocument:
-    """`packs` is the sample pack of each run; a run whose pack does not exist is `not run`. Packs of other captions than the first are refused."""
-    found = [find_pack(series, figure, packs, preset_id, preset, "captions") for series in figure.runs]
+class CaptionsDocument(SamplesDocument):
+    """Images beside the captions that were asked for. `captions`: of places 0, 1, ...; empty while no pack exists."""
+
+    kind: Literal["captions"] = "captions"
+    count: int
+    captions: list[str]
+
+
+def build_captions(figure: CaptionsFigure, evidence: Evidence) -> CaptionsDocument:
+    """What the figure shows. Packs whose captions are not the same are refused."""
+    found = [find_pack(series, figure, evidence, "captions") for series in figure.runs]
     blocks = [block_of(series, pack) for series, pack in zip(figure.runs, found, strict=True)]
     captions = _shared_captions([pack for pack in found if isinstance(pack, SamplePack)], figure.count)
+    few = f"The packs have no more than {len(captions)} images; grey places stay empty."
+    short = [few] if captions and len(captions) < figure.count else []
     return CaptionsDocument(
-        **heading_of(figure, preset_id, preset),
+        **heading_of(figure, evidence),
+        caption=figure.caption,
         score=figure.score,
         count=figure.count,
         rule=f"The first {figure.count} captions in the order drawn (place 0 first), one column each; none is chosen by eye.",
         captions=captions,
         blocks=blocks,
-        remarks=_remarks(figure, blocks, captions, preset_id, preset),
+        remarks=sample_remarks(figure, blocks, evidence, short, "All runs had the same captions and the same noise."),
         alt=_alt(blocks, captions),
     )
 
 
 def _shared_captions(packs: list[SamplePack], count: int) -> list[str]:
-    """Those of the first places that every pack has, as one line each."""
+    """The captions of the first places that every pack has, as one line each."""
     places = range(min([count, *map(len, packs)]) if packs else 0)
     for place in places:
         first, *others = (pack.caption(place) for pack in packs)
@@ -46,16 +60,6 @@ def _shared_captions(packs: list[SamplePack], count: int) -> list[str]:
     return [one_line(packs[0].caption(place)) for place in places]
 
 
-def _remarks(figure: CaptionsFigure, blocks: list[SampleBlock], captions: list[str], preset_id: str, preset: Preset) -> list[str]:
-    remarks = missing_remarks(blocks, figure.id, preset_id)
-    if captions and len(captions) < figure.count:
-        remarks.append(f"The packs have no more than {len(captions)} images; grey places stay empty.")
-    remarks += step_remarks(figure, preset)
-    if len(blocks) > 1:
-        remarks.append("All runs had the same captions and the same noise.")
-    return remarks
-
-
 def _alt(blocks: list[SampleBlock], captions: list[str]) -> str:
     runs = [block.run for block in blocks if block.status == "ok"]
     if not captions:
@@ -63,7 +67,7 @@ def _alt(blocks: list[SampleBlock], captions: list[str]) -> str:
     return f"{len(runs) * len(captions)} generated images: {len(captions)} captions in columns, drawn by {', '.join(runs)}."
 
 
-def draw_captions(document: CaptionsDocument, packs: dict[str, Path], base: Path) -> None:
+def draw_captions(document: CaptionsDocument, packs: Mapping[str, Path], base: Path) -> None:
     """Write `<base>.svg` and `<base>.png`."""
     rows = []
     for block in document.blocks:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,13 +11,14 @@ from sra.content.figures import FeaturesFigure, Inside
 from sra.core.errors import InputError
 from sra.core.npz import read_npz
 from sra.core.receipts import verify_contents
-from sra.reporting.documents import heading_of
+from sra.reporting.display import heading_of
 from sra.reporting.figures.draw.style import MUTED, PAGE_WIDTH, figure_style, save_figure
-from sra.reporting.figures.probes import block_remarks
-from sra.reporting.inside_documents import FeaturesDocument, FeaturesPanel
-from sra.reporting.write.numbers import count_text, milestone_text
+from sra.reporting.figures.picture import DataTable, InsideDocument
+from sra.reporting.figures.remarks import block_remarks, block_text
+from sra.reporting.read.evidence import Evidence
+from sra.reporting.write.numbers import ABSENT, milestone_text
+from sra.spec.base import Strict
 from sra.spec.run import check_place
-from sra.spec.scale import Carrier, Preset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +34,54 @@ GAP = 4  # pixels between squares
 EMPTY = 243  # grey of a square that is not run
 
 
+class FeaturesPanel(Strict):
+    """One model: whether its components exist, and of which image of the data set they are."""
+
+    run: str
+    milestone: str
+    status: Literal["ok", "not run", "beyond"]
+    reason: str | None
+    image: int | None
+    label: int | None
+    components_sha256: str | None
+
+
+class FeaturesDocument(InsideDocument):
+    """Components of one image's tokens. blocks: of the paper, each the first that falls on its one of `blocks_here`, where several do."""
+
+    kind: Literal["features"] = "features"
+    times: list[float]
+    blocks: list[int]
+    blocks_here: list[int]
+    panels: list[FeaturesPanel]
+
+    def as_table(self) -> DataTable:
+        blocks = ", ".join(map(block_text, self.blocks, self.blocks_here))
+        times = ", ".join(f"{time:g}" for time in self.times)
+        rows = [
+            [
+                panel.run,
+                milestone_text(panel.milestone),
+                ABSENT if panel.image is None else f"row {panel.image}, class {panel.label}",
+                blocks,
+                times,
+                panel.reason or ABSENT,
+            ]
+            for panel in self.panels
+        ]
+        columns = ["Run", "Milestone", "Image of the train split", "Blocks, from the left", "Times, from the top", "Remark"]
+        return DataTable("What the picture shows", columns, [False] * 6, rows)
+
+    def statuses(self) -> list[str]:
+        return [panel.status for panel in self.panels]
+
+
 @dataclass(frozen=True)
 class Components:
-    """colours: (T, K, g, g, 3) uint8 for times and blocks of this preset's model.  image: (S, S, 3) uint8, row `row` of the train split."""
+    """Components of one image.
+
+    colours: (T, K, g, g, 3) uint8 for times and blocks of this preset's model.  image: (S, S, 3) uint8, row `row` of the train split.
+    """
 
     times: list[float]
     blocks: list[int]
@@ -46,12 +92,12 @@ class Components:
     sha256: str
 
     def square(self, time: float, block: int) -> np.ndarray:
-        """(g, g, 3)."""
+        """The colours (g, g, 3) of one block at one time."""
         return self.colours[self.times.index(time), self.blocks.index(block)]
 
 
 def read_components(path: Path) -> Components:
-    """Raises InputError for a file that is not what its receipt says."""
+    """Read one file of components. Raises InputError for a file that is not what its receipt says."""
     receipt = verify_contents(path, KIND)
     facts, arrays = receipt.get("facts", {}), read_npz(path)
     missing = [name for name in ("run", "times", "blocks", "image", "label") if name not in facts]
@@ -66,38 +112,36 @@ def read_components(path: Path) -> Components:
     return Components(facts["times"], facts["blocks"], colours, image, facts["image"], facts["label"], receipt["sha256"])
 
 
-def build_features(
-    figure: FeaturesFigure, components: Mapping[tuple[str, str], Path], carriers: Mapping[str, Carrier], preset_id: str, preset: Preset
-) -> FeaturesDocument:
-    """components: by run and milestone.  carriers: by run, from the paper's blocks to those of its model here. Models have equal depth."""
-    first = carriers[figure.models[0].run]
+def build_features(figure: FeaturesFigure, evidence: Evidence) -> FeaturesDocument:
+    """What the figure shows. Models of unequal depth, which have no blocks in common, are refused."""
+    carriers = [evidence.carriers[model.run] for model in figure.models]
     columns: dict[int, int] = {}
     for block in figure.blocks:
-        columns.setdefault(first.block(block), block)
-    deep = next((model.run for model in figure.models if carriers[model.run].here.depth != first.here.depth), None)
-    if deep:
-        raise InputError(f"{figure.id}: {deep} has another number of blocks than {figure.models[0].run}; give models of one size, or two figures")
-    panels = [_panel(figure, model, list(columns), components, preset_id, preset) for model in figure.models]
+        columns.setdefault(carriers[0].block(block), block)
+    for model, carrier in zip(figure.models, carriers, strict=True):
+        if carrier.here.depth != carriers[0].here.depth:
+            names = f"{model.run} has another number of blocks than {figure.models[0].run}"
+            raise InputError(f"{figure.id}: {names}; give models of one size, or two figures")
+    panels = [_panel(figure, model, list(columns), evidence) for model in figure.models]
     return FeaturesDocument(
-        **heading_of(figure, preset_id, preset),
+        **heading_of(figure, evidence),
+        caption=figure.caption,
         rule=RULE,
         times=figure.times,
         blocks=list(columns.values()),
         blocks_here=list(columns),
         panels=panels,
-        remarks=_remarks(figure, panels, first, preset),
+        remarks=_remarks(figure, panels, evidence),
         alt=_alt(figure, panels, len(columns)),
     )
 
 
-def _panel(
-    figure: FeaturesFigure, model: Inside, blocks_here: list[int], components: Mapping[tuple[str, str], Path], preset_id: str, preset: Preset
-) -> FeaturesPanel:
+def _panel(figure: FeaturesFigure, model: Inside, blocks_here: list[int], evidence: Evidence) -> FeaturesPanel:
     milestone = model.milestones[0]
-    path = components.get((model.run, milestone))
-    status, reason, found = "ok", None, None
-    if milestone not in preset.milestones:
-        status, reason = "beyond", f"preset {preset_id} does not train to {milestone_text(milestone)}"
+    path, found = evidence.components.get((model.run, milestone)), None
+    status, reason = "ok", evidence.beyond(milestone)
+    if reason:
+        status = "beyond"
     elif path is None or not Path(path).exists():
         status, reason = "not run", "no components yet"
     else:
@@ -115,17 +159,14 @@ def _panel(
     )
 
 
-def _remarks(figure: FeaturesFigure, panels: list[FeaturesPanel], carrier: Carrier, preset: Preset) -> list[str]:
+def _remarks(figure: FeaturesFigure, panels: list[FeaturesPanel], evidence: Evidence) -> list[str]:
     remarks = [f"{panel.run}: not run ({panel.reason})." for panel in panels if panel.status != "ok"]
-    for panel in panels:
-        step = preset.milestones.get(panel.milestone)
-        here = "" if preset.comparable or step is None else f", step {count_text(step)} here"
-        remarks.append(f"Run: {panel.run} at {milestone_text(panel.milestone)}{here}.")
-    shown = {(panel.image, panel.label) for panel in panels if panel.status == "ok"}
-    for row, label in sorted(shown):
+    remarks += [f"Run: {evidence.run_at(panel.run, panel.milestone)}." for panel in panels]
+    for row, label in sorted({(panel.image, panel.label) for panel in panels if panel.status == "ok"}):
         stands = "" if label == figure.image_class else f", which stands for the paper's class {figure.image_class}"
         remarks.append(f"The image is the first of class {label} in the train split (row {row}){stands}.")
-    return remarks + block_remarks([(block, carrier.block(block)) for block in figure.blocks])
+    carrier = evidence.carriers[figure.models[0].run]
+    return remarks + block_remarks((block, carrier.block(block)) for block in figure.blocks)
 
 
 def _alt(figure: FeaturesFigure, panels: list[FeaturesPanel], columns: int) -> str:
@@ -163,7 +204,7 @@ def draw_features(document: FeaturesDocument, components: Mapping[tuple[str, str
 def _draw_panel(
     figure: "Figure", document: FeaturesDocument, panel: FeaturesPanel, found: Components | None, top: float, grid: tuple[float, float, float]
 ) -> None:
-    """grid: left, width and height of the squares in inches.  top: of the panel, from the top of the figure."""
+    """Draw one model. grid: left, width and height of the squares in inches.  top: of the panel, from the top of the figure."""
     left, width, height = grid
     whole_width, whole_height = figure.get_size_inches()
     note = "" if panel.status == "ok" else f": not run ({panel.reason})"
@@ -195,7 +236,7 @@ def _name_squares(axes: "Axes", document: FeaturesDocument, mosaic: np.ndarray) 
 
 
 def _mosaic(document: FeaturesDocument, found: Components | None) -> np.ndarray:
-    """(H, W, 3) uint8: every square grown by whole pixels, white between them, grey where there is none."""
+    """All squares as one image (H, W, 3) uint8: every square grown by whole pixels, white between them, grey where there is none."""
     tokens = found.colours.shape[2] if found else 1
     grow = max(1, -(-CELL // tokens))
     side = grow * tokens

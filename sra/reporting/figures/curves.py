@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sra.content.figures import CurvesFigure, Panel, Series
-from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint, CurvesDocument, heading_of
-from sra.reporting.figures.draw.axes import draw_band, label_ends, set_times, set_values, spaced, time_unit
-from sra.reporting.figures.draw.style import METHOD_STYLES, MUTED, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
+from sra.reporting.display import heading_of
+from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint, CurvesDocument
+from sra.reporting.figures.draw.axes import set_times, set_values, spaced, steps_text, time_unit
+from sra.reporting.figures.draw.plates import DrawnLine, Plate, draw_lines
+from sra.reporting.figures.draw.style import METHOD_STYLES, PAGE_WIDTH, PLATE, TEXT, figure_style, save_figure
+from sra.reporting.figures.remarks import HOLLOW_MARKERS, comparison_remarks, not_run_remarks
 from sra.reporting.figures.speedup import findings_of
-from sra.reporting.read.published import Published
-from sra.reporting.read.scores import Scores, outcome_of
+from sra.reporting.read.costs import Costs
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.spread import lines_remark
-from sra.reporting.tables.costs import NO_COSTS, Costs, missing_text, unsteady_notes
-from sra.reporting.write.commands import missing_remark
-from sra.reporting.write.numbers import ARROWS, METRIC_NAMES, count_text, listed, milestone_text, steps_of_milestone
+from sra.reporting.write.numbers import METRIC_NAMES, count_text, listed, metric_header, steps_of_milestone
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 
@@ -25,67 +26,56 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def build_curves(
-    figure: CurvesFigure, scores: Scores, published: Published, preset_id: str, preset: Preset, costs: Costs = NO_COSTS
-) -> CurvesDocument:
-    """costs: of the figure's runs, for one against hours."""
+def build_curves(figure: CurvesFigure, evidence: Evidence) -> CurvesDocument:
     panels = [
         CurvePanel(
             title=panel.title,
             sampler=panel.sampler,
             metric=panel.metric,
-            header=panel.metric and f"{METRIC_NAMES[panel.metric]} {ARROWS[panel.better]}",
+            header=panel.metric and metric_header(panel.metric, panel.better),
             better=panel.better,
-            lines=[_line(figure, panel, series, scores, published, preset_id, preset, costs) for series in panel.series],
+            lines=[_line(figure, panel, series, evidence) for series in panel.series],
         )
         for panel in figure.panels
     ]
     findings = findings_of(figure, panels) if figure.speedup else []
     return CurvesDocument(
-        **heading_of(figure, preset_id, preset),
+        **heading_of(figure, evidence),
+        caption=figure.caption,
         against=figure.against,
         metric=figure.metric,
-        header=f"{METRIC_NAMES[figure.metric]} {ARROWS[figure.better]}",
+        header=metric_header(figure.metric, figure.better),
         better=figure.better,
         samples=figure.samples,
-        samples_here=preset.samples.get(figure.samples),
+        samples_here=evidence.preset.samples.get(figure.samples),
         columns=figure.columns,
         panels=panels,
         findings=findings,
-        remarks=[*findings, *_remarks(figure, panels, preset_id, preset), *_remarks_on_time(figure, panels, costs)],
-        alt=_alt(figure, panels, preset),
+        remarks=[*findings, *_remarks(figure, panels, evidence), *_remarks_on_time(figure, evidence.costs)],
+        alt=_alt(figure, panels, evidence.preset),
     )
 
 
-def _line(
-    figure: CurvesFigure, panel: Panel, series: Series, scores: Scores, published: Published, preset_id: str, preset: Preset, costs: Costs
-) -> CurveLine:
+def _line(figure: CurvesFigure, panel: Panel, series: Series, evidence: Evidence) -> CurveLine:
     """The panel's milestones and the paper's markers together, in order of steps."""
-    where = f"{figure.id}, panel {panel.title}"
-    markers = published.curve(series.published, figure.metric_of(panel), where) if series.published else {}
-    measured = costs.find(series.run) if figure.against == "hours" else None
-    a_step = measured and measured.cost.steps.median
+    where, metric, planned = f"{figure.id}, panel {panel.title}", figure.metric_of(panel), figure.milestones_of(panel)
+    markers = evidence.published.curve(series.published, metric, where)
+    measured = evidence.costs.find(series.run) if figure.against == "hours" else None
+    a_step = measured and measured.record.steps.median
     points = []
-    for milestone in sorted({*figure.milestones_of(panel), *markers}, key=steps_of_milestone):
-        score = ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples)
-        planned = milestone in figure.milestones_of(panel)
-        outcome = outcome_of(scores, series.run, score, figure.metric_of(panel), preset_id, preset)
-        marker, found, step = markers.get(milestone), scores.find(series.run, score), preset.milestones.get(milestone)
-        time = published.number(marker.key, "training_time", where) if marker and figure.against == "hours" else None
+    for milestone in sorted({*planned, *markers}, key=steps_of_milestone):
+        marker, step = markers.get(milestone), evidence.preset.milestones.get(milestone)
+        outcome = evidence.score(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples), metric)
+        time = evidence.published.number(marker.key, "training_time", where) if marker and figure.against == "hours" else None
         points.append(
-            CurvePoint(
+            CurvePoint.of(
+                marker,
+                outcome,
                 milestone=milestone,
                 paper_step=steps_of_milestone(milestone),
                 step=step,
-                planned=planned,
-                published=marker.text if marker else None,
-                published_value=marker.value if marker else None,
-                source=marker.credit if marker else None,
-                value=outcome.value,
-                spread=outcome.spread,
-                status=outcome.status,
-                reason=outcome.reason if planned or outcome.value is not None else "a marker of the paper alone",
-                score_sha256=found.first.sha256 if found else None,
+                planned=milestone in planned,
+                reason=outcome.reason if milestone in planned or outcome.value is not None else "a marker of the paper alone",
                 seconds=a_step * step if a_step and step is not None else None,
                 published_seconds=time.value if time else None,
                 time_source=time.credit if time else None,
@@ -94,34 +84,29 @@ def _line(
     return CurveLine(method=series.method, run=series.run, seconds_per_step=a_step, cost_sha256=measured.sha256 if measured else None, points=points)
 
 
-def _remarks(figure: CurvesFigure, panels: list[CurvePanel], preset_id: str, preset: Preset) -> list[str]:
-    points = [point for panel in panels for line in panel.lines for point in line.points]
-    remarks = [lines_remark(point.spread for point in points) + (" Hollow markers: the paper." if preset.comparable and _has_markers(panels) else "")]
-    if not preset.comparable and _has_markers(panels):
-        remarks.append("The paper's markers have axes of their own: another data set, another feature network, other steps.")
-    absent = [milestone for milestone in figure.milestones if milestone not in preset.milestones]
-    if absent:
-        remarks.append(f"Not run at preset {preset_id}: {', '.join(map(milestone_text, absent))}.")
-    planned = [point for point in points if point.planned and point.step is not None]
-    missing = sum(point.status == "not run" for point in planned)
-    return remarks + missing_remark(missing, len(planned), "points", figure.id, preset_id)
+def _remarks(figure: CurvesFigure, panels: list[CurvePanel], evidence: Evidence) -> list[str]:
+    points, reached = _points(panels), evidence.preset.milestones
+    lines = lines_remark(point.spread for point in points)
+    apart = "The paper's markers have axes of their own: another data set, another feature network, other steps."
+    there = [point.status != "not run" for point in points if point.planned and point.step is not None]
+    return [
+        *comparison_remarks(any(point.published for point in points), evidence.preset.comparable, lines, HOLLOW_MARKERS, apart),
+        *not_run_remarks(evidence, figure.id, [milestone for milestone in figure.milestones if milestone not in reached], there),
+    ]
 
 
-def _has_markers(panels: list[CurvePanel]) -> bool:
-    """Whether the paper has any."""
-    return any(point.published for panel in panels for line in panel.lines for point in line.points)
+def _points(panels: list[CurvePanel]) -> list[CurvePoint]:
+    return [point for panel in panels for line in panel.lines for point in line.points]
 
 
-def _remarks_on_time(figure: CurvesFigure, panels: list[CurvePanel], costs: Costs) -> list[str]:
-    """Whose hours these are."""
+def _remarks_on_time(figure: CurvesFigure, costs: Costs) -> list[str]:
+    """On which machines the hours of ours were measured, and which runs have none."""
     if figure.against != "hours":
         return []
-    runs = list(dict.fromkeys(line.run for panel in panels for line in panel.lines))
-    places = dict.fromkeys(file.cost.words for file in costs.of(runs))
+    runs = [series.run for panel in figure.panels for series in panel.series]
+    places = dict.fromkeys(file.record.words for file in costs.of(runs))
     remarks = [f"Time of ours: steps times the measured seconds of one, on {'; '.join(places)}; the jobs themselves may have shared the machine."]
-    missing = [run for run in runs if costs.find(run) is None]
-    remarks += unsteady_notes(costs.of(runs), figure.id)
-    return [*(remarks if places else []), *([missing_text(missing, figure.id)] if missing else [])]
+    return [*(remarks if places else []), *costs.remarks(runs, figure.id)]
 
 
 def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
@@ -136,7 +121,11 @@ def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
             better += gap < 0 if (panel.better or figure.better) == "lower" else gap > 0
     than = {"none": "its baseline", "repa": "REPA at the same step"}[rival]
     outcome = f"SRA is better than {than} at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
-    place = "" if preset.comparable or not _has_markers(panels) else ", and below them the paper's markers on axes of their own"
+    place = (
+        ""
+        if preset.comparable or not any(point.published for point in _points(panels))
+        else ", and below them the paper's markers on axes of their own"
+    )
     over, number = {"steps": "training steps", "hours": "the time of training"}[figure.against], len(panels)
     metrics = listed(list(dict.fromkeys(METRIC_NAMES[panel.metric or figure.metric] for panel in panels)))
     models = f", {number} models" if number > 1 and not any(panel.metric for panel in panels) else ""
@@ -158,58 +147,44 @@ def _times_text(panels: list[CurvePanel]) -> str:
 
 
 @dataclass(frozen=True)
-class Side:
+class Side(Plate):
     """One block of panels: ours, the paper's, or both on the same axes where they are comparable.
 
     own, printed: where a point of ours, and one of the paper, stands on the horizontal axis; None for one that has no place there.
     step_text: of the ticks; None for an axis of times.
     """
 
-    heading: str
-    ours: bool
-    paper: bool
-    plate: str
     xlabel: str
     own: Callable[[CurvePoint], float | None]
     printed: Callable[[CurvePoint], float | None]
-    step_text: Callable[[int], str] | None
+    step_text: Callable[[int], str] | None = None
 
-    def drawn(self, line: CurveLine) -> tuple[list[tuple[float, CurvePoint]], list[tuple[float, CurvePoint]]]:
-        """Ours and the paper's points with their places."""
-        ours = [(self.own(point), point) for point in line.points if self.ours and point.value is not None]
-        paper = [(self.printed(point), point) for point in line.points if self.paper and point.published_value is not None]
-        return tuple([(place, point) for place, point in points if place is not None] for points in (ours, paper))
-
-    def values(self, panel: CurvePanel) -> list[float]:
-        sides = [self.drawn(line) for line in panel.lines]
-        points = [point for ours, _ in sides for _, point in ours]
-        edges = [edge for point in points if point.spread for edge in point.spread.edges(point.value)]
-        return [point.value for point in points] + edges + [point.published_value for _, paper in sides for _, point in paper]
+    def line(self, line: CurveLine) -> DrawnLine:
+        """What is drawn of a line here; points without a place are not."""
+        ours = [(self.own(p), p.value, p.spread and p.spread.band) for p in line.points if self.ours and p.value is not None]
+        paper = [(self.printed(p), p.published_value) for p in line.points if self.paper and p.published_value is not None]
+        measured = any(point.value is not None for point in line.points)
+        ours, paper = ([point for point in points if point[0] is not None] for points in (ours, paper))
+        return DrawnLine(METHOD_STYLES[line.method], ours, paper, "not measured" if measured else "not run")
 
     def steps(self, document: CurvesDocument) -> tuple[list[int], list[int]]:
         """Steps that the horizontal axis must reach: the planned milestones, and those of the paper's markers where they are drawn."""
-        points = [point for panel in document.panels for line in panel.lines for point in line.points]
         of = self.own if self.ours else self.printed
-        planned = {of(point) for point in points if point.planned}
-        markers = {self.printed(point) for point in points if self.paper and point.published}
+        planned = {of(point) for point in document.points if point.planned}
+        markers = {self.printed(point) for point in document.points if self.paper and point.published}
         return sorted(planned - {None}), sorted(markers - {None})
-
-    def latest(self, panel: CurvePanel) -> float:
-        """The last time that is drawn in a panel; 0 where nothing is."""
-        return max((place for line in panel.lines for points in self.drawn(line) for place, _ in points), default=0.0)
 
 
 def _sides(document: CurvesDocument) -> list[Side]:
-    """Of the paper only where it has markers."""
+    """The blocks of panels, from the top; one of the paper only where it has markers."""
     here, each = f"Ours at preset {document.preset}", any(panel.metric for panel in document.panels)
     if document.samples_here:
         here += f" ({'metrics' if each else METRIC_NAMES[document.metric]} over {count_text(document.samples_here)} samples)"
     paper = f"The paper ({METRIC_NAMES[document.metric]} over {count_text(document.samples)} samples): not the same scale"
-    printed = _has_markers(document.panels)
     side = _side_of_times if document.against == "hours" else _side_of_steps
     if document.comparable:
-        return [side(document, "Lines: ours. Hollow markers: the paper." if printed else "Ours.", True, printed)]
-    return [side(document, here, True, False), *([side(document, paper, False, True)] if printed else [])]
+        return [side(document, f"Lines: ours. {HOLLOW_MARKERS}" if document.printed else "Ours.", True, document.printed)]
+    return [side(document, here, True, False), *([side(document, paper, False, True)] if document.printed else [])]
 
 
 def _side_of_steps(document: CurvesDocument, heading: str, ours: bool, paper: bool) -> Side:
@@ -217,28 +192,24 @@ def _side_of_steps(document: CurvesDocument, heading: str, ours: bool, paper: bo
         return point.paper_step
 
     if document.comparable:
-        return Side(heading, ours, paper, "white", "training steps", of_paper, of_paper, _steps_text)
+        return Side(heading, ours, paper, "white", "training steps", of_paper, of_paper, steps_text)
     if ours:
         return Side(heading, ours, paper, "white", "training steps here", lambda point: point.step, of_paper, count_text)
-    return Side(heading, ours, paper, PLATE, "training steps in the paper", of_paper, of_paper, _steps_text)
+    return Side(heading, ours, paper, PLATE, "training steps in the paper", of_paper, of_paper, steps_text)
 
 
 def _side_of_times(document: CurvesDocument, heading: str, ours: bool, paper: bool) -> Side:
-    """In the unit that suits the longest time of the side."""
-    points = [point for panel in document.panels for line in panel.lines for point in line.points]
-    times = [point.seconds for point in points if ours and point.value is not None] + [point.published_seconds for point in points if paper]
+    """A side against times, in the unit that suits the longest time of the side."""
+    times = [point.seconds for point in document.points if ours and point.value is not None]
+    times += [point.published_seconds for point in document.points if paper]
     unit, seconds = time_unit(max(filter(None, times), default=0.0))
     place = "" if document.comparable else " here" if ours else " in the paper"
 
     def in_unit(time: float | None) -> float | None:
         return None if time is None else time / seconds
 
-    plate = "white" if ours else PLATE
-    return Side(heading, ours, paper, plate, f"{unit} of training{place}", lambda p: in_unit(p.seconds), lambda p: in_unit(p.published_seconds), None)
-
-
-def _steps_text(step: int) -> str:
-    return f"{step // 1_000_000}M" if step % 1_000_000 == 0 and step else f"{step // 1000}K"
+    ground = "white" if ours else PLATE
+    return Side(heading, ours, paper, ground, f"{unit} of training{place}", lambda p: in_unit(p.seconds), lambda p: in_unit(p.published_seconds))
 
 
 def draw_curves(document: CurvesDocument, base: Path) -> None:
@@ -286,22 +257,23 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
     from matplotlib.patches import Rectangle
 
     top = index * layout.block
-    if side.plate != "white":
+    if side.ground != "white":
         low = layout.from_top(top + layout.block)
-        figure.add_artist(Rectangle((0, low), 1, layout.block / layout.height, transform=figure.transFigure, color=side.plate, zorder=-1))
+        figure.add_artist(Rectangle((0, low), 1, layout.block / layout.height, transform=figure.transFigure, color=side.ground, zorder=-1))
     figure.text(0.1 / PAGE_WIDTH, layout.from_top(top + 0.17), side.heading, weight="bold", va="center")
 
+    drawn = [[side.line(line) for line in panel.lines] for panel in document.panels]
     values: dict[str, list[float]] = {}
-    for panel in document.panels:
-        values.setdefault(document.header_of(panel), []).extend(side.values(panel))
+    for panel, lines in zip(document.panels, drawn, strict=True):
+        values.setdefault(document.header_of(panel), []).extend(value for line in lines for value in line.values)
     planned, markers = side.steps(document)
-    for place, panel in enumerate(document.panels):
+    for place, (panel, lines) in enumerate(zip(document.panels, drawn, strict=True)):
         axes = figure.add_axes(layout.panel(index, place), facecolor="none")
         axes.tick_params(length=2.5, width=0.6)
         if side.step_text:
             _set_steps(axes, planned, markers, side.step_text)
         else:
-            set_times(axes, side.latest(panel) or 1.0)
+            set_times(axes, max((place for line in lines for place in line.places), default=0.0) or 1.0)
         set_values(axes, values[document.header_of(panel)])
         axes.set_title(panel.header or panel.title, fontsize=TEXT, loc="left", pad=3)
         # One axis serves a row of panels that show the same.
@@ -311,38 +283,11 @@ def _draw_side(figure: "Figure", layout: _Layout, index: int, side: Side, docume
             axes.set_ylabel(document.header)
         if place + layout.columns >= len(document.panels):  # none below it
             axes.set_xlabel(side.xlabel)
-        _draw_panel(axes, panel, side)
-
-
-def _draw_panel(axes: "Axes", panel: CurvePanel, side: Side) -> None:
-    ends, absent, untimed = [], [], []
-    for line in panel.lines:
-        style = METHOD_STYLES[line.method]
-        ours, paper = side.drawn(line)
-        if ours:
-            axes.plot(
-                [place for place, _ in ours], [p.value for _, p in ours], color=style.colour, linestyle=style.line, marker=style.marker, zorder=3
-            )
-            draw_band(axes, [(place, point.value, point.spread.band) for place, point in ours if point.spread], style.colour)
-        elif side.ours:
-            (untimed if any(point.value is not None for point in line.points) else absent).append(style.name)
-        if paper:
-            # Hollow, and joined at most to each other by a thin line, so that they never read as a curve of ours.
-            look = {"linewidth": 0.0 if side.ours else 0.6, "marker": style.marker, "color": style.colour, "zorder": 4}
-            hollow = {"markerfacecolor": "none" if side.ours else side.plate, "markeredgewidth": 1.0, "markersize": 4.5}
-            axes.plot([place for place, _ in paper], [point.published_value for _, point in paper], **look, **hollow)
-        if ours or paper:
-            last = ours[-1][1].value if ours else paper[-1][1].published_value
-            ends.append((max(place for place, _ in ours + paper), last, style))
-    words = [f"{', '.join(names)}: {state}" for names, state in ((absent, "not run"), (untimed, "not measured")) if names]
-    if words:
-        axes.text(0.04, 0.05, "; ".join(words), transform=axes.transAxes, color=MUTED)
-    if ends:
-        label_ends(axes, ends)
+        draw_lines(axes, side, lines)
 
 
 def _set_steps(axes: "Axes", planned: list[int], markers: list[int], text_of: Callable[[int], str]) -> None:
-    """The same range in every panel of a side; ticks at milestones, as many as have room."""
+    """Give every panel of a side the same range of steps, with ticks at milestones, as many as have room."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
     steps = sorted({*planned, *markers})

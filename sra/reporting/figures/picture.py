@@ -1,21 +1,46 @@
 """What every figure says of itself, whatever it shows."""
 
-from typing import Literal
+from abc import abstractmethod
+from dataclasses import dataclass
 
-from sra.spec.base import Strict
+from sra.reporting.display import DisplayDocument
+from sra.reporting.read.scores import Scores
+from sra.spec.scale import Preset
 
 
-class PictureDocument(Strict):
-    """What every figure says of itself. `alt` says in one sentence what the picture shows."""
+class PictureDocument(DisplayDocument):
+    """The head of every figure's document. `alt` says in one sentence what the picture shows."""
 
-    schema_version: Literal[1] = 1
-    id: str
-    number: str
-    title: str
-    paper: str
     caption: str
-    preset: str
-    comparable: bool
-    band: str | None
     remarks: list[str]
     alt: str
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """A figure's data as text, for whoever reads the page without its picture. numbers: which columns hold some."""
+
+    caption: str
+    columns: list[str]
+    numbers: list[bool]
+    rows: list[list[str]]
+
+
+class InsideDocument(PictureDocument):
+    """A figure that looks inside models. rule: how what is shown was made, in one sentence."""
+
+    rule: str
+
+    @abstractmethod
+    def as_table(self) -> DataTable:
+        """Everything that the picture shows."""
+
+    @abstractmethod
+    def statuses(self) -> list[str]:
+        """The status of every number or image of ours that it shows."""
+
+    def counts(self, scores: Scores, preset: Preset) -> tuple[int, int, int]:
+        """Probes, components and scores are counted together; what is drawn at an earlier point, or is the paper's alone, is not counted."""
+        found = self.statuses()
+        done, beyond = found.count("ok"), found.count("beyond")
+        return done, done + found.count("not run") + found.count("n/a"), beyond

@@ -12,10 +12,8 @@ from sra.reporting.figures.curves import build_curves, draw_curves
 from sra.reporting.figures.grids import build_grid, draw_grid
 from sra.reporting.figures.probes import build_probes, draw_probes
 from sra.reporting.figures.targets import build_targets, draw_targets
-from sra.reporting.read.probes import InsideFiles, load_probes
-from sra.reporting.read.published import load_published
-from sra.reporting.read.scores import load_scores
-from sra.reporting.tables.costs import load_costs
+from sra.reporting.read.evidence import load_evidence
+from sra.reporting.read.probes import InsideFiles
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
 
@@ -34,29 +32,22 @@ def render_figure(
 ) -> FigureDocument:
     """Write `<id>.json .svg .png`; files that do not exist are `not run`.
 
-    packs: the sample pack of each run, for figures of samples.  inside: for figures of a model's inside, whose runs are those that stand here.
+    packs: the sample pack of each run, for figures of samples.  inside: for figures that look inside models, of the runs that they show here.
     """
-    base, inside = Path(output_folder) / figure.id, inside or InsideFiles()
-    if isinstance(figure, ProbesFigure):
-        probes = load_probes(inside.probes, preset_id)
-        document = build_probes(figure, probes, load_published(published_folder), inside.carriers, preset_id, preset)
-        draw_probes(document, base)
-    elif isinstance(figure, TargetsFigure):
-        probes, scores = load_probes(inside.probes, preset_id), load_scores(score_files, preset_id, seeds)
-        document = build_targets(figure, scores, probes, load_published(published_folder), inside.carriers, preset_id, preset)
-        draw_targets(document, base)
-    elif isinstance(figure, FeaturesFigure):
-        document = build_features(figure, inside.components, inside.carriers, preset_id, preset)
-        draw_features(document, inside.components, base)
-    elif isinstance(figure, GridFigure):
-        document = build_grid(figure, packs, preset_id, preset, scored=bool(list(score_files)))
-        draw_grid(document, packs, base)
-    elif isinstance(figure, CaptionsFigure):
-        document = build_captions(figure, packs, preset_id, preset)
-        draw_captions(document, packs, base)
-    else:
-        scores, costs = load_scores(score_files, preset_id, seeds), load_costs(cost_files, preset_id)
-        document = build_curves(figure, scores, load_published(published_folder), preset_id, preset, costs)
-        draw_curves(document, base)
+    base, score_files = Path(output_folder) / figure.id, list(score_files)
+    evidence = load_evidence(preset_id, preset, published_folder, score_files, seeds, cost_files, inside, packs)
+    match figure:
+        case ProbesFigure():
+            draw_probes(document := build_probes(figure, evidence), base)
+        case TargetsFigure():
+            draw_targets(document := build_targets(figure, evidence), base)
+        case FeaturesFigure():
+            draw_features(document := build_features(figure, evidence), evidence.components, base)
+        case GridFigure():
+            draw_grid(document := build_grid(figure, evidence, scored=bool(score_files)), packs, base)
+        case CaptionsFigure():
+            draw_captions(document := build_captions(figure, evidence), packs, base)
+        case _:
+            draw_curves(document := build_curves(figure, evidence), base)
     write_checked_json(base.with_suffix(".json"), document.model_dump(mode="json"))
     return document

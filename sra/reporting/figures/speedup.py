@@ -7,7 +7,7 @@ unequal variances): it needs two trainings of each at least, and three are few.
 import math
 
 from sra.content.figures import CurvesFigure
-from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint
+from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.draw.style import METHOD_STYLES
 from sra.reporting.write.numbers import count_text, number_text
 
@@ -72,7 +72,10 @@ def _verdict(line: CurveLine, last: CurvePoint, end: CurvePoint) -> str:
 
 
 def welch_interval(ours: CurvePoint, theirs: CurvePoint) -> tuple[float, float] | None:
-    """Of theirs - ours, at 95 %: Welch 1947, with the degrees of freedom of Satterthwaite. None where either stands on one training seed."""
+    """The interval of theirs - ours at 95 %: Welch 1947, with the degrees of freedom of Satterthwaite.
+
+    None where either stands on one training seed.
+    """
     errors = [point.spread.standard_error if point.spread else None for point in (ours, theirs)]
     if None in errors:
         return None

@@ -1,23 +1,16 @@
-"""Sample packs as figures read them: a few images at named places, what was asked for there, and what to say where a pack is missing."""
+"""Sample packs as figures read them: a few images at named places, and what was asked for there."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from sra.content.figures import SampleFigure, Series
 from sra.core.errors import InputError
 from sra.core.npz import open_npz
-from sra.core.receipts import receipt_path, recorded_sha256, verify_contents
-from sra.reporting.documents import SampleBlock
-from sra.reporting.write.commands import missing_remark
-from sra.reporting.write.numbers import count_text, milestone_text
+from sra.core.receipts import receipt_path, verify_contents
 from sra.spec.run import check_place
-from sra.spec.scale import Preset
 
 Asked = Literal["labels", "captions"]
-NO_SAMPLES = "no samples yet"
 
 
 class SamplePack:
@@ -46,7 +39,7 @@ class SamplePack:
         return self.shape[0]
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8; one channel is shown as grey."""
+        """The image (H, W, 3) uint8; one channel is shown as grey."""
         image = self._images[index : index + 1][0]
         return image.repeat(3, axis=2) if image.shape[2] == 1 else image
 
@@ -59,37 +52,3 @@ class SamplePack:
             return self.asked[index].decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path}: caption {index} is not UTF-8 ({error}); delete it and build it again") from None
-
-
-def find_pack(series: Series, figure: SampleFigure, packs: Mapping[str, Path], preset_id: str, preset: Preset, asked: Asked) -> SamplePack | str:
-    """The run's pack, or why there is none."""
-    if figure.score.milestone not in preset.milestones:
-        return f"preset {preset_id} does not train to {milestone_text(figure.score.milestone)}"
-    path = packs.get(series.run)
-    if path is None or not Path(path).exists():
-        return NO_SAMPLES
-    return SamplePack(Path(path), asked)
-
-
-def block_of(series: Series, pack: SamplePack | str) -> SampleBlock:
-    """What a figure says of one run, given its pack or why there is none."""
-    reason = pack if isinstance(pack, str) else None
-    return SampleBlock(
-        method=series.method,
-        run=series.run,
-        status="not run" if reason else "ok",
-        reason=reason,
-        samples_sha256=None if reason else recorded_sha256(pack.path),
-    )
-
-
-def missing_remarks(blocks: list[SampleBlock], identity: str, preset_id: str) -> list[str]:
-    """Which runs have no pack and why, and the command that draws those that can be drawn."""
-    remarks = [f"{block.run}: not run ({block.reason})." for block in blocks if block.status == "not run"]
-    return remarks + missing_remark(sum(block.reason == NO_SAMPLES for block in blocks), len(blocks), "sets of samples", identity, preset_id)
-
-
-def step_remarks(figure: SampleFigure, preset: Preset) -> list[str]:
-    """At a smaller preset, which of its steps stands for the figure's milestone."""
-    step = preset.milestones.get(figure.score.milestone)
-    return [f"Here {milestone_text(figure.score.milestone)} is step {count_text(step)}."] if step and not preset.comparable else []

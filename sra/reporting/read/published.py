@@ -2,17 +2,18 @@
 
 import csv
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sra.core.errors import InputError, unknown
-from sra.reporting.write.numbers import METRIC_NAMES, steps_of_milestone
+from sra.reporting.write.numbers import METRIC_NAMES
 
 COLUMNS = ["key", "metric", "value", "unit", "source", "confidence"]
 TEXT = "text"  # the unit of a printed setting, whose metric is the setting's name
 # By unit, what one of it is: times, sizes and counts are compared in seconds, bytes and ones.
 UNITS = {"1": 1.0, "%": 0.01, "GB": 1e9, "h": 3600.0, "M": 1e6}
-# user report: somebody's own run, told in a thread.  unverified: said to be printed, in a place that nobody here has read.
+# user report: somebody's own run, reported in a thread.  unverified: said to be printed, in a place that nobody here has read.
 CONFIDENCES = ("exact", "secondary", "read off a figure", "inferred", "user report", "unverified")
 
 
@@ -46,17 +47,19 @@ class PublishedSetting:
 class Published:
     """All published numbers, by key and metric, and all printed settings, by key and name."""
 
-    def __init__(self, numbers: list[PublishedNumber], settings: list[PublishedSetting] | None = None):
-        self._numbers = {(number.key, number.metric): number for number in numbers}
-        self._keys = {number.key for number in numbers}
+    def __init__(self, items: Iterable[PublishedNumber | PublishedSetting] = ()):
+        self._numbers: dict[str, dict[str, PublishedNumber]] = {}
         self._settings: dict[str, dict[str, PublishedSetting]] = {}
-        for setting in settings or []:
-            self._settings.setdefault(setting.key, {})[setting.setting] = setting
+        for item in items:
+            if isinstance(item, PublishedSetting):
+                self._settings.setdefault(item.key, {})[item.setting] = item
+            else:
+                self._numbers.setdefault(item.key, {})[item.metric] = item
 
     @property
     def keys(self) -> set[str]:
-        """Of the numbers; settings have keys of their own."""
-        return set(self._keys)
+        """The keys of the numbers; settings have keys of their own."""
+        return set(self._numbers)
 
     def settings(self, key: str, where: str) -> dict[str, PublishedSetting]:
         """Every printed setting of one model by name. An unknown key raises InputError with the nearest one."""
@@ -64,24 +67,29 @@ class Published:
             raise unknown("key of printed settings", key, self._settings, where=where)
         return dict(self._settings[key])
 
-    def number(self, key: str, metric: str, where: str) -> PublishedNumber | None:
-        """None when the paper gives the row but not this metric. An unknown key raises InputError with the nearest one."""
-        if key not in self._keys:
-            raise unknown("published key", key, self._keys, where=where)
-        return self._numbers.get((key, metric))
+    def number(self, key: str | None, metric: str, where: str) -> PublishedNumber | None:
+        """The number under a key; None without a key, and when the paper gives the row but not this metric.
 
-    def curve(self, prefix: str, metric: str, where: str) -> dict[str, PublishedNumber]:
-        """The markers `prefix/m200k`, `prefix/m250k`, ... by milestone, in order of steps."""
-        keys = [key for key in self._keys if key.rpartition("/")[0] == prefix]
-        if not keys:
-            raise unknown("published curve", prefix, {key.rpartition("/")[0] for key in self._keys}, where=where)
-        milestones = sorted((key.rpartition("/")[2] for key in keys), key=steps_of_milestone)
-        found = {milestone: self._numbers.get((f"{prefix}/{milestone}", metric)) for milestone in milestones}
-        return {milestone: number for milestone, number in found.items() if number}
+        An unknown key raises InputError with the nearest one.
+        """
+        if key is None:
+            return None
+        if key not in self._numbers:
+            raise unknown("published key", key, self._numbers, where=where)
+        return self._numbers[key].get(metric)
+
+    def curve(self, prefix: str | None, metric: str, where: str) -> dict[str, PublishedNumber]:
+        """The paper's points of one line, none without a prefix, by what completes their keys: `prefix/m200k`, or `prefix/b20` for a block."""
+        if prefix is None:
+            return {}
+        ends = {key.rpartition("/")[2]: numbers for key, numbers in self._numbers.items() if key.rpartition("/")[0] == prefix}
+        if not ends:
+            raise unknown("published curve", prefix, {key.rpartition("/")[0] for key in self._numbers}, where=where)
+        return {end: numbers[metric] for end, numbers in ends.items() if metric in numbers}
 
 
 def load_published(folder: Path) -> Published:
-    """Every CSV of the folder. Rows without a source, twice the same number, or a value that is none are refused with their line."""
+    """Read every CSV of the folder. Rows without a source, twice the same number, or a value that is none are refused with their line."""
     found: dict[tuple[str, str], PublishedNumber | PublishedSetting] = {}
     for path in sorted(Path(folder).glob("*.csv")):
         for line, item in _rows(path):
@@ -89,8 +97,7 @@ def load_published(folder: Path) -> Published:
             if identity in found:
                 raise InputError(f"{path} line {line}: {' '.join(identity)} is already given; keep one of the two rows")
             found[identity] = item
-    settings = [item for item in found.values() if isinstance(item, PublishedSetting)]
-    return Published([item for item in found.values() if isinstance(item, PublishedNumber)], settings)
+    return Published(found.values())
 
 
 def _rows(path: Path) -> list[tuple[int, PublishedNumber | PublishedSetting]]:

@@ -1,35 +1,30 @@
 """Score files as the report reads them: found by run, milestone, sampler and the paper's sample count, those of several seeds together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from sra.core.errors import InputError
-from sra.reporting.read.files import read_of_preset
+from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.reporting.read.spread import Spread, mean_and_spread
-from sra.reporting.write.numbers import METRIC_NAMES, milestone_text
 from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
-from sra.spec.scale import Preset, SecondaryMetric
 from sra.spec.score import ScoreRecord, read_score
 from sra.spec.seeds import Seeds, own_first, split_seed
 
 
 @dataclass(frozen=True)
-class ScoreFile:
+class ScoreFile(RecordFile[ScoreRecord]):
     """A score and the hash of the file it was read from; the first eight digits name its receipt on the page."""
 
     record: ScoreRecord
-    sha256: str
 
     @property
     def of(self) -> ScoreOf:
-        return ScoreOf(milestone=self.record.milestone, sampler=self.record.sampler_name, samples=self.record.paper_count)
+        return what_it_scores(self.record)
 
     @property
     def seeds(self) -> tuple[int | None, int | None]:
-        """Of training and of sampling; None where it is the run's or sampler's own."""
+        """The seeds of training and of sampling; None where it is the run's or sampler's own."""
         return split_seed(self.record.run)[1], split_seed(self.record.sampler_name)[1]
 
 
@@ -53,7 +48,7 @@ class ScoreSet:
         return measured[0] if measured else None
 
     def value(self, metric: str) -> tuple[float, Spread] | None:
-        """Mean over training seeds and the spread, of the scores that have the metric."""
+        """The mean over training seeds and the spread of the scores that have the metric."""
         by_training: dict[int | None, list[float]] = {}
         for file in self.files:
             if (value := file.record.metrics.get(metric)) is not None:
@@ -64,7 +59,7 @@ class ScoreSet:
 class Scores:
     """All scores of one preset that exist. seeds: those that were asked for."""
 
-    def __init__(self, files: list[ScoreFile], seeds: Seeds):
+    def __init__(self, files: Sequence[ScoreFile] = (), seeds: Seeds = Seeds()):
         self.seeds = seeds
         self._files = files
         together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
@@ -100,46 +95,11 @@ def _own_first(file: ScoreFile) -> tuple[int, ...]:
     return tuple(map(own_first, file.seeds))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one number: its value, the mean where there are several seeds, or why there is none."""
-
-    status: Literal["ok", "not run", "n/a"]
-    value: float | None = None
-    reason: str | None = None
-    spread: Spread | None = None  # None for one seed of each
-
-
 def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
     """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
-    files: dict[tuple[str, ScoreOf], tuple[Path, ScoreFile]] = {}
-    for path, record, sha256 in read_of_preset(paths, preset_id, read_score, "score"):
-        file = ScoreFile(record, sha256)
-        identity = (record.run, file.of)
-        if identity in files:
-            raise InputError(f"{path}: scores the same samples as {files[identity][0]}; remove one of the two files")
-        files[identity] = (path, file)
-    return Scores([file for _, file in files.values()], seeds)
+    found = read_of_preset(paths, preset_id, read_score, "score", lambda score: (score.run, what_it_scores(score)), "scores the same samples")
+    return Scores([ScoreFile(file.record, file.sha256) for file in found], seeds)
 
 
-def outcome_of(scores: Scores, run: str | None, score: ScoreOf, metric: str, preset_id: str, preset: Preset) -> Outcome:
-    """The value of `metric`, or why there is none: not run (perhaps not at this preset), not asked for, or not defined for the extractor."""
-    if run is None:
-        return Outcome("not run")
-    if score.milestone not in preset.milestones:
-        return Outcome("not run", reason=f"preset {preset_id} does not train to {milestone_text(score.milestone)}")
-    found = scores.find(run, score)
-    if found is None:
-        return Outcome("not run")
-    measured = found.value(metric)
-    if measured is None:
-        return Outcome("n/a", reason=_why_absent(metric, found.first.record))
-    value, spread = measured
-    reason = None if found.complete else f"{len(found.files)} of {found.asked} seeds so far"
-    return Outcome("ok", value, reason, spread if spread.several else None)
-
-
-def _why_absent(metric: str, record: ScoreRecord) -> str:
-    if metric in get_args(SecondaryMetric):
-        return f"{METRIC_NAMES[metric]} was not asked for when these samples were scored"
-    return f"{METRIC_NAMES[metric]} is not defined for extractor {record.extractor.name}"
+def what_it_scores(record: ScoreRecord) -> ScoreOf:
+    return ScoreOf(milestone=record.milestone, sampler=record.sampler_name, samples=record.paper_count)

@@ -9,7 +9,9 @@ from sra.spec.base import Strict
 
 
 class Spread(Strict):
-    """training: how many training seeds, and the sd (n - 1) of their means.  sampling: the most sample sets of one training, and the sd among the
+    """How far numbers lie apart over seeds.
+
+    training: how many training seeds, and the sd (n - 1) of their means.  sampling: the most sample sets of one training, and the sd among the
     sets of one training, pooled over trainings. None where one seed alone leaves it open.
     """
 
@@ -24,21 +26,20 @@ class Spread(Strict):
 
     @property
     def band(self) -> float | None:
-        """What a curve draws around its mean: of training where it is known, else of sampling."""
+        """The deviation that a curve draws around its mean: of training where it is known, else of sampling."""
         return self.sampling_sd if self.training_sd is None else self.training_sd
-
-    def edges(self, mean: float) -> list[float]:
-        """Of the band around the mean."""
-        return [] if self.band is None else [mean - self.band, mean + self.band]
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean, over training seeds."""
+        """The standard error of the mean over training seeds."""
         return None if self.training_sd is None else self.training_sd / math.sqrt(self.training)
 
 
 def mean_and_spread(by_training: list[list[float]]) -> tuple[float, Spread]:
-    """Of values by training seed, one list each with its sample sets. Every training counts the same, however often it was sampled."""
+    """Mean and spread of values by training seed, one list each with its sample sets.
+
+    Every training counts the same, however often it was sampled.
+    """
     means = [statistics.fmean(values) for values in by_training]
     repeated = [values for values in by_training if len(values) > 1]
     freedom = sum(len(values) - 1 for values in repeated)

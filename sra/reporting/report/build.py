@@ -9,7 +9,9 @@ from sra.core.units import HOUR, binary
 from sra.reporting.claims.formats import SIGNS
 from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
-from sra.reporting.documents import CurvesDocument, FigureDocument, TableDocument, band_of
+from sra.reporting.display import band_of
+from sra.reporting.documents import Document, FigureDocument
+from sra.reporting.figures.curve_document import CurvesDocument
 from sra.reporting.read.scores import Scores
 from sra.reporting.report.document import (
     Command,
@@ -27,7 +29,8 @@ from sra.reporting.report.document import (
 from sra.reporting.report.guide import Library, Quirks, limits_of, terms_of
 from sra.reporting.report.provenance import configurations, facts_of_scores, provenance_of, stale_runs
 from sra.reporting.report.spending import costs_of, device_time, kind_of, spent_by_stage
-from sra.reporting.report.summary import Progress, caption_sentence, comparisons, progress_of, verdict_sentence, wanted_by
+from sra.reporting.report.summary import caption_sentence, comparisons, progress_of, verdict_sentence
+from sra.reporting.tables.document import TableDocument
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import count_text
 from sra.spec.load import checked, load
@@ -39,7 +42,7 @@ PAPER_URL = "https://arxiv.org/abs/2505.02831v5"
 
 
 def head_of(preset_id: str, preset: Preset, commit: str | None = None, changed: bool = False, date: str | None = None) -> Head:
-    """date: of the results, since the report reads no clock."""
+    """What the title says. date: of the results, since the report reads no clock."""
     return Head(
         title=PAPER_TITLE,
         paper=PAPER_ID,
@@ -67,7 +70,7 @@ def build_report(
     planned: Planned | None = None,
     disk_bytes: int | None = None,
 ) -> ReportDocument:
-    """Folders that do not exist count as empty; without a file of claims there are none.
+    """Make the report. Folders that do not exist count as empty; without a file of claims there are none.
 
     written: the folder of quirks.yaml, limits.yaml and references.yaml.  disk_bytes: of what the results keep.
     """
@@ -116,7 +119,7 @@ def build_report(
 
 
 def in_order(folder: Path, kind: str) -> list[Path]:
-    """`table_1.json`, `table_6.json`, `table_10.json`, `table_s1.json`: in the paper's order, what it has not (s1, t2i) last."""
+    """Files in the paper's order (`table_1.json`, `table_6.json`, `table_10.json`), and last what the paper does not have (s1, t2i)."""
 
     def order(path: Path) -> tuple[bool, int, str]:
         number = path.stem.removeprefix(f"{kind}_")
@@ -130,18 +133,13 @@ def _verdict_counts(claims: ClaimsDocument) -> list[VerdictCount]:
     return [VerdictCount(verdict=one, sign=SIGNS[one], count=claims.counts[one], first=first.get(one)) for one in VERDICTS]
 
 
-def _scores_fact(documents: list[TableDocument | FigureDocument], scores: Scores, preset: Preset) -> Fact:
-    done = _done(documents, scores, preset)
-    remark = f"{count_text(done.beyond)} more lie beyond this preset's steps" if done.beyond else None
-    return Fact(name="Scores", values=[FactValue(text=f"{done.done} of {done.wanted}", remark=remark)])
-
-
-def _done(documents: list[TableDocument | FigureDocument], scores: Scores, preset: Preset) -> Progress:
-    """All documents together: a score shared by many counts once."""
-    wanted = list(dict.fromkeys(item for document in documents for item in wanted_by(document)))
-    reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
-    done = sum(scores.complete(run, score) for run, score in reachable)
-    return Progress("all", "All", "all tables and figures", done, len(reachable), len(wanted) - len(reachable))
+def _scores_fact(documents: list[Document], scores: Scores, preset: Preset) -> Fact:
+    """How many scores of all documents together exist: a score shared by many counts once."""
+    asked = list(dict.fromkeys(item for document in documents for item in document.scores()))
+    reached = [(run, score) for run, score in asked if score.milestone in preset.milestones]
+    done, beyond = sum(scores.complete(run, score) for run, score in reached), len(asked) - len(reached)
+    remark = f"{count_text(beyond)} more lie beyond this preset's steps" if beyond else None
+    return Fact(name="Scores", values=[FactValue(text=f"{done} of {len(reached)}", remark=remark)])
 
 
 def _time_facts(spent: list[Spent], planned: Planned | None, disk_bytes: int | None) -> list[Fact]:
@@ -169,8 +167,8 @@ def _alone(item: str, planned: Planned | None) -> str | None:
     return f"{words} from nothing"
 
 
-def _commands(preset_id: str, documents: list[TableDocument | FigureDocument], planned: Planned | None) -> list[Command]:
-    """First everything, then what needs no run, then each table and figure by itself."""
+def _commands(preset_id: str, documents: list[Document], planned: Planned | None) -> list[Command]:
+    """The command for everything, then for what needs no run, then each table and figure by itself."""
     everything = "make run" if preset_id == DEFAULT_PRESET else build_command("all", preset_id)
     total = f"about {device_time(sum(planned.seconds.values()), planned.unit)} of one {planned.unit} from nothing" if planned else None
     again = "Judge the claims and draw every table, figure and this report again from the scores that exist"

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sra.reporting.claims.verdicts import ClaimsDocument, Verdict
-from sra.reporting.documents import FigureDocument, TableDocument
+from sra.reporting.documents import Document, FigureDocument, TableDocument
 from sra.reporting.read.scores import ScoreFile
-from sra.reporting.report.summary import Comparison, Progress
+from sra.reporting.report.summary import BaselineComparison, Progress
 from sra.spec.base import Strict
 from sra.spec.scale import Preset
 
@@ -38,17 +38,20 @@ class Fact(Strict):
 
 
 class Summary(Strict):
-    """sentences: the first says whether SRA beat its baseline here.  stale: runs whose scores are of another configuration than their folder's."""
+    """What the page says first.
+
+    sentences: the first says whether SRA beat its baseline here.  stale: runs whose scores are of another configuration than their folder's.
+    """
 
     sentences: list[str]
     facts: list[Fact]
     progress: list[Progress]
-    comparisons: list[Comparison]
+    comparisons: list[BaselineComparison]
     stale: list[str]
 
 
 class VerdictCount(Strict):
-    """first: id of the first claim with this verdict, None where there is none."""
+    """How many claims have one verdict. first: id of the first claim with this verdict, None where there is none."""
 
     verdict: Verdict
     sign: str
@@ -135,7 +138,7 @@ class CostRow(Strict):
 
 
 class Planned(Strict):
-    """What everything takes from nothing, as it can be told before any of it is done.
+    """What everything takes from nothing, as it is estimated before any of it is done.
 
     device: one GPU or core, whose listed rates it rests on.  seconds: of that device, by kind of work.  alone: of each table and figure by itself.
     watts, power: of the device, and where that is from; None where it is not known.
@@ -157,7 +160,10 @@ class Planned(Strict):
 
 
 class Costs(Strict):
-    """unit: of the rows' times as they are shown.  sentences: what the rows come to, with energy and its assumption."""
+    """What everything costs, planned and measured.
+
+    unit: of the rows' times as they are shown.  sentences: what the rows come to, with energy and its assumption.
+    """
 
     unit: Literal["min", "h"]
     rows: list[CostRow]
@@ -193,7 +199,7 @@ class Provenance(Strict):
 
 
 class Command(Strict):
-    """takes: what it takes from nothing, in words, where that is known."""
+    """A command that a reader may type. takes: what it takes from nothing, in words, where that is known."""
 
     what: str
     command: str
@@ -234,7 +240,7 @@ class ReportDocument(Strict):
     preset: Preset
 
     @property
-    def documents(self) -> list[TableDocument | FigureDocument]:
+    def documents(self) -> list[Document]:
         return [item.document for item in (*self.tables, *self.figures)]
 
     @property

@@ -1,4 +1,4 @@
-"""What a reader must know to read the report: its words, what it does not show, and the works that it stands on."""
+"""What a reader must know to read the report: its words, what it does not show, and the works that it rests on."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ class References(Strict):
 
 
 class WrittenLimit(Strict):
-    """cites: keys of references."""
+    """A sentence of limits.yaml. cites: keys of references."""
 
     text: str
     cites: list[str] = []
 
 
 class WrittenLimits(Strict):
-    """always: of this suite.  smaller: of presets whose numbers are not comparable.  comparable: of those whose are."""
+    """The sentences of limits.yaml. always: of this suite.  smaller: of presets whose numbers are not comparable.  comparable: of those whose are."""
 
     always: list[WrittenLimit]
     smaller: list[WrittenLimit]
@@ -48,7 +48,7 @@ class Library:
             raise InputError(f"{path}: two references have the same key; rename one")
 
     def cite(self, keys: list[str], where: Path | None = None) -> list[int]:
-        """Raises InputError for a key that no reference has. where: the file that cites."""
+        """The numbers of references by their keys. Raises InputError for a key that no reference has. where: the file that cites."""
         for key in keys:
             if key not in self._numbers:
                 raise unknown("reference", key, self._numbers, where=str(where or self.path))
@@ -59,7 +59,7 @@ class Library:
 
 
 def limits_of(path: Path, library: Library, preset_id: str, preset: Preset, progress: list[Progress], claims: ClaimsDocument | None) -> list[Limit]:
-    """Those that are written, and those that follow from the preset and from what has been run."""
+    """The limits that are written, and those that follow from the preset and from what has been run."""
     written = load(path, WrittenLimits)
     chosen = [*written.always, *(written.comparable if preset.comparable else written.smaller)]
     computed = [*_of_the_preset(preset_id, preset), *_of_the_run(preset_id, progress, claims)]

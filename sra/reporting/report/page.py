@@ -14,8 +14,8 @@ from sra.core.files import write_text
 from sra.reporting.claims.formats import SIGNS, missing_words, paper_numbers, telling_numbers
 from sra.reporting.report.document import FigureItem, ReportDocument
 from sra.reporting.report.spending import memory_text, time_text
-from sra.reporting.tables.formats import to_csv
-from sra.reporting.tables.html import environment
+from sra.reporting.tables.write_csv import to_csv
+from sra.reporting.tables.write_html import environment
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,36 @@
 """The report as a PDF that reads like a paper, set by typst from the report's document. What is shown reaches typst as JSON, never as markup."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import typst
 
 from sra.core.errors import StageError
 from sra.core.files import written_whole
-from sra.reporting.report.document import ReportDocument
-from sra.reporting.report.pdf_data import pdf_data
-from sra.reporting.report.pdf_grid import FONTS
+from sra.reporting.report.document import FactValue, Provenance, ReportDocument
+from sra.reporting.report.pdf_grid import FONTS, plain
+from sra.reporting.report.pdf_tables import (
+    claims_table,
+    commands_table,
+    costs_table,
+    hashes_table,
+    paper_table,
+    progress_table,
+    quirks_table,
+    runs_table,
+)
+from sra.spec.base import Strict
 
+READ = {
+    **dict.fromkeys(("head", "verdicts", "reading", "limits", "references"), True),
+    "summary": {"sentences", "facts", "stale"},
+    "costs": {"sentences"},
+    "claims": {"scope"},
+    "figures": {"__all__": {"document": {"id", "number", "title", "caption", "paper", "rule", "remarks", "alt"}, "cites": True}},
+}  # of the report, by the template as it is
 STANDARDS = ["ua-1", "a-3a"]  # tagged for screen readers; to be archived, with every font inside
 
 
@@ -35,7 +54,7 @@ def compiled(report: ReportDocument, figures_folder: Path, templates: Path, kind
             shutil.copyfile(path, folder / path.name)
         for item in report.figures:
             shutil.copyfile(Path(figures_folder) / f"{item.document.id}.svg", folder / f"{item.document.id}.svg")
-        (folder / "report.json").write_text(pdf_data(report).model_dump_json(), encoding="utf-8")
+        (folder / "report.json").write_text(json.dumps(pdf_data(report), ensure_ascii=False), encoding="utf-8")
         try:
             return typst.compile(
                 folder / "report.typ",
@@ -54,3 +73,46 @@ def compiled(report: ReportDocument, figures_folder: Path, templates: Path, kind
 def _standards(report: ReportDocument) -> list[str]:
     """PDF/A wants a date; before there is any result the report has none."""
     return STANDARDS if report.head.date else STANDARDS[:1]
+
+
+def pdf_data(report: ReportDocument) -> dict[str, Any]:
+    """What the template sets: the report's own texts, and its tables as grids. Every character is one that the fonts have."""
+    tables = {
+        "tables": [paper_table(item) for item in report.tables],
+        "claims": report.claims and claims_table(report.claims, report.numbers),
+        "quirks": quirks_table(report.quirks),
+        "costs": costs_table(report.costs) if report.costs.rows else None,
+        "runs": runs_table(report.provenance, report.head.preset) if report.provenance.trained else None,
+        "hashes": hashes_table(report.provenance) if report.provenance.scores else None,
+        "commands": commands_table(report.commands),
+        "progress": progress_table(report.summary),
+    }
+    return _plain({"report": report.model_dump(mode="json", include=READ), "provenance": _provenance(report.provenance), "grids": tables})
+
+
+def _provenance(provenance: Provenance) -> dict[str, str]:
+    """Where the numbers come from: names, and what is said of each."""
+
+    def hashed(values: list[FactValue]) -> str:
+        return "; ".join(f"{value.text}, SHA-256 {value.remark}" for value in values) or "none yet"
+
+    return {
+        "Code": provenance.code,
+        "Hardware": ", ".join(provenance.devices) or "none yet",
+        "Seeds": provenance.seeds,
+        "Feature network": hashed(provenance.extractors),
+        "Reference": hashed(provenance.references),
+        "Versions": ", ".join(provenance.versions) or "none yet",
+        "Warnings": f"{provenance.warned} of {len(provenance.scores)} scores carry one; they are in the receipts on the page.",
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same with every text in it plain, and every part of a table as the template reads it."""
+    if isinstance(value, Strict):
+        return _plain(dict(value))
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return plain(value) if isinstance(value, str) else value

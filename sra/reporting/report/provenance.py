@@ -1,12 +1,12 @@
-"""Where the numbers come from: the scores with their hashes, the runs as trained, and which numbers are of another configuration than lies there."""
+"""Where the numbers come from: the scores with their hashes, the runs as trained, and which numbers are of another configuration than is there."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from sra.reporting.documents import FigureDocument, TableDocument
+from sra.reporting.documents import Document
 from sra.reporting.read.scores import Scores
 from sra.reporting.report.document import Fact, FactValue, Head, Provenance, Trained
-from sra.reporting.report.summary import guidance_scale, wanted_by
+from sra.reporting.report.summary import guidance_scale
 from sra.reporting.write.numbers import count_text, listed, number_text
 from sra.spec.method import ConstantEma
 from sra.spec.run import RunSpec, read_run
@@ -16,8 +16,8 @@ from sra.spec.score import ScoreRecord
 FAMILIES = ("sit", "dit", "mmdit")  # in the paper's order
 
 
-def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documents: Iterable[TableDocument | FigureDocument]) -> Provenance:
-    """specs: of the runs whose configuration lies in the results, by name."""
+def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documents: Iterable[Document]) -> Provenance:
+    """Everything that stands behind the scores. specs: of the runs whose configuration is among the results, by name."""
     files = sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name, file.record.paper_count))
     records = [file.record for file in files]
     return Provenance(
@@ -88,10 +88,10 @@ def _seeds(specs: dict[str, RunSpec], records: list[ScoreRecord]) -> str:
     return f"training {', '.join(map(str, trained)) or 'none'}; sampling {', '.join(map(str, drawn))}"
 
 
-def _used_in(documents: Iterable[TableDocument | FigureDocument], scores: Scores) -> dict[str, list[str]]:
+def _used_in(documents: Iterable[Document], scores: Scores) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
     for document in documents:
-        for run, score in wanted_by(document):
+        for run, score in document.scores():
             found = scores.find(run, score)
             for file in found.files if found else ():
                 places.setdefault(file.sha256, []).append(document.id)
@@ -104,7 +104,7 @@ def configurations(runs_folder: Path) -> dict[str, RunSpec]:
 
 
 def stale_runs(specs: dict[str, RunSpec], scores: Scores) -> list[str]:
-    """Runs whose scores were made from another configuration than the one that lies there now."""
+    """Runs whose scores were made from another configuration than the one that is there now."""
     return sorted({file.record.run for file in scores if file.record.run in specs and file.record.fingerprint != specs[file.record.run].fingerprint})
 
 

@@ -54,7 +54,7 @@ def _jobs(path: Path) -> list[dict[str, float | None]]:
 
 
 def _number(text: str | None) -> float | None:
-    """Snakemake writes `NA` or `-` for what it could not observe."""
+    """A number of a benchmark file; Snakemake writes `NA` or `-` for what it could not observe."""
     return None if text in (None, "", "NA", "-") else float(text)
 
 
@@ -78,7 +78,7 @@ def costs_of(spent: list[Spent], planned: Planned | None, disk_bytes: int | None
 
 
 def kind_of(stage: str) -> str:
-    """`train_vae` is data, `train` is training: the longest name that fits decides."""
+    """The kind of work of a stage: `train_vae` is data, `train` is training: the longest name that fits decides."""
     fitting = [(len(name), kind) for kind, names in KINDS.items() for name in names if stage == name or _begins(stage, name)]
     return max(fitting)[1] if fitting else OTHER
 
@@ -125,7 +125,7 @@ def device_time(seconds: float, unit: str) -> str:
 
 
 def time_text(seconds: float | None, unit: str) -> str:
-    """In the unit of a table of costs."""
+    """A time in the unit of a table of costs."""
     return ABSENT if seconds is None else f"{seconds / SECONDS[unit]:.1f}"
 
 

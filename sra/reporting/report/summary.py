@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sra.reporting.documents import CaptionsDocument, CurvesDocument, FigureDocument, GridDocument, TableDocument
-from sra.reporting.inside_documents import InsideDocument, TargetsDocument
+from sra.reporting.documents import Document, FigureDocument
+from sra.reporting.figures.curve_document import CurvesDocument
 from sra.reporting.read.scores import Scores
 from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
 from sra.spec.metric import Metric, ScoreOf
@@ -19,7 +19,7 @@ CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """SRA against the baseline of the same model: same milestone, sampler and sample count. Where there are several seeds, their means."""
 
     model: str
@@ -34,7 +34,7 @@ class Comparison:
         return number_text(self.baseline, ".2f"), number_text(self.sra, ".2f")
 
 
-def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Comparison]:
+def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[BaselineComparison]:
     """Every pair of baseline and SRA in the curves, by FID and by IS, each once, in order of steps and panels."""
     found = []
     for figure in figures:
@@ -52,7 +52,7 @@ def comparisons(figures: Iterable[FigureDocument], scores: Scores) -> list[Compa
     return sorted(dict.fromkeys(found), key=lambda comparison: steps_of_milestone(comparison.milestone))
 
 
-def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[Comparison]:
+def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: Scores) -> list[BaselineComparison]:
     baseline, sra = scores.find(baseline_run, score), scores.find(sra_run, score)
     if baseline is None or sra is None:
         return []
@@ -61,11 +61,11 @@ def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: S
         if (before := baseline.mean(metric)) is not None and (after := sra.mean(metric)) is not None:
             gain = before - after if better == "lower" else after - before
             outcome = "equal" if gain == 0 else "better" if gain > 0 else "worse"
-            found.append(Comparison(model, score.milestone, metric, before, after, outcome))
+            found.append(BaselineComparison(model, score.milestone, metric, before, after, outcome))
     return found
 
 
-def verdict_sentence(found: list[Comparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
+def verdict_sentence(found: list[BaselineComparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
     """Whether SRA was better than its baseline, in plain words: at the tables' milestone, then over all. One seed proves nothing, and it says so."""
     caveat = "" if preset.comparable else " This preset exercises the method, it does not prove or disprove the paper."
     if not found:
@@ -88,7 +88,7 @@ def _each_number(seeds: Seeds) -> str:
     return "one seed each" if trained == 1 else f"means of {trained} training seeds each"
 
 
-def _count_words(found: list[Comparison]) -> str:
+def _count_words(found: list[BaselineComparison]) -> str:
     """`is worse than its baseline in 9 of 12 comparisons`; the larger side is named, both when they are level."""
     count = {outcome: sum(comparison.outcome == outcome for comparison in found) for outcome in ("better", "worse", "equal")}
     total = f"{len(found)} comparison{'s' if len(found) != 1 else ''}"
@@ -100,7 +100,7 @@ def _count_words(found: list[Comparison]) -> str:
 
 
 def guidance_scale(sampler: dict) -> float:
-    """Of a score's sampler; 1 is no guidance."""
+    """The scale of guidance of a score's sampler; 1 is no guidance."""
     guidance = sampler.get("guidance")
     return float(guidance.get("scale", 1.0)) if isinstance(guidance, dict) else 1.0
 
@@ -120,7 +120,7 @@ def caption_sentence(scores: Scores) -> str | None:
 
 @dataclass(frozen=True)
 class Progress:
-    """Numbers shown by one table or figure: how many exist of those that this preset can give, and how many lie beyond it.
+    """The numbers of ours in one table or figure: how many exist of those that this preset can give, and how many lie beyond it.
 
     They are scores, measured runs in a table of costs, and what was found inside models.
     """
@@ -133,50 +133,5 @@ class Progress:
     beyond: int
 
 
-def progress_of(document: TableDocument | FigureDocument, scores: Scores, preset: Preset) -> Progress:
-    if isinstance(document, InsideDocument):
-        return Progress(document.id, document.number, document.title, *document.counts())
-    if isinstance(document, TableDocument) and document.kind == "costs":
-        rows = [row for row in document.rows if row.run]
-        done = sum(any(cell.status == "ok" for cell in row.cells) for row in rows)
-        return Progress(document.id, document.number, document.title, done, len(rows), 0)
-    if isinstance(document, GridDocument | CaptionsDocument):
-        here = len(document.blocks) if document.score.milestone in preset.milestones else 0
-        done = sum(block.status == "ok" for block in document.blocks)
-        return Progress(document.id, document.number, document.title, done, here, len(document.blocks) - here)
-    wanted = wanted_by(document)
-    reachable = [(run, score) for run, score in wanted if score.milestone in preset.milestones]
-    done = sum(scores.complete(run, score) for run, score in reachable)
-    return Progress(document.id, document.number, document.title, done, len(reachable), len(wanted) - len(reachable))
-
-
-def packs_of(document: GridDocument | CaptionsDocument) -> list[tuple[str, ScoreOf]]:
-    """The sample packs whose images a document shows."""
-    return [(block.run, document.score) for block in document.blocks]
-
-
-def wanted_by(document: TableDocument | FigureDocument) -> list[tuple[str, ScoreOf]]:
-    """The scores behind a document, each once."""
-    if isinstance(document, TableDocument):
-        found = [(row.run, row.score) for row in document.rows if row.run and row.score]
-    elif isinstance(document, GridDocument | CaptionsDocument):
-        found = packs_of(document) if isinstance(document, CaptionsDocument) or document.scored else []
-    elif isinstance(document, TargetsDocument):
-        score = ScoreOf(milestone=document.milestone, sampler=document.sampler, samples=document.samples)
-        found = [(run, score) for run in document.scored_runs]
-    elif isinstance(document, InsideDocument):
-        found = []  # probes and components are no scores
-    else:
-        found = [(run, score) for run, score, _ in drawn_by(document)]
-    return list(dict.fromkeys(found))
-
-
-def drawn_by(document: CurvesDocument) -> list[tuple[str, ScoreOf, str]]:
-    """Run, score and metric of every planned point."""
-    return [
-        (line.run, ScoreOf(milestone=point.milestone, sampler=panel.sampler, samples=document.samples), document.metric_of(panel))
-        for panel in document.panels
-        for line in panel.lines
-        for point in line.points
-        if point.planned
-    ]
+def progress_of(document: Document, scores: Scores, preset: Preset) -> Progress:
+    return Progress(document.id, document.number, document.title, *document.counts(scores, preset))

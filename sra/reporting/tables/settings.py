@@ -9,8 +9,10 @@ from sra.content.catalogue import Catalogue
 from sra.content.settings import ComparedModel, ComparedSetting, SettingName
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
-from sra.reporting.documents import Note, Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument, table_heading
-from sra.reporting.read.published import Published, PublishedSetting
+from sra.reporting.display import heading_of
+from sra.reporting.read.evidence import Evidence
+from sra.reporting.read.published import PublishedSetting
+from sra.reporting.tables.document import Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument
 from sra.reporting.write.numbers import ABSENT
 from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess
 from sra.spec.methods.sra import SraOptions
@@ -36,7 +38,7 @@ def _blocks(ours: Ours) -> str:
 
 
 def _time_interval(ours: Ours) -> str:
-    """In the units of the process: the flow's time ends at 1, the chain's steps are whole."""
+    """The interval in the units of the process: the flow's time ends at 1, the chain's steps are whole."""
     if ours.sra.interval == "fixed":
         return f"{ours.sra.max_interval:g}"
     if isinstance(ours.run.process, DdpmProcess):
@@ -51,7 +53,7 @@ def _ema_decay(ours: Ours) -> str:
 
 
 def _of_flow(text: str) -> Callable[[Ours], str | None]:
-    """A part of the path x_t = (1 - t) x + t noise, which the chain has not."""
+    """A reader of a part of the path x_t = (1 - t) x + t noise, which the chain has not."""
     return lambda ours: text if isinstance(ours.run.process, FlowProcess) else None
 
 
@@ -89,24 +91,27 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
 }
 
 
-def build_settings(table: TableSpec, published: Published, paper: Catalogue, here: Catalogue) -> TableDocument:
-    """`paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes."""
+def build_settings(table: TableSpec, evidence: Evidence, paper: Catalogue, here: Catalogue) -> TableDocument:
+    """The printed settings beside ours.
+
+    `paper`: the registry at the paper's scale, which is compared. `here`: at the preset that asks, of which a note says what it changes.
+    """
     lines, models, notes = table.compared.lines, table.compared.models, Notes()
     ours = [_ours(table, model, paper) for model in models]
-    printed = [published.settings(model.published, _place(table, model)) for model in models]
+    printed = [evidence.published.settings(model.published, _place(table, model)) for model in models]
     body = SettingsBody(
         models=[SettingModel(label=model.label, run=model.run) for model in models],
         lines=[_line(table, line, models, ours, printed, notes) for line in lines],
     )
     return TableDocument(
-        **table_heading(table, here.preset_id, here.preset) | {"band": None},  # nothing here was measured at any scale
+        **heading_of(table, evidence) | {"band": None},  # nothing here was measured at any scale
         kind="settings",
         conditions=_conditions(body),
         setting_columns=[],
         columns=[],
         rows=[],
         settings=body,
-        notes=[Note(mark="", text=text) for text in [*table.notes, *_changes(table, ours, here)]] + notes.collected,
+        notes=notes.after([*table.notes, *_changes(table, ours, here)]),
     )
 
 
@@ -116,7 +121,7 @@ def same_setting(printed: str, ours: str) -> bool:
 
 
 def _tokens(text: str) -> list[str | float]:
-    """`1e-4` -> [0.0001], `smooth-l1` -> [smoothl, 1.0], `1.8 (if used)` -> [1.8]; every dash -> [-]."""
+    """The numbers and words of a setting: `1e-4` -> [0.0001], `smooth-l1` -> [smoothl, 1.0], `1.8 (if used)` -> [1.8]; every dash -> [-]."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     plain = re.sub(r"(?<=\s)\([^()\d]*\)", "", plain).replace("×", "x").replace("→", "->")
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain)

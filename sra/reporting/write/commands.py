@@ -1,4 +1,4 @@
-"""The commands that a reader is told, each as it is typed in the folder of the repository."""
+"""The commands that a reader may type, each as it is typed in the folder of the repository."""
 
 DEFAULT_PRESET = "digits"  # of config/config.yaml
 

@@ -10,7 +10,10 @@ FORMULA = re.compile(r"[=@\t\r]|[+-](?=.*([|!]|\w\())", re.DOTALL)
 
 
 def delimited(rows: Iterable[Sequence[str | int | float]], delimiter: str = ",") -> str:
-    """One line a row, quoted where it must be. Text that is a formula gets an apostrophe before it, by which spreadsheets know text."""
+    """The rows as text, one line each, quoted where it must be.
+
+    Text that is a formula gets an apostrophe before it, by which spreadsheets know text.
+    """
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows([_inert(cell) for cell in row] for row in rows)
     return file.getvalue()
@@ -18,3 +21,8 @@ def delimited(rows: Iterable[Sequence[str | int | float]], delimiter: str = ",")
 
 def _inert(cell: str | int | float) -> str | int | float:
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def digits(value: float | None) -> str:
+    """Every digit of a number, and nothing for one that is missing."""
+    return "" if value is None else repr(value)

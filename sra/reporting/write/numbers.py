@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from typing import Literal
 
 from sra.core.errors import InputError
 
@@ -40,8 +41,13 @@ METRIC_NAMES = {
 ARROWS = {"lower": "\u2193", "higher": "\u2191"}
 
 
+def metric_header(metric: str, better: Literal["lower", "higher"], unit: str = "") -> str:
+    """The metric's name, and an arrow to where it is better: `FID ↓`."""
+    return f"{METRIC_NAMES[metric]}{unit} {ARROWS[better]}"
+
+
 def number_text(value: float, spec: str) -> str:
-    """`spec` is a table column's format: `.2f`, or `.1%` whose unit stands in the header. -0.00 is written 0.00."""
+    """A number as text. `spec` is a table column's format: `.2f`, or `.1%` whose unit stands in the header. -0.00 is written 0.00."""
     if not math.isfinite(value):
         raise ValueError(f"only finite numbers are printed, got {value}")
     scaled, spec = (100 * value, spec.replace("%", "f")) if spec.endswith("%") else (value, spec)
@@ -52,13 +58,13 @@ def number_text(value: float, spec: str) -> str:
 
 
 def difference_text(difference: float, spec: str) -> str:
-    """Always signed, with the true minus; a difference that rounds to zero has no sign."""
+    """A difference as text, always signed, with the true minus; a difference that rounds to zero has no sign."""
     text = number_text(difference, spec)
     return text if text.startswith(MINUS) or not re.search(r"[1-9]", text) else "+" + text
 
 
 def count_text(count: int) -> str:
-    """50000 -> 50 000, with a narrow space from five digits on."""
+    """A count as text: 50000 -> 50 000, with a narrow space from five digits on."""
     return MINUS + _grouped(str(-count)) if count < 0 else _grouped(str(count))
 
 
@@ -75,7 +81,7 @@ def steps_of_milestone(milestone: str) -> int:
 
 
 def milestone_text(milestone: str) -> str:
-    """As the paper writes it: m400k -> 400K."""
+    """A milestone as the paper writes it: m400k -> 400K."""
     steps_of_milestone(milestone)
     return milestone[1:].upper()
 
@@ -105,7 +111,7 @@ def _padding(length: int, longest: int) -> str:
 
 
 def listed(words: list[str]) -> str:
-    """`a, b and c`."""
+    """Words in a sentence: `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

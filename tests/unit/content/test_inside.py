@@ -12,9 +12,9 @@ from sra.content.inside import (
     carriers,
     chosen_run,
     components_files,
-    points_here,
     probe_files,
-    standing,
+    runs_and_milestones,
+    trained_points,
 )
 from sra.content.wanted import wanted_by_figure
 from sra.core.errors import InputError
@@ -29,22 +29,22 @@ def figures(registry):
 
 
 def test_a_released_run_stands_where_its_file_fits():
-    assert standing(VANILLA, PAPER) == [("sit_xl2_released", "m7m")]
-    assert standing(VANILLA, DIGITS) == [("sit_xl2", "m4m")]
+    assert runs_and_milestones(VANILLA, PAPER) == [("sit_xl2_released", "m7m")]
+    assert runs_and_milestones(VANILLA, DIGITS) == [("sit_xl2", "m4m")]
 
 
 def test_with_released_weights_alone_nothing_is_trained_for_a_figure():
-    assert standing(VANILLA, Catalogue(ROOT, "paper", released=True)) == [("sit_xl2_released", "m7m")]
-    assert standing(VANILLA, Catalogue(ROOT, "digits", released=True)) == []
-    assert standing(Inside(run="sit_xl2_sra", milestones=["m400k"]), Catalogue(ROOT, "paper", released=True)) == []
+    assert runs_and_milestones(VANILLA, Catalogue(ROOT, "paper", released=True)) == [("sit_xl2_released", "m7m")]
+    assert runs_and_milestones(VANILLA, Catalogue(ROOT, "digits", released=True)) == []
+    assert runs_and_milestones(Inside(run="sit_xl2_sra", milestones=["m400k"]), Catalogue(ROOT, "paper", released=True)) == []
 
 
 def test_milestones_that_a_preset_does_not_reach_are_left_out_and_unknown_ones_refused():
     growing = Inside(run="sit_xl2_sra", milestones=["m200k", "m800k"])
-    assert standing(growing, DIGITS) == [("sit_xl2_sra", "m200k")]
-    assert standing(growing, PAPER) == [("sit_xl2_sra", "m200k"), ("sit_xl2_sra", "m800k")]
+    assert runs_and_milestones(growing, DIGITS) == [("sit_xl2_sra", "m200k")]
+    assert runs_and_milestones(growing, PAPER) == [("sit_xl2_sra", "m200k"), ("sit_xl2_sra", "m800k")]
     with pytest.raises(InputError, match=r"run sit_b2_sra_w01 has no milestone m200k, which a figure looks into.*it has m400k"):
-        standing(Inside(run="sit_b2_sra_w01", milestones=["m200k"]), DIGITS)
+        runs_and_milestones(Inside(run="sit_b2_sra_w01", milestones=["m200k"]), DIGITS)
 
 
 def test_figures_show_what_stands_and_other_kinds_stay_as_they_are():
@@ -74,7 +74,7 @@ def test_a_probe_file_is_asked_for_once_with_all_its_blocks(registry):
         for file in probe_files([figure], registry):
             assert set(file.blocks) <= set(by_name[file.run, file.milestone, file.time])
     # Figures 8b and 9 probe the same model at t = 100, and 9 adds DiT's default target.
-    dit = standing(registry.figures["figure_9"].probed, registry)[0]
+    dit = runs_and_milestones(registry.figures["figure_9"].probed, registry)[0]
     target = carriers(registry.figures["figure_9"], registry)[dit[0]].block(16)
     assert target in by_name[*dit, 0.1]
     assert sorted(by_name[*dit, 0.1]) == list(by_name[*dit, 0.1])
@@ -97,7 +97,7 @@ def test_components_are_asked_for_with_every_time_and_block():
 @pytest.mark.parametrize("name", ["figure_7c", "figure_9"])
 def test_targets_train_each_block_of_the_model_here_once(registry, name):
     figure = registry.figures[name]
-    points = points_here(figure, registry)
+    points = trained_points(figure, registry)
     targets = [registry.spec(point.run).alignment.teacher_block for point in points]
     assert len(set(targets)) == len(targets)
     (carrier,) = carriers(figure, registry).values()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from sra.deposit.ledger import Line, Shown, shown_by, to_tsv
-from sra.reporting.inside_documents import ProbedLine, ProbePoint, ProbesDocument
+from sra.reporting.figures.probes import ProbedLine, ProbePoint, ProbesDocument
 
 LINE = Line(
     kind="score",

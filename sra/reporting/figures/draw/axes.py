@@ -12,7 +12,7 @@ LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logari
 
 
 def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
-    """The method's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
+    """Write each line's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
     to_share = axes.transData + axes.transAxes.inverted()
     places = [to_share.transform((step, value)) for step, value, _ in ends]
     right = max(x for x, _ in places)
@@ -28,7 +28,7 @@ def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> No
 
 
 def draw_band(axes: "Axes", banded: list[tuple[float, float, float]], colour: str) -> None:
-    """Around points (place, mean, half the height): one standard deviation over seeds to each side. None where there is one seed."""
+    """Shade a band around points (place, mean, half the height): one standard deviation over seeds to each side. None where there is one seed."""
     if banded:
         places, means, halves = zip(*banded, strict=True)
         low, high = ([mean + sign * half for mean, half in zip(means, halves, strict=True)] for sign in (-1, 1))
@@ -36,7 +36,7 @@ def draw_band(axes: "Axes", banded: list[tuple[float, float, float]], colour: st
 
 
 def spread(places: list[float], gap: float) -> list[float]:
-    """The places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
+    """The same places moved as little as needed so that neighbours in order are at least `gap` apart, around the same centre."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     groups: list[list[int]] = []
     centres: list[float] = []
@@ -62,13 +62,18 @@ def spaced(planned: list[int], others: list[int], least: float) -> list[int]:
     return sorted(kept)
 
 
+def steps_text(step: int) -> str:
+    """A step of the paper as an axis names it: 400000 -> 400K, 4000000 -> 4M."""
+    return f"{step // 1_000_000}M" if step % 1_000_000 == 0 and step else f"{step // 1000}K"
+
+
 def time_unit(longest: float) -> tuple[str, float]:
-    """What times up to so many seconds are told in, and the seconds of one."""
+    """The unit that times up to so many seconds are shown in, and the seconds of one."""
     return next(((unit, seconds) for unit, seconds in (("hours", 3600.0), ("minutes", 60.0)) if longest >= 2 * seconds), ("seconds", 1.0))
 
 
 def set_times(axes: "Axes", latest: float) -> None:
-    """The horizontal axis from 0 to beyond `latest`, with a few round numbers."""
+    """Let the horizontal axis run from 0 to beyond `latest`, with a few round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlim(0, 1.08 * latest)
@@ -76,7 +81,7 @@ def set_times(axes: "Axes", latest: float) -> None:
 
 
 def set_values(axes: "Axes", values: list[float], logarithmic: bool = True) -> None:
-    """The vertical axis for values that may stand in several panels: plain numbers as ticks, grid lines across only.
+    """Make the vertical axis fit values that may stand in several panels, with plain numbers as ticks, grid lines across only.
 
     logarithmic: whether it becomes so where the values span much.
     """
@@ -99,6 +104,12 @@ def set_values(axes: "Axes", values: list[float], logarithmic: bool = True) -> N
         margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - margin, high + margin)
         axes.locator_params(axis="y", nbins=5)
+
+
+def not_below_zero(axes: "Axes") -> None:
+    """End the axis of accuracies at 0, which a margin under small ones would pass."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.0), high)
 
 
 def plain_ticks(low: float, high: float) -> list[float]:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from sra.core.files import write_text, written_whole
-from sra.reporting.documents import SampleBlock
 from sra.reporting.figures.draw.style import INK, METHOD_STYLES
+from sra.reporting.figures.samples import SampleBlock
 
 TEXT_SIZE, LINE = 12, 15  # pixels of the SVG, which the page shows as they are
 GAP = 2  # between images of a column, and around the sheet
@@ -31,7 +31,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One run. columns: its images (H, W, 3) uint8 by column, from the top; a column that is missing or short leaves grey places."""
+    """One run's row of a sheet. columns: its images (H, W, 3) uint8 by column, from the top; a column that is missing or short leaves grey places."""
 
     block: SampleBlock
     columns: list[list[np.ndarray]]
@@ -48,8 +48,9 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Sheet:
-    """columns, depth: images across and down in each run's row.  cell: pixels of one image in the SVG.  gap: pixels between columns.
+    """Everything that is drawn.
 
+    columns, depth: images across and down in each run's row.  cell: pixels of one image in the SVG.  gap: pixels between columns.
     headings: one a column, or none.  centred: whether they stand over the middle of their column or begin at its left.
     """
 
@@ -75,7 +76,7 @@ def draw_sheet(sheet: Sheet, base: Path) -> None:
 
 
 def wrapped(text: str, width: float, lines: int) -> list[str]:
-    """At most `lines` lines, none wider than `width` pixels in the text's font; where more would follow, the last ends in an ellipsis."""
+    """The text in at most `lines` lines, none wider than `width` pixels in the text's font; where more would follow, the last ends in an ellipsis."""
     measure = font(TEXT_SIZE).getlength
     made, line = [], ""
     for word in text.split():
@@ -148,11 +149,11 @@ class _Layout:
         return self.head + index * (self.px(NAME) + self.block_height) + self.px(NAME)
 
     def column(self, place: int) -> int:
-        """From the left of the block."""
+        """Where a column begins, from the left of the block."""
         return place * (self.cell + self.px(self.sheet.gap))
 
     def row(self, place: int) -> int:
-        """From the top of the block."""
+        """Where a row begins, from the top of the block."""
         return place * (self.cell + self.px(GAP))
 
     def heading(self, place: int) -> float:
@@ -176,7 +177,7 @@ def _mosaic(layout: _Layout, columns: list[list[np.ndarray]]) -> Image.Image:
 
 
 def _svg(layout: _Layout) -> str:
-    """Text as text in the page's fonts, each run's images as one embedded picture."""
+    """The sheet as SVG: text as text in the page's fonts, each run's images as one embedded picture."""
     fonts = f'font-family="DejaVu Sans, Arial, Helvetica, sans-serif" font-size="{TEXT_SIZE}"'
     anchor = ' text-anchor="middle"' if layout.sheet.centred else ""
     parts = [

@@ -19,7 +19,7 @@ PNG_DPI = 200
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """`label_colour` is dark enough for text on white where `colour` is not."""
+    """How one method or line is drawn. `label_colour` is dark enough for text on white where `colour` is not."""
 
     name: str
     colour: str

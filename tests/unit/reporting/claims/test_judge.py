@@ -15,6 +15,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.claims.judge import build_claims, claims_sentence, render_claims
 from sra.reporting.claims.verdicts import combined, judge
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.write.commands import build_command
@@ -132,7 +133,8 @@ def judged(registry_of):
 
     def call(scores, file=FILE, preset="digits", released=False):
         registry = registry_of(file, preset, released)
-        return build_claims(load_claims(registry), registry, load_scores(scores, preset), load_published(registry.root / "report/published"))
+        known = Evidence(preset, registry.preset, load_published(registry.root / "report/published"), load_scores(scores, preset))
+        return build_claims(load_claims(registry), registry, known)
 
     return call
 
@@ -326,7 +328,7 @@ def test_claims_cost_no_run_of_their_own(root, preset, released):
 
 def test_before_anything_ran_no_claim_has_a_verdict(root):
     registry = Catalogue(root, "digits")
-    document = build_claims(load_claims(registry), registry, load_scores([], "digits"), load_published(root / "report/published"))
+    document = build_claims(load_claims(registry), registry, Evidence("digits", registry.preset, load_published(root / "report/published")))
     assert document.counts == {"supported": 0, "contradicted": 0, "inconclusive": 0, "not run": len(document.claims)}
 
 
@@ -343,7 +345,7 @@ def test_the_papers_own_numbers_as_scores_get_the_papers_own_verdicts(root, writ
     for claim in claims.claims:
         behind = scores_behind(claims.model_copy(update={"claims": [claim]}), registry)
         scores = [write_score(run, of.milestone, of.sampler, of.samples, preset="paper", **printed[run, of]) for run, of in behind]
-        judged = build_claims(claims, registry, load_scores(scores, "paper"), published)
+        judged = build_claims(claims, registry, Evidence("paper", registry.preset, published, load_scores(scores, "paper")))
         found = next(item for item in judged.claims if item.id == claim.id)
         assert found.verdict == ("inconclusive" if claim.id in NOT_SHOWN_BY_THE_PAPER else "supported"), claim.id
         assert found.paper_verdict == (None if claim.id in PAPER_ALONE else found.verdict)

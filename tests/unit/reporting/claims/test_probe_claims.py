@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +15,9 @@ from sra.core.errors import InputError
 from sra.plan.workflow import Plan
 from sra.reporting.claims.judge import build_claims
 from sra.reporting.figures.probes import build_probes, key_end
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.probes import load_probes
 from sra.reporting.read.published import load_published
-from sra.reporting.read.scores import load_scores
 
 WITH, WITHOUT = {"line": "with SRA", "at": 20}, {"line": "SiT-XL/2", "at": 20}
 CLAIM = {
@@ -50,8 +51,9 @@ def judged(registry: Catalogue, files: list):
     published, claims = load_published(registry.root / "report/published"), load_claims(registry)
     figures = [as_it_stands(figure, registry) for figure in probed_by(claims, registry)]
     probes, preset = load_probes(files, registry.preset_id), registry.preset
-    probed = {figure.id: build_probes(figure, probes, published, carriers(figure, registry), registry.preset_id, preset) for figure in figures}
-    return build_claims(claims, registry, load_scores([], registry.preset_id), published, probed)
+    known = Evidence(registry.preset_id, preset, published, probes=probes)
+    probed = {figure.id: build_probes(figure, replace(known, carriers=carriers(figure, registry))) for figure in figures}
+    return build_claims(claims, registry, known, probed)
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(0.75, "supported"), (0.55, "inconclusive"), (0.35, "contradicted")])

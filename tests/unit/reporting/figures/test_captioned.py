@@ -13,7 +13,8 @@ from PIL import Image
 from sra.content.figures import CaptionsFigure, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file
-from sra.reporting.documents import CaptionsDocument, number_of
+from sra.reporting.display import number_of
+from sra.reporting.documents import CaptionsDocument
 from sra.reporting.figures.draw.sheets import font, wrapped
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack

@@ -16,7 +16,6 @@ from sra.reporting.documents import CurvesDocument, GridDocument
 from sra.reporting.figures.draw.axes import plain_ticks, spaced, spread
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
-from sra.reporting.report.summary import packs_of, wanted_by
 from sra.spec.metric import ScoreOf
 
 GUIDED = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)
@@ -238,5 +237,5 @@ def test_a_grid_without_a_score_of_its_own_waits_for_none(render, write_score, p
     """Packs of some classes alone are drawn and not scored; then no score is missing."""
     files = [write_score("ours", GUIDED.milestone, GUIDED.sampler, GUIDED.samples, fid=1.0)] if scored else []
     document = render(grid(), files, packs={"ours": pack})
-    assert wanted_by(document) == ([("ours", GUIDED)] if scored else [])
-    assert packs_of(document) == [("ours", GUIDED)]
+    assert document.scores() == ([("ours", GUIDED)] if scored else [])
+    assert document.packs() == [("ours", GUIDED)]

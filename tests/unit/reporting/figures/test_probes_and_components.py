@@ -19,12 +19,13 @@ from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
 from sra.reporting import rendering as stage
 from sra.reporting.documents import FigureDocument
-from sra.reporting.figures.draw.plates import not_below_zero
+from sra.reporting.figures.draw.axes import not_below_zero
 from sra.reporting.figures.draw.style import METHOD_STYLES, line_styles
 from sra.reporting.figures.render import render_figure
 from sra.reporting.figures.targets import pearson
 from sra.reporting.read.probes import InsideFiles
-from sra.reporting.report.summary import progress_of, wanted_by
+from sra.reporting.read.scores import Scores
+from sra.reporting.report.summary import progress_of
 from sra.spec.load import checked
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
@@ -152,7 +153,7 @@ def test_a_line_over_time(render, write_probe):
     assert [(point.place, point.value, point.published) for point in points] == [(0.1, 0.5, "28.2"), (0.3, 0.4, None), (0.7, None, "6.8")]
 
 
-def test_a_line_over_training(render, write_probe):
+def test_a_line_over_training(render, write_probe, preset):
     figure = probes("milestone", line(milestones=("m200k", "m400k", "m600k"), blocks=(20,), published="figure_9/m"))
     document = render(figure, [write_probe("base", {9: 0.4}, "m200k")])
     points = document.lines[0].points
@@ -167,7 +168,7 @@ def test_a_line_over_training(render, write_probe):
         "Not run at preset small: 600K.",
         "Not run yet: 1 of 2 points (snakemake --cores 2 figure_9 --config preset=small).",
     ]
-    assert document.counts() == (1, 2, 1)
+    assert document.counts(Scores(), preset) == (1, 2, 1)
 
 
 def test_a_block_that_was_not_probed_is_not_run_and_says_so(render, write_probe):
@@ -176,7 +177,7 @@ def test_a_block_that_was_not_probed_is_not_run_and_says_so(render, write_probe)
 
 
 def test_published_keys_must_fit_the_axis(render):
-    with pytest.raises(InputError, match="unknown published line 'figure_9/c'"):
+    with pytest.raises(InputError, match="unknown published curve 'figure_9/c'"):
         render(probes("block", line(published="figure_9/c")))
     with pytest.raises(InputError, match="figure_9: a published key ends in 't100', expected b and a block, such as b20"):
         render(probes("block", line(published="figure_9/t")))
@@ -212,7 +213,7 @@ def test_targets_pair_accuracy_and_fid(render, write_probe, aligned):
     document = render(targets(), [write_probe("base", {3: 0.4, 9: 0.7, 12: 0.5})], aligned)
     assert [point.ours for point in document.points] == [None, (0.4, 19.0), (0.7, 12.0), None, (0.5, 14.0)]
     assert [point.published for point in document.points] == [(0.242, 18.4), (0.282, 18.2), (0.599, 11.9), None, None]
-    assert [point.fid_status for point in document.points] == ["not asked", "ok", "ok", "same", "ok"]
+    assert [point.fid.status for point in document.points] == ["not asked", "ok", "ok", "same", "ok"]
     assert (document.baseline.value, document.baseline.published) == (20.0, "17.4")
     assert "the lowest FID has target block 20, the best probed is block 20." in document.alt
     assert "Of the paper alone: block 4." in document.remarks
@@ -237,11 +238,11 @@ def test_the_correlation_is_pearsons(render, write_probe, aligned):
 
 def test_targets_count_what_they_need(render, write_probe, aligned, preset):
     document = render(targets(), [write_probe("base", {3: 0.4})], aligned[:2])
-    assert document.counts() == (3, 7, 0)  # probes of 8, 20, 28, their FIDs and the baseline's
+    assert document.counts(Scores(), preset) == (3, 7, 0)  # probes of 8, 20, 28, their FIDs and the baseline's
     assert "Not run yet: 2 of 3 points (snakemake --cores 2 figure_9 --config preset=small)." in document.remarks
     score = ScoreOf(milestone="m400k", sampler="sde250", samples=50000)
-    assert wanted_by(document) == [(run, score) for run in ("plain", "t8", "t20", "t28")]
-    progress = progress_of(document, [], preset)
+    assert document.scores() == [(run, score) for run in ("plain", "t8", "t20", "t28")]
+    progress = progress_of(document, Scores(), preset)
     assert (progress.done, progress.wanted, progress.beyond) == (3, 7, 0)
 
 
@@ -291,10 +292,11 @@ def test_the_remarks_name_the_image_and_shared_blocks(render, components):
 def test_components_that_lack_a_block_or_do_not_exist_are_not_run(render, components, preset, tmp_path):
     assert render(features(blocks=[8]), components=components).panels[0].reason == "its components are of other times or blocks"
     document = render(features())
-    assert (document.panels[0].reason, document.alt, document.counts()) == ("no components yet", "No principal components yet.", (0, 1, 0))
+    assert (document.panels[0].reason, document.alt) == ("no components yet", "No principal components yet.")
+    assert document.counts(Scores(), preset) == (0, 1, 0)
     assert "not run (no components yet)" in texts(tmp_path / "out/figure_9.svg")
     early = preset.model_copy(update={"milestones": {"m200k": 200}})
-    assert render(features(), components=components, preset=early).counts() == (0, 0, 1)
+    assert render(features(), components=components, preset=early).counts(Scores(), early) == (0, 0, 1)
 
 
 def test_damaged_components_are_refused(render, components):

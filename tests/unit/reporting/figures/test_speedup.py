@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from sra.content.figures import CurvesFigure, Panel, Series
-from sra.reporting.documents import CurveLine, CurvePanel, CurvePoint
+from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.speedup import findings_of, step_of_value, welch_interval
 from sra.reporting.read.spread import mean_and_spread
 

@@ -17,11 +17,12 @@ from sra.reporting.claims.judge import _errors, _Number  # the smallest place th
 from sra.reporting.claims.verdicts import judge
 from sra.reporting.figures.curves import build_curves, draw_curves
 from sra.reporting.figures.probes import build_probes, draw_probes
+from sra.reporting.read.comparison import Outcome
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.probes import load_probes
-from sra.reporting.read.published import Published
-from sra.reporting.read.scores import Outcome, load_scores, outcome_of
+from sra.reporting.read.scores import load_scores
 from sra.reporting.read.spread import Spread, mean_and_spread, seeds_text
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
 from sra.spec.seeds import Seeds
@@ -63,7 +64,7 @@ def three_seeds(write_score):
 
 def test_scores_of_other_seeds_are_found_under_the_run(three_seeds, preset):
     scores = load_scores(three_seeds, "small", THREE)
-    outcome = outcome_of(scores, "ra", SCORE, "fid", "small", preset)
+    outcome = Evidence("small", preset, scores=scores).score("ra", SCORE, "fid")
     assert (outcome.value, outcome.reason) == (13.0, None)
     assert outcome.spread.training_sd == pytest.approx(np.std([10, 12, 17], ddof=1))
     assert scores.find("ra", SCORE).first.record.run == "ra"
@@ -74,14 +75,14 @@ def test_scores_of_other_seeds_are_found_under_the_run(three_seeds, preset):
 def test_training_and_sampling_seeds_are_kept_apart(write_score, preset):
     names = [("ra", "sde250", 10.0), ("ra", "sde250__s1", 14.0), ("ra__s1", "sde250", 20.0), ("ra__s1", "sde250__s1", 28.0)]
     scores = load_scores([write_score(run, sampler=sampler, fid=fid) for run, sampler, fid in names], "small")
-    spread = outcome_of(scores, "ra", SCORE, "fid", "small", preset).spread
+    spread = Evidence("small", preset, scores=scores).score("ra", SCORE, "fid").spread
     assert spread.training_sd == pytest.approx(np.std([12, 24], ddof=1))
     assert spread.sampling_sd == pytest.approx(np.sqrt((8 + 32) / 2))
 
 
 def test_a_seed_that_is_missing_is_said(three_seeds, preset):
     scores = load_scores(three_seeds[:2], "small", THREE)
-    assert outcome_of(scores, "ra", SCORE, "fid", "small", preset).reason == "2 of 3 seeds so far"
+    assert Evidence("small", preset, scores=scores).score("ra", SCORE, "fid").reason == "2 of 3 seeds so far"
     assert not scores.complete("ra", SCORE)
     assert load_scores(three_seeds, "small", THREE).complete("ra", SCORE)
 
@@ -138,11 +139,11 @@ def test_a_curve_has_a_band_where_seeds_differ(write_score, preset, tmp_path):
         panels=[Panel(title="P", sampler="sde250", series=series)],
     )
     for found, bands in ((files, 1), (files[::2], 0)):
-        document = build_curves(figure, load_scores(found, "small"), Published([]), "small", preset)
+        document = build_curves(figure, Evidence("small", preset, scores=load_scores(found, "small")))
         draw_curves(document, tmp_path / "figure")
         assert len(re.findall(r'id="[^"]*FillBetween', (tmp_path / "figure.svg").read_text())) == bands
         assert any("drawn as a band" in remark for remark in document.remarks) == bool(bands)
-    first, second = build_curves(figure, load_scores(files, "small"), Published([]), "small", preset).panels[0].lines[0].points
+    first, second = build_curves(figure, Evidence("small", preset, scores=load_scores(files, "small"))).panels[0].lines[0].points
     assert (first.value, first.spread.band) == (10.0, pytest.approx(np.sqrt(2)))
     assert (second.value, second.spread) == (5.0, None)
 
@@ -158,7 +159,9 @@ def test_probes_of_several_trainings_are_a_mean_and_a_band(write_probe, probes_f
     files = [
         write_probe(run, accuracy, "m400k") for run, accuracy in (("base", {3: 0.5, 6: 0.8}), ("base__s1", {3: 0.7, 6: 0.8}), ("base__s2", {6: 0.5}))
     ]
-    document = build_probes(probes_figure, load_probes(files, "small"), Published([]), {"base": Carrier(width, width, {})}, "small", preset)
+    document = build_probes(
+        probes_figure, Evidence("small", preset, probes=load_probes(files, "small"), carriers={"base": Carrier(width, width, {})})
+    )
     first, second = document.lines[0].points
     assert (first.value, first.spread.training, first.spread.training_sd) == (pytest.approx(0.6), 2, pytest.approx(np.std([0.5, 0.7], ddof=1)))
     assert (second.value, second.spread.training) == (pytest.approx(0.7), 3)
@@ -193,7 +196,7 @@ def test_measured_noise_decides_in_place_of_the_margin(comparison, values, error
 def test_two_seeds_do_not_measure_the_noise():
     def number(seeds: int, run: str | None = "a") -> _Number:
         _, spread = mean_and_spread([[float(value)] for value in range(seeds)])
-        return _Number(A, run, SCORE, Outcome("ok", 1.0, None, spread if run else None), None, None)
+        return _Number(A, run, SCORE, Outcome("ok", 1.0, None, spread if run else None), None)
 
     assert _errors([number(3), number(2)]) is None
     assert _errors([number(3), number(4), number(1, run=None)]) == pytest.approx([1 / np.sqrt(3), np.std(range(4), ddof=1) / 2, 0.0])

@@ -10,7 +10,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.reporting.report.document import Planned
 from sra.reporting.report.spending import costs_of, spent_by_stage, time_text
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.reporting.write.numbers import NARROW_SPACE
 from sra.spec.metric import ScoreOf
 

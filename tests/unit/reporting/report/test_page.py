@@ -17,7 +17,7 @@ from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures.render import render_figure
 from sra.reporting.report.page import contents_of
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 from sra.spec.run import write_run
 

@@ -12,10 +12,9 @@ from sra.content.figures import CurvesFigure, Panel, Series
 from sra.content.tables import Column, Row, SettingColumn, TableSpec
 from sra.core.errors import StageError
 from sra.reporting.figures.render import render_figure
-from sra.reporting.report.pdf import page_images, render_pdf
-from sra.reporting.report.pdf_data import pdf_data
+from sra.reporting.report.pdf import page_images, pdf_data, render_pdf
 from sra.reporting.report.pdf_grid import plain
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 
 MARKUP = '#panic("x") $x^2$ *bold* _it_ `raw` <label> @ref [a] \\ ~ // no /* no */ = h + SRA - - # none <b>html</b> &amp; {{ jinja }}'
@@ -219,7 +218,7 @@ def test_words_that_cannot_be_divided_turn_the_page(made, read):
 def test_points_stand_on_one_line_by_digits_that_are_not_shown(made, read):
     """What is copied from the PDF has the paper's own digits."""
     report = made(rows=3, printed=["29.1", "30.00", "33"])
-    (body,) = pdf_data(report).tables[0].grid.bodies
-    assert [row[1][0].pad for row in body.rows] == ["0", "", ".00"]
+    (body,) = pdf_data(report)["grids"]["tables"][0]["grid"]["bodies"]
+    assert [row[1][0]["pad"] for row in body["rows"]] == ["0", "", ".00"]
     text = words(read(report))
     assert all(f"{number} —" in text for number in ("29.1", "30.00", "33"))

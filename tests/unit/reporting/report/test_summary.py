@@ -5,7 +5,7 @@ import pytest
 from sra.content.figures import CurvesFigure, Panel, Series
 from sra.data.scenes import COLOURS, DIGIT_NAMES
 from sra.reporting.figures.curves import build_curves
-from sra.reporting.read.published import Published
+from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, progress_of, verdict_sentence
 
@@ -25,7 +25,7 @@ def figure() -> CurvesFigure:
 def sentence(figure, preset):
     def call(paths, preset=preset, milestone="m400k"):
         scores = load_scores(paths, "small")
-        document = build_curves(figure, scores, Published([]), "small", preset)
+        document = build_curves(figure, Evidence("small", preset, scores=scores))
         return verdict_sentence(comparisons([document], scores), milestone, "small", preset)
 
     return call
@@ -74,7 +74,7 @@ def test_the_caveat_belongs_to_small_presets(sentence, write_score, comparable):
 
 def test_progress_counts_what_the_preset_reaches(figure, preset, write_score):
     scores = load_scores([write_score("b", fid=1.0)], "small")
-    progress = progress_of(build_curves(figure, scores, Published([]), "small", preset), scores, preset)
+    progress = progress_of(build_curves(figure, Evidence("small", preset, scores=scores)), scores, preset)
     assert (progress.done, progress.wanted, progress.beyond) == (1, 8, 4)
 
 

@@ -11,9 +11,9 @@ from report_samples import TEMPLATES
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
+from sra.reporting.read.costs import load_costs
 from sra.reporting.read.published import load_published
-from sra.reporting.tables.costs import load_costs
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 
 NAMES = ["memory", "memory_over_baseline", "epoch_time", "time_over_baseline", "extra_parameters"]
 FORMATS = [".2f", ".1f", ".3f", ".0f", ".0f"]

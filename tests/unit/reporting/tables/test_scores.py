@@ -13,7 +13,7 @@ from sra.content.tables import Column, Row, SettingColumn, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 
 KINDS = ("json", "csv", "html", "tex", "md")

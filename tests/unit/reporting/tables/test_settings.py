@@ -15,7 +15,7 @@ from sra.content.wanted import wanted_by_table
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
-from sra.reporting.tables.scores import render_table
+from sra.reporting.tables.render import render_table
 from sra.reporting.tables.settings import READERS, same_setting
 from sra.spec.load import checked
 from sra.spec.scale import Latent, Width

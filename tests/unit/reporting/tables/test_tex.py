@@ -12,7 +12,7 @@ from sra.content.wanted import wanted_by_table
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
 from sra.reporting.rendering import render_table
-from sra.reporting.tables.formats import to_tex
+from sra.reporting.tables.write_tex import to_tex
 from sra.spec.layout import Results
 
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")

@@ -11,9 +11,11 @@ from typing import Any
 from sra.content.catalogue import Catalogue
 from sra.content.wanted import Point, Wanted, training_points, wanted_by_all
 from sra.core.receipts import receipt_of, receipt_path
+from sra.forecast.estimate import Estimate, estimate, shared_tasks
 from sra.forecast.rates import CONFIDENCE, Prices, Rate, Rates, What, is_core, read_rates
-from sra.forecast.remaining import STAGES, Estimate, Remaining, estimate, shared_tasks
+from sra.forecast.tasks import STAGES
 from sra.forecast.work import planned_device
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.write.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
 from sra.spec.layout import Results
@@ -59,8 +61,7 @@ def cost_of(registry: Catalogue, items: list[str], devices: int = 1, processes: 
 
     Raises InputError for an unknown preset, table, figure or device.
     """
-    plan, root = plan_of(registry), registry.root
-    remaining = Remaining(plan, processes)
+    root, remaining = registry.root, Remaining(plan_of(registry), processes)
     asked = list(dict.fromkeys(items)) or remaining.items()
     chains_of = {item: remaining.chains_of(item) for item in dict.fromkeys([*asked, *remaining.items()])}
     shared = shared_tasks(chains_of)
@@ -126,7 +127,7 @@ def measured_rates(root: Path, remaining: Remaining, rates: Rates) -> Iterable[R
             spec = remaining.registry.spec(wanted.run)
             drawn.setdefault(spec.model.name, []).append(remaining.works.evaluations(wanted).amount / seconds)
     timed = {network: values for network, values in receipt_rates(root, remaining, kind).items() if network not in trained}
-    folder = f"results/{remaining.plan.preset}"
+    folder = f"results/{remaining.context.preset}"
     sources: list[tuple[What, dict[str, list[float]], str, str]] = [
         ("train", trained, "finished segment", f"{folder}/benchmarks/train"),
         ("train", timed, "cost receipt", f"{folder}/costs, alone on the machine"),

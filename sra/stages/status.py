@@ -13,7 +13,7 @@ from sra.content.wanted import Wanted, training_points, wanted_by_all
 from sra.core.errors import InputError
 from sra.core.locks import is_held
 from sra.forecast.disk import is_there
-from sra.forecast.remaining import Remaining
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument, cut, text_of
 from sra.training.scratch import CURVE, LOCK, last_entry, scratch_folder, states_newest_first, tail

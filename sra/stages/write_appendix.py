@@ -12,9 +12,10 @@ from sra.core.files import read_json
 from sra.core.origin import commit_of, day_of, is_changed, version_label
 from sra.deposit.appendix import Facts, Target, render_appendix
 from sra.forecast.disk import bytes_here
+from sra.forecast.estimate import estimate
 from sra.forecast.rates import Prices, read_rates
-from sra.forecast.remaining import Remaining, estimate
 from sra.forecast.work import planned_device
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.documents import number_of

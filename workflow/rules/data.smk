@@ -1,7 +1,6 @@
 # Images: the archive, its index, and the cropped images packed for encoders that see them again and again.
 
-
-data_needs = plan.needs("data")
+from sra.plan import data, needs
 
 
 rule make_digits:
@@ -13,15 +12,15 @@ rule make_digits:
     benchmark:
         "results/shared/{dataset}/benchmarks/make_digits.tsv"
     wildcard_constraints:
-        dataset=plan.made_from("scikit-learn"),
+        dataset=data.made_from(plan, "scikit-learn"),
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        size=plan.image_size,
+        size=ask(data.image_size),
     message:
         "make the archive of {wildcards.dataset}"
     shell:
@@ -37,16 +36,16 @@ rule make_fashion:
     benchmark:
         "results/shared/{dataset}/benchmarks/make_fashion.tsv"
     wildcard_constraints:
-        dataset=plan.made_from("torchvision"),
+        dataset=data.made_from(plan, "torchvision"),
     conda:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        images=plan.images_here,
-        options=plan.fashion_options,
+        images=ask(data.images),
+        options=ask(data.fashion_options),
     message:
         "make the archive of {wildcards.dataset}"
     shell:
@@ -56,7 +55,7 @@ rule make_fashion:
 rule index_images:
     """Check the archive and list its images with class, split and size."""
     input:
-        images=plan.source_images,
+        images=ask(data.source_files),
     output:
         index="results/shared/{dataset}/index.json",
     log:
@@ -65,14 +64,14 @@ rule index_images:
         "results/shared/{dataset}/benchmarks/index_images.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        images=plan.images_source,
-        size=plan.image_size,
-        expected=plan.expected_images,
+        images=ask(data.source),
+        size=ask(data.image_size),
+        expected=ask(data.expected_images),
     message:
         "index the images of {wildcards.dataset}"
     shell:
@@ -91,10 +90,10 @@ rule pack_images:
         "results/shared/{dataset}/benchmarks/pack_images/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     message:
         "pack the images of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -106,7 +105,7 @@ rule finish_pixels:
     """Join the shards under one manifest with labels and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.shards("pixels"),
+        shards=ask(data.shards, kind="pixels"),
     output:
         store="results/shared/{dataset}/pixels/store.json",
     log:

@@ -56,6 +56,21 @@ def make_fashion(
 
 
 @commands.command()
+def make_images(
+    name: Annotated[str, typer.Argument(help="data set of config/datasets.tsv that the column made_by has a file of sra/data for")],
+    output: Output,
+    image_size: Annotated[int, typer.Option(min=8, max=1024, help="pixels on a side")],
+    source: Annotated[Path | None, typer.Option(help="folder of the files that its images are made from, where it asks for some")] = None,
+    downloads: Annotated[Path, typer.Option(help="folder for such files that are fetched without --source")] = Path("downloads"),
+) -> None:
+    """Write a data set that is made here as an archive of class folders.
+
+    Example: sra make-images digits --image-size 32 --output results/shared/digits/images.zip
+    """
+    stage("make_images", "make_images")(name, output, image_size, source, downloads)
+
+
+@commands.command()
 def index(
     images: Annotated[
         str, typer.Option(help="folder of class folders, or one above it; tar (of one tar a class) or zip; images of REPA's preprocessing")
@@ -71,11 +86,11 @@ def index(
 
     Example: sra index --images ILSVRC2012_img_train.tar --image-size 256 --expected-images 1281167 --expected-classes 1000 --output index.json
     """
-    if images == "paths.own":  # what the workflow gives where nothing is set
-        raise InputError("paths.own: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
     if images in ("", "paths.imagenet"):
         yours = "for the preset own set paths.own to your folder of class folders"
         raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
+    if images.startswith("paths."):  # what the workflow gives where nothing is set
+        raise InputError(f"{images}: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
     stage("index_images", "index_images")(Path(images), image_size, output, expected_images, expected_classes, workers, least_images)
 
 

@@ -1,11 +1,13 @@
 """What the rules of data sets ask: the images, and the stores that training reads. Of the wildcards, one is the data set."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+import sra
 from sra.core.errors import InputError, unknown
 from sra.core.receipts import receipt_of, receipt_path
 from sra.plan.context import Context
-from sra.spec.assets import DatasetEntry
+from sra.spec.assets import DatasetEntry, dataset_named
+from sra.spec.config import Paths
 from sra.spec.layout import Shared
 from sra.spec.scale import Preset, StandIn
 
@@ -23,10 +25,22 @@ STORES = {
 
 def entry(context: Context, name: str) -> DatasetEntry:
     """The row of config/datasets.tsv. Raises InputError for a data set that it does not have."""
-    datasets = context.catalogue().datasets
-    if name not in datasets:
-        raise InputError(f"data set {name!r} is not in config/datasets.tsv; known: {', '.join(datasets)}")
-    return datasets[name]
+    return dataset_named(context.catalogue().datasets, name)
+
+
+def refuse_unknown(context: Context) -> None:
+    """Raise InputError for a data set without a row, a row without the file that makes it, and a path of the user's that no row asks for."""
+    datasets, paths = context.catalogue().datasets, context.user.paths
+    for name in context.catalogue().preset.datasets:
+        entry(context, name)
+    for dataset in datasets.values():
+        file = f"sra/data/{dataset.made_by}.py"
+        if dataset.made_by and not (Path(sra.__file__).parents[1] / file).exists():
+            raise InputError(f"config/datasets.tsv: {dataset.name} is made by {file}: no such file; write it, or correct made_by")
+    asked = {dataset.path_key for dataset in datasets.values()} - {None}
+    for key in paths.of_datasets.keys() - asked:
+        raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"config/config.yaml or --config: paths.{key}")
+    preprocessed(context)
 
 
 def preset_on(context: Context, dataset: str) -> Preset:
@@ -56,21 +70,28 @@ def captioned(context: Context) -> str:
     return "|".join(name for name, dataset in context.catalogue().datasets.items() if dataset.captioned)
 
 
-def made_from(context: Context, library: str) -> str:
-    """The data sets with classes that the workflow makes of what a library has, as such a pattern."""
+def makers(context: Context) -> list[str]:
+    """The files of sra/data that make images with classes."""
     datasets = context.catalogue().datasets.values()
-    return "|".join(dataset.name for dataset in datasets if dataset.source.startswith(f"{library} ") and not dataset.captioned)
+    return list(dict.fromkeys(dataset.made_by for dataset in datasets if dataset.made_by and not dataset.captioned))
 
 
-def images(context: Context, wildcards) -> int:
-    """How many config/datasets.tsv says there are."""
-    return entry(context, wildcards.dataset).images
+def made_by(context: Context, maker: str) -> str:
+    """The data sets that such a file makes, as the pattern of a wildcard."""
+    return "|".join(name for name, dataset in context.catalogue().datasets.items() if dataset.made_by == maker)
 
 
-def fashion_options(context: Context, wildcards) -> list[str]:
-    """Where the files of Fashion-MNIST lie, or go to."""
-    paths = context.user.paths
-    return ["--source", paths.fashion] if paths.fashion else ["--downloads", f"{paths.downloads}/fashion_mnist"]
+def row(context: Context, wildcards) -> str:
+    """What is made, as JSON: a changed count is a changed parameter, so the images are made again."""
+    return entry(context, wildcards.dataset).model_dump_json(include={"made_by", "images", "classes"})
+
+
+def making_options(context: Context, wildcards) -> list[str]:
+    """Where the files lie that the images are made from, or where they are downloaded to, of a data set that asks for some."""
+    key, paths = entry(context, wildcards.dataset).path_key, context.user.paths
+    if key is None:
+        return []
+    return ["--source", paths.of_datasets[key]] if paths.of_datasets.get(key) else ["--downloads", paths.downloads]
 
 
 def source_files(context: Context, wildcards) -> list[str]:
@@ -79,20 +100,20 @@ def source_files(context: Context, wildcards) -> list[str]:
     Of the user's captioned images only the annotations, which name the rest.
     """
     place, dataset = source(context, wildcards), entry(context, wildcards.dataset)
-    files = [f"{place}/{file}" for file in (SCENES if dataset.kind == "made" else ANNOTATIONS)] if dataset.captioned else [place]
-    return [file for file in files if dataset.kind == "made" or (context.root / file).exists()]
+    files = [f"{place}/{file}" for file in (SCENES if dataset.made_by else ANNOTATIONS)] if dataset.captioned else [place]
+    return [file for file in files if dataset.made_by or (context.root / file).exists()]
 
 
 def source(context: Context, wildcards) -> str:
     """Where the images lie; the name of the setting when the user has not said where, for Snakemake quotes nothing of an empty text."""
     dataset, paths = entry(context, wildcards.dataset), context.user.paths
-    if dataset.kind == "made":
+    if dataset.made_by:
         return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
     if below := paths.preprocessed.get(dataset.name):
         for name in ("images", "images.zip"):
             if (context.root / below / name).exists():
                 return f"{below}/{name}"
-    return getattr(paths, dataset.source.removeprefix("paths.")) or dataset.source
+    return paths.of_datasets.get(dataset.path_key) or dataset.source
 
 
 def expected_images(context: Context, wildcards) -> str:
@@ -100,9 +121,8 @@ def expected_images(context: Context, wildcards) -> str:
     numbers, and any classes.
     """
     dataset, paths = entry(context, wildcards.dataset), context.user.paths
-    yours = dataset.kind == "path"
     if dataset.captioned:
-        subset = paths.expected_coco if yours else None
+        subset = None if dataset.made_by else paths.expected_coco
         train, val = (subset.train, subset.val) if subset else (dataset.images, dataset.validation)
         return f"--expected-train {train} --expected-val {val}"
     if dataset.source == "paths.imagenet" and paths.expected_images is not None:
@@ -123,7 +143,7 @@ def image_size(context: Context, wildcards) -> int:
 
 def preprocessed(context: Context) -> str:
     """The data sets whose latents are taken over, as the pattern of a wildcard. Raises InputError for one that has none to take over."""
-    possible = [name for name, dataset in context.catalogue().datasets.items() if dataset.kind == "path" and not dataset.captioned]
+    possible = [name for name, dataset in context.catalogue().datasets.items() if not (dataset.made_by or dataset.captioned)]
     for name in context.user.paths.preprocessed:
         if name not in possible:
             raise unknown("data set", name, possible, where="paths.preprocessed")

@@ -24,7 +24,7 @@ def refuse_impossible(context: Context, wanted: list[Wanted]) -> None:
             continue
         preset, sampler, count = catalogue.preset_of(item.run), catalogue.sampler(item.score.sampler), catalogue.sample_count(item.score.samples)
         dataset, subset = data.entry(context, preset.dataset), context.user.paths.expected_coco
-        validation = subset.val if subset and dataset.kind == "path" else dataset.validation
+        validation = subset.val if subset and not dataset.made_by else dataset.validation
         if sampler.captions == "in_order" and count > validation:
             raise InputError(
                 f"sampler {item.score.sampler}: {count} samples take a caption of as many validation images in order, {preset.dataset} has "

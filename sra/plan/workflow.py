@@ -32,10 +32,10 @@ def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None) -> C
     """
     user = checked(config, UserConfig, "config/config.yaml or --config")
     context = Context(root, user, {loaded.preset_id: loaded} if loaded else {})
+    data.refuse_unknown(context)
     score.refuse_impossible(context, wanted_by_all(context.catalogue()))
     load_claims(context.catalogue())
     context.rates(context.preset)  # refuses unknown hardware
-    data.preprocessed(context)  # refuses an unknown data set
     return context
 
 

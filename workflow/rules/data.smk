@@ -2,54 +2,34 @@
 
 from sra.plan import data, needs
 
+for maker in data.makers(plan):
 
-rule make_digits:
-    """Write scikit-learn's handwritten digits at one size as an archive of class folders, as a downloaded data set would be."""
-    output:
-        images="results/shared/{dataset}/images.zip",
-    log:
-        "results/shared/{dataset}/logs/make_digits.log",
-    benchmark:
-        "results/shared/{dataset}/benchmarks/make_digits.tsv"
-    wildcard_constraints:
-        dataset=data.made_from(plan, "scikit-learn"),
-    conda:
-        "../envs/stages.yaml"
-    threads: ask(needs.threads, stage="data")
-    resources:
-        mem_mb=ask(needs.mem_mb, stage="data"),
-        runtime=ask(needs.runtime, stage="data"),
-    params:
-        size=ask(data.image_size),
-    message:
-        "make the archive of {wildcards.dataset}"
-    shell:
-        "sra make-digits --image-size {params.size} --output {output.images} 2> {log}"
-
-
-rule make_fashion:
-    """Write Fashion-MNIST, downloaded by torchvision or from the user's folder, as an archive of class folders."""
-    output:
-        images="results/shared/{dataset}/images.zip",
-    log:
-        "results/shared/{dataset}/logs/make_fashion.log",
-    benchmark:
-        "results/shared/{dataset}/benchmarks/make_fashion.tsv"
-    wildcard_constraints:
-        dataset=data.made_from(plan, "torchvision"),
-    conda:
-        "../envs/stages.yaml"
-    threads: 1
-    resources:
-        mem_mb=ask(needs.mem_mb, stage="data"),
-        runtime=ask(needs.runtime, stage="data"),
-    params:
-        images=ask(data.images),
-        options=ask(data.fashion_options),
-    message:
-        "make the archive of {wildcards.dataset}"
-    shell:
-        "sra make-fashion --images {params.images} {params.options:q} --output {output.images} 2> {log}"
+    rule:
+        """Write images as an archive of class folders, as a downloaded data set would be. One rule for each file of sra/data that makes some."""
+        name:
+            f"make_{maker}"
+        output:
+            images="results/shared/{dataset}/images.zip",
+        log:
+            f"results/shared/{{dataset}}/logs/make_{maker}.log",
+        benchmark:
+            f"results/shared/{{dataset}}/benchmarks/make_{maker}.tsv"
+        wildcard_constraints:
+            dataset=data.made_by(plan, maker),
+        conda:
+            "../envs/stages.yaml"
+        threads: 1
+        resources:
+            mem_mb=ask(needs.mem_mb, stage="data"),
+            runtime=ask(needs.runtime, stage="data"),
+        params:
+            size=ask(data.image_size),
+            options=ask(data.making_options),
+            row=ask(data.row),
+        message:
+            "make the archive of {wildcards.dataset}"
+        shell:
+            "sra make-images {wildcards.dataset} --image-size {params.size} {params.options:q} --output {output.images} 2> {log}"
 
 
 rule index_images:

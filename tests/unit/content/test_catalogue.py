@@ -86,9 +86,11 @@ def test_small_networks_are_trained_as_their_preset_says_and_no_others():
         assert options(dataset) == []
 
 
-@pytest.mark.parametrize(("paths", "options"), [({}, ["--downloads", "downloads/fashion_mnist"]), ({"fashion": "/a b"}, ["--source", "/a b"])])
+@pytest.mark.parametrize(("paths", "options"), [({}, ["--downloads", "downloads"]), ({"fashion": "/a b"}, ["--source", "/a b"])])
 def test_fashion_mnist_comes_from_the_users_folder_or_is_downloaded(paths, options):
     plan = checked_plan(ROOT, {"preset": "fashion", "paths": paths})
-    assert data.fashion_options(plan, SimpleNamespace(dataset="fashion")) == options
-    assert data.images(plan, SimpleNamespace(dataset="fashion_toy")) == 2100
-    assert data.made_from(plan, "torchvision").split("|") == ["fashion", "fashion_toy"]
+    assert data.making_options(plan, SimpleNamespace(dataset="fashion")) == options
+    assert data.making_options(plan, SimpleNamespace(dataset="digits")) == []
+    assert '"images":2100' in data.row(plan, SimpleNamespace(dataset="fashion_toy"))
+    assert data.makers(plan) == ["digits", "fashion"]
+    assert data.made_by(plan, "fashion").split("|") == ["fashion", "fashion_toy"]

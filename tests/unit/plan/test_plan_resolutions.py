@@ -33,7 +33,7 @@ def test_rules_of_a_data_set_are_told_its_own_size():
 
 def test_digits_of_every_size_are_made_by_one_rule():
     plan = checked_plan(ROOT, {"preset": "digits"})
-    assert data.made_from(plan, "scikit-learn").split("|") == ["digits", "digits64"]
+    assert data.made_by(plan, "digits").split("|") == ["digits", "digits64"]
     for dataset in ("digits", "digits64"):
         assert data.source_files(plan, SimpleNamespace(dataset=dataset)) == [f"results/shared/{dataset}/images.zip"]
 

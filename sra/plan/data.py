@@ -38,8 +38,9 @@ def refuse_unknown(context: Context) -> None:
         if dataset.made_by and not (Path(sra.__file__).parents[1] / file).exists():
             raise InputError(f"config/datasets.tsv: {dataset.name} is made by {file}: no such file; write it, or correct made_by")
     asked = {dataset.path_key for dataset in datasets.values()} - {None}
-    for key in paths.of_datasets.keys() - asked:
-        raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"config/config.yaml or --config: paths.{key}")
+    for key in paths.of_datasets:
+        if key not in asked:
+            raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"config/config.yaml or --config: paths.{key}")
     preprocessed(context)
 
 

@@ -6,14 +6,16 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-from sra.plan.workflow import open_plan
+from sra.plan import show
+from sra.plan.workflow import open_plan, prepare_environment
 
 
 configfile: "config/config.yaml"
 
 
 plan = open_plan(Path(workflow.basedir), config)
-plan.prepare_environment()
+ask = plan.ask  # of a function of sra.plan, it makes the function of wildcards that a rule takes
+prepare_environment(plan)
 
 
 container: plan.user.container
@@ -41,9 +43,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        plan.report(),
-        plan.registry_file(),
-        plan.appendix(),
+        show.everything(plan),
 
 
 include: "workflow/rules/data.smk"

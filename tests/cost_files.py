@@ -4,13 +4,12 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.core.files import write_json
-from sra.forecast import cost
-from sra.forecast.cost import Cost
-from sra.forecast.remaining import Remaining
+from sra.plan import cost
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 
 
-def cost_of(catalogue: Catalogue, items=(), devices=1, processes=1, device=None) -> Cost:
+def cost_of(catalogue: Catalogue, items=(), devices=1, processes=1, device=None) -> cost.Cost:
     """What is left of a catalogue's tables and figures, as `sra cost` says it."""
     return cost.cost_of(Remaining(plan_of(catalogue), processes), list(items), devices, device)
 

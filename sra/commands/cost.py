@@ -9,8 +9,8 @@ import typer
 
 from sra.commands.options import Preset, SamplingSeedList, SeedList, ShownWeights
 from sra.content.catalogue import shown_catalogue
-from sra.forecast.cost import cost_of, json_of, text_of
-from sra.forecast.remaining import Remaining
+from sra.plan.cost import cost_of, json_of, text_of
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 
 

@@ -27,11 +27,11 @@ def index(
     least_images: Annotated[int, typer.Option(min=0, help="images that are needed, of a data set of any number")] = 0,
 ) -> None:
     """Write the index and its receipt. What is expected of the images is said where the data set is known."""
-    if images == "paths.own":  # what the workflow gives where nothing is set
-        raise InputError("paths.own: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
     if images in ("", "paths.imagenet"):
         yours = "for the preset own set paths.own to your folder of class folders"
         raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
+    if images.startswith("paths."):  # what the workflow gives where nothing is set
+        raise InputError(f"{images}: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
     asked = (expected_images, expected_classes, least_images) != (None, None, 0)
     expected = Expected(expected_images, expected_classes, least_images) if asked else None
     notes = write_index(Path(images), output, image_size, expected, workers)

@@ -5,47 +5,35 @@ Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI
 ImageNet images are.
 """
 
-import io
-import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from sra.core.files import written_whole
 from sra.core.seeds import derive_seed
+from sra.data.made import NamedImages, Request, write_pngs
 
 IMAGE_SIZE = 32
+IMAGES, CLASSES = 1797, 10
 INK = 16  # largest value in the source
 HELD_OUT_EVERY = 5  # one digit in five, so 1,437 to train on and 360 held out
 SPLIT_SEED = 0
-EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # earliest date a zip can hold: the same bytes on every day
+
+
+def images(request: Request) -> NamedImages:
+    """All of them at one size, named `<split>/<class>/<number:04d>.png` by their place in scikit-learn's order: the same names at every size."""
+    from sklearn.datasets import load_digits  # seconds to import, needed here alone
+
+    digits = load_digits()
+    held_out = held_out_numbers(digits.target.tolist())
+    for number, (label, grey) in enumerate(zip(digits.target, digits.images, strict=True)):
+        split = "held_out" if number in held_out else "train"
+        yield f"{split}/{label}/{number:04d}.png", upsampled(grey, request.image_size)
 
 
 def write_digits(path: Path, image_size: int = IMAGE_SIZE) -> None:
-    """Write an uncompressed zip of RGB PNGs: `train/<class>/<number:04d>.png` and `held_out/<class>/<number:04d>.png`.
-
-    `number` is the digit's place in scikit-learn's order: the same split and names at every size. Equal bytes on every call.
-    """
-    from sklearn.datasets import load_digits  # seconds to import, needed here alone
-
-    source = load_digits()
-    held_out = held_out_numbers(source.target.tolist())
-    splits = ["held_out" if number in held_out else "train" for number in range(len(source.target))]
-    names = (f"{split}/{label}/{number:04d}.png" for number, (split, label) in enumerate(zip(splits, source.target, strict=True)))
-    write_pngs(path, zip(names, (upsampled(image, image_size) for image in source.images), strict=True))
-
-
-def write_pngs(path: Path, images: Iterable[tuple[str, np.ndarray]]) -> None:
-    """An uncompressed zip of PNGs, name and pixels (H, W, 3) uint8 each, without times or systems in it: the same bytes on every day."""
-    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, pixels in images:
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, format="PNG")
-            member = zipfile.ZipInfo(name, EPOCH_OF_ZIP)
-            member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, whatever system writes it
-            archive.writestr(member, buffer.getvalue())
+    """Write them as an archive. Equal bytes on every call."""
+    write_pngs(path, images(Request(IMAGES, CLASSES, image_size)))
 
 
 def held_out_numbers(labels: list[int]) -> set[int]:

@@ -15,7 +15,7 @@ from urllib.error import URLError
 import numpy as np
 
 from sra.core.errors import InputError
-from sra.data.digits import write_pngs
+from sra.data.made import NamedImages, Request, write_pngs
 
 if TYPE_CHECKING:
     from torchvision.datasets import FashionMNIST
@@ -31,12 +31,18 @@ PLACES = (".", "raw", "FashionMNIST/raw")  # the last two: below the root of tor
 PAGE = "github.com/zalandoresearch/fashion-mnist"
 
 
+def images(request: Request) -> NamedImages:
+    """The first of each split, named `<split>/<class>/<number:05d>.png` by their place there; six of seven of `request.images` to train on."""
+    source = read_fashion(request.source) if request.source else download_fashion(request.downloads / "fashion_mnist")
+    return _padded(source, request.images)
+
+
 def write_fashion(path: Path, source: "dict[str, FashionMNIST]", images: int = IMAGES) -> None:
     """Write an uncompressed zip of RGB PNGs, `train/<class>/<number:05d>.png` and `held_out/<class>/<number:05d>.png`.
 
     images: of both splits, six of seven to train on, the first of each split of `source`. `number` is the place there. Equal bytes on every call.
     """
-    write_pngs(path, ((name, padded(grey)) for name, grey in _named(source, images)))
+    write_pngs(path, _padded(source, images))
 
 
 def padded(grey: np.ndarray) -> np.ndarray:
@@ -63,6 +69,10 @@ def read_fashion(folder: Path) -> "dict[str, FashionMNIST]":
 def download_fashion(folder: Path) -> "dict[str, FashionMNIST]":
     """Both splits by torchvision, which keeps the files in `folder` and checks what it downloads. Raises InputError where there is no network."""
     return _opened(Path(folder), Path(folder), download=True)
+
+
+def _padded(source: "dict[str, FashionMNIST]", count: int) -> NamedImages:
+    return ((name, padded(grey)) for name, grey in _named(source, count))
 
 
 def _opened(root: Path, shown: Path, download: bool) -> "dict[str, FashionMNIST]":

@@ -21,7 +21,8 @@ from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.seeds import derive_seed
 from sra.data.captions import FOLDERS, annotation_path
-from sra.data.digits import INK, enlarged, held_out_numbers, write_pngs
+from sra.data.digits import INK, enlarged, held_out_numbers
+from sra.data.made import write_pngs
 
 SCENE_SIZE = 32  # pixels
 HALF = SCENE_SIZE // 2

@@ -99,7 +99,7 @@ def render_appendix(facts: Facts, output: Path, templates: Path) -> None:
         public=_public(facts.citation),
         state=", ".join(f"{count} {state}" for state, count in facts.states.items()),
         source_of=_source_of,
-        to_fetch=[*(entry.name for entry in facts.datasets if entry.kind == "path"), *(entry.name for entry in facts.weights if _is_fetched(entry))],
+        to_fetch=[*(entry.name for entry in facts.datasets if not entry.made_by), *(entry.name for entry in facts.weights if _is_fetched(entry))],
         commands=_commands(facts),
         times_say=_times_say(facts),
         targets=[_row(target, facts) for target in facts.targets],

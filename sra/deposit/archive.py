@@ -15,7 +15,9 @@ from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
 from sra.core.origin import day_of, version_label
 from sra.deposit.crate import METADATA, About, CrateFile, Made, described
 from sra.deposit.lines import rendered_documents
-from sra.plan.workflow import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS, plan_of
+from sra.plan import show
+from sra.plan.show import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS
+from sra.plan.workflow import plan_of
 from sra.reporting.documents import FigureDocument, TableDocument
 from sra.reporting.write.commands import build_command
 from sra.spec.citation import read_citation
@@ -132,10 +134,10 @@ def _made(registry: Catalogue, documents: list[Document], files: list[CrateFile]
         kind, made = "table" if is_table else "figure", _rendered(document, results)
         numbers = evidence.behind(made[0])
         if numbers is not None:
-            settings = plan.settings_of_table(SimpleNamespace(preset=registry.preset_id, table=document.id)) if is_table else []
-            asked = [f"report/{kind}s/{document.id}.yaml", *plan.published_of(document.id), *settings]
+            settings = show.settings_of_table(plan, SimpleNamespace(preset=registry.preset_id, table=document.id)) if is_table else []
+            asked = [f"report/{kind}s/{document.id}.yaml", *show.published(plan, document.id), *settings]
             found.append(Made(document.id, document.number, f"sra {kind}", f"render_{kind}", [*asked, *numbers], made))
-    asked = ["report/claims.yaml", *plan.targets_of_claims(SimpleNamespace(preset=registry.preset_id))]
+    asked = ["report/claims.yaml", *show.targets_of_claims(plan, SimpleNamespace(preset=registry.preset_id))]
     numbers = evidence.behind(results.claims())
     if results.claims() in inside and numbers is not None:
         found.append(Made("claims", "Claims", "sra claims", "judge_claims", [*asked, *numbers], [results.claims(kind) for kind in CLAIMS_KINDS]))

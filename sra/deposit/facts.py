@@ -13,10 +13,11 @@ from sra.core.origin import commit_of, day_of, is_changed, version_label
 from sra.deposit.appendix import Facts, Target, render_appendix
 from sra.deposit.lines import registry_lines
 from sra.forecast.disk import bytes_here
+from sra.forecast.estimate import estimate
 from sra.forecast.finished import job_seconds
 from sra.forecast.rates import Prices, read_rates
-from sra.forecast.remaining import Remaining, estimate
 from sra.forecast.work import planned_device
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.display import number_of

@@ -1,138 +1,191 @@
-"""What the rules of data sets ask: the images, and the stores that training reads."""
+"""What the rules of data sets ask: the images, and the stores that training reads. Of the wildcards, one is the data set."""
 
-from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from sra.core.errors import unknown
-from sra.plan.base import PlanBase
+import sra
+from sra.core.errors import InputError, unknown
+from sra.core.receipts import receipt_of, receipt_path
+from sra.plan.context import Context
+from sra.spec.assets import DatasetEntry, dataset_named
+from sra.spec.config import Paths
 from sra.spec.layout import Shared
-from sra.spec.scale import StandIn
+from sra.spec.scale import Preset, StandIn
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
+IMAGENET = 1_281_167  # images
 NONE = "(?!)"  # the pattern that no name fits
 SCENES = (*ANNOTATIONS, "train2014.zip", "val2014.zip")  # what `sra make-scenes` writes
+STORES = {
+    "latents": lambda wildcards: Shared(wildcards.dataset).latents(wildcards.vae),
+    "features": lambda wildcards: Shared(wildcards.dataset).features(wildcards.encoder),
+    "text": lambda wildcards: Shared(wildcards.dataset).text(wildcards.clip),
+    "pixels": lambda wildcards: Shared(wildcards.dataset).pixels,
+}
 
 
-class DataPlan(PlanBase):
-    """Each method takes Snakemake's wildcards, of which one is the data set."""
+def entry(context: Context, name: str) -> DatasetEntry:
+    """The row of config/datasets.tsv. Raises InputError for a data set that it does not have."""
+    return dataset_named(context.catalogue().datasets, name)
 
-    @property
-    def captioned(self) -> str:
-        """The captioned data sets as the pattern of a wildcard."""
-        return "|".join(name for name, dataset in self.registry(self.preset).datasets.items() if dataset.captioned)
 
-    def made_from(self, library: str) -> str:
-        """The data sets with classes that the workflow makes of what a library has, likewise."""
-        datasets = self.registry(self.preset).datasets.values()
-        return "|".join(dataset.name for dataset in datasets if dataset.source.startswith(f"{library} ") and not dataset.captioned)
+def refuse_unknown(context: Context) -> None:
+    """Raise InputError for a data set without a row, a row without the file that makes it, and a path of the user's that no row asks for."""
+    datasets, paths = context.catalogue().datasets, context.user.paths
+    for name in context.catalogue().preset.datasets:
+        entry(context, name)
+    for dataset in datasets.values():
+        file = f"sra/data/{dataset.made_by}.py"
+        if dataset.made_by and not (Path(sra.__file__).parents[1] / file).exists():
+            raise InputError(f"config/datasets.tsv: {dataset.name} is made by {file}: no such file; write it, or correct made_by")
+    asked = {dataset.path_key for dataset in datasets.values()} - {None}
+    for key in paths.of_datasets:
+        if key not in asked:
+            raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"config/config.yaml or --config: paths.{key}")
+    preprocessed(context)
 
-    def images_here(self, wildcards) -> int:
-        """How many images config/datasets.tsv says a data set has."""
-        return self._dataset(wildcards.dataset).images
 
-    def fashion_options(self, wildcards) -> list[str]:
-        """Where the files of Fashion-MNIST lie, or go to."""
-        paths = self.user.paths
-        return ["--source", paths.fashion] if paths.fashion else ["--downloads", f"{paths.downloads}/fashion_mnist"]
+def preset_on(context: Context, dataset: str) -> Preset:
+    """The preset, or its part on captions or at another resolution, whose data set this is: the user's, else the first that uses it."""
+    ids = [context.preset, *sorted(path.stem for path in (context.root / "config" / "presets").glob("*.yaml"))]
+    for preset in (context.catalogue(name).preset for name in ids):
+        captions = [preset.for_captions()] if preset.text_to_image else []
+        for part in (preset, *captions, *map(preset.at_resolution, preset.resolutions)):
+            if part.dataset == dataset:
+                return part
+    raise InputError(f"no preset uses data set {dataset!r}; name one in config/presets")
 
-    def source_images(self, wildcards) -> list[str]:
-        """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so).
 
-        Of the user's captioned images only the annotations, which name the rest.
-        """
-        source, dataset = self.images_source(wildcards), self._dataset(wildcards.dataset)
-        files = [f"{source}/{file}" for file in (SCENES if dataset.kind == "made" else ANNOTATIONS)] if dataset.captioned else [source]
-        return [file for file in files if dataset.kind == "made" or (self.root / file).exists()]
+def images_of(context: Context, dataset: str) -> int:
+    """Images to train on: as config/datasets.tsv says or, of a user's own, as their index does; as many as ImageNet has until there is one."""
+    listed, index = entry(context, dataset).images, context.root / Shared(dataset).index
+    if listed is not None:
+        return listed
+    return receipt_of(index)["facts"]["splits"]["train"] if receipt_path(index).exists() else IMAGENET
 
-    def images_source(self, wildcards) -> str:
-        """Where they lie; the name of the setting when the user has not said where, for Snakemake quotes nothing of an empty text."""
-        dataset = self._dataset(wildcards.dataset)
-        if dataset.kind == "made":
-            return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
-        below = self.user.paths.preprocessed.get(dataset.name)
-        images = next((f"{below}/{name}" for name in ("images", "images.zip") if (self.root / below / name).exists()), None) if below else None
-        return images or getattr(self.user.paths, dataset.source.removeprefix("paths.")) or dataset.source
 
-    @property
-    def preprocessed(self) -> str:
-        """The data sets whose latents are taken over, as the pattern of a wildcard. Raises InputError for one that has none to take over."""
-        datasets = self.registry(self.preset).datasets
-        possible = [name for name, dataset in datasets.items() if dataset.kind == "path" and not dataset.captioned]
-        for name in self.user.paths.preprocessed:
-            if name not in possible:
-                raise unknown("data set", name, possible, where="paths.preprocessed")
-        return "|".join(self.user.paths.preprocessed) or NONE
+# Images
 
-    @property
-    def extracted(self) -> str:
-        """The data sets whose latents are extracted here, likewise."""
-        return f"(?!(?:{self.preprocessed})/)[a-z0-9_]+"
 
-    def moments(self, wildcards) -> str:
-        """The folder or zip of the latents that are taken over."""
-        below = self.user.paths.preprocessed[wildcards.dataset]
-        packed = f"{below}/vae-sd.zip"
-        return packed if (self.root / packed).exists() else f"{below}/vae-sd"
+def captioned(context: Context) -> str:
+    """The captioned data sets as the pattern of a wildcard."""
+    return "|".join(name for name, dataset in context.catalogue().datasets.items() if dataset.captioned)
 
-    def expected_images(self, wildcards) -> str:
-        """Options of `sra index` and `sra index-captions`: what config/datasets.tsv says of the data set. A subset of the user's has its own
-        numbers, and any classes.
-        """
-        dataset, paths = self._dataset(wildcards.dataset), self.user.paths
-        yours = dataset.kind == "path"
-        if dataset.captioned:
-            subset = paths.expected_coco if yours else None
-            train, val = (subset.train, subset.val) if subset else (dataset.images, dataset.validation)
-            return f"--expected-train {train} --expected-val {val}"
-        if dataset.source == "paths.imagenet" and paths.expected_images is not None:
-            return f"--expected-images {paths.expected_images}"
-        if dataset.classes is None:
-            preset = self._preset_on(dataset.name)
-            return f"--expected-classes {preset.classes} --least-images {0 if preset.reference else preset.reference_images}"
-        return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
 
-    def dtype(self, kind: str) -> Callable[..., str]:
-        """What latents, features or text are stored as."""
+def makers(context: Context) -> list[str]:
+    """The files of sra/data that make images with classes."""
+    datasets = context.catalogue().datasets.values()
+    return list(dict.fromkeys(dataset.made_by for dataset in datasets if dataset.made_by and not dataset.captioned))
 
-        def stored(wildcards) -> str:
-            preset = self._preset_on(wildcards.dataset)
-            return preset.text_to_image.text_dtype if kind == "text" else getattr(preset, f"{kind}_dtype")
 
-        return stored
+def made_by(context: Context, maker: str) -> str:
+    """The data sets that such a file makes, as the pattern of a wildcard."""
+    return "|".join(name for name, dataset in context.catalogue().datasets.items() if dataset.made_by == maker)
 
-    def shards(self, kind: str) -> Callable[..., list[str]]:
-        """The parts of a store of latents, features, text or pixels."""
 
-        store = {
-            "latents": lambda wildcards: Shared(wildcards.dataset).latents(wildcards.vae),
-            "features": lambda wildcards: Shared(wildcards.dataset).features(wildcards.encoder),
-            "text": lambda wildcards: Shared(wildcards.dataset).text(wildcards.clip),
-            "pixels": lambda wildcards: Shared(wildcards.dataset).pixels,
-        }[kind]
+def row(context: Context, wildcards) -> str:
+    """What is made, as JSON: a changed count is a changed parameter, so the images are made again."""
+    return entry(context, wildcards.dataset).model_dump_json(include={"made_by", "images", "classes"})
 
-        def parts(wildcards) -> list[str]:
-            of = self._preset_on(wildcards.dataset).data_shards
-            return [str(PurePosixPath(store(wildcards)).with_name(f"{kind}_{shard:03d}_of_{of:03d}.npy")) for shard in range(of)]
 
-        return parts
+def making_options(context: Context, wildcards) -> list[str]:
+    """Where the files lie that the images are made from, or where they are downloaded to, of a data set that asks for some."""
+    key, paths = entry(context, wildcards.dataset).path_key, context.user.paths
+    if key is None:
+        return []
+    return ["--source", paths.of_datasets[key]] if paths.of_datasets.get(key) else ["--downloads", paths.downloads]
 
-    def token_grid(self, wildcards) -> int:
-        """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
-        return self._preset_on(wildcards.dataset).latent.size // 2
 
-    def encoding_batch(self, wildcards) -> int:
-        """Images that the autoencoder sees at a time: 64 of 256 x 256 pixels, fewer of larger ones, so that they need no more memory."""
-        return min(64, 64 * 256**2 // self.image_size(wildcards) ** 2)
+def source_files(context: Context, wildcards) -> list[str]:
+    """The images as a rule's input: made by the workflow, or the user's own; empty when they are not there (the stage then says so).
 
-    def standin_options(self, kind: str) -> Callable[..., list[str]]:
-        """How the small network of that kind is trained, where the preset on the data set says so."""
+    Of the user's captioned images only the annotations, which name the rest.
+    """
+    place, dataset = source(context, wildcards), entry(context, wildcards.dataset)
+    files = [f"{place}/{file}" for file in (SCENES if dataset.made_by else ANNOTATIONS)] if dataset.captioned else [place]
+    return [file for file in files if dataset.made_by or (context.root / file).exists()]
 
-        def options(wildcards) -> list[str]:
-            settings = self._preset_on(wildcards.dataset).standins.get(kind, StandIn())
-            given = settings.model_dump(exclude_none=True)
-            return [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", f"{value:g}")]
 
-        return options
+def source(context: Context, wildcards) -> str:
+    """Where the images lie; the name of the setting when the user has not said where, for Snakemake quotes nothing of an empty text."""
+    dataset, paths = entry(context, wildcards.dataset), context.user.paths
+    if dataset.made_by:
+        return Shared(dataset.name).coco if dataset.captioned else Shared(dataset.name).images
+    if below := paths.preprocessed.get(dataset.name):
+        for name in ("images", "images.zip"):
+            if (context.root / below / name).exists():
+                return f"{below}/{name}"
+    return paths.of_datasets.get(dataset.path_key) or dataset.source
 
-    def image_size(self, wildcards) -> int:
-        return self._preset_on(wildcards.dataset).image_size
+
+def expected_images(context: Context, wildcards) -> str:
+    """Options of `sra index` and `sra index-captions`: what config/datasets.tsv says of the data set. A subset of the user's has its own
+    numbers, and any classes.
+    """
+    dataset, paths = entry(context, wildcards.dataset), context.user.paths
+    if dataset.captioned:
+        subset = None if dataset.made_by else paths.expected_coco
+        train, val = (subset.train, subset.val) if subset else (dataset.images, dataset.validation)
+        return f"--expected-train {train} --expected-val {val}"
+    if dataset.source == "paths.imagenet" and paths.expected_images is not None:
+        return f"--expected-images {paths.expected_images}"
+    if dataset.classes is None:
+        preset = preset_on(context, dataset.name)
+        return f"--expected-classes {preset.classes} --least-images {0 if preset.reference else preset.reference_images}"
+    return f"--expected-images {dataset.images} --expected-classes {dataset.classes}"
+
+
+def image_size(context: Context, wildcards) -> int:
+    """Pixels on a side."""
+    return preset_on(context, wildcards.dataset).image_size
+
+
+# Stores
+
+
+def preprocessed(context: Context) -> str:
+    """The data sets whose latents are taken over, as the pattern of a wildcard. Raises InputError for one that has none to take over."""
+    possible = [name for name, dataset in context.catalogue().datasets.items() if not (dataset.made_by or dataset.captioned)]
+    for name in context.user.paths.preprocessed:
+        if name not in possible:
+            raise unknown("data set", name, possible, where="paths.preprocessed")
+    return "|".join(context.user.paths.preprocessed) or NONE
+
+
+def extracted(context: Context) -> str:
+    """The data sets whose latents are extracted here, as such a pattern."""
+    return f"(?!(?:{preprocessed(context)})/)[a-z0-9_]+"
+
+
+def moments(context: Context, wildcards) -> str:
+    """The folder or zip of the latents that are taken over."""
+    below = context.user.paths.preprocessed[wildcards.dataset]
+    packed = f"{below}/vae-sd.zip"
+    return packed if (context.root / packed).exists() else f"{below}/vae-sd"
+
+
+def shards(context: Context, wildcards, kind: str) -> list[str]:
+    """The parts of a store of that kind in `STORES`."""
+    store, of = PurePosixPath(STORES[kind](wildcards)), preset_on(context, wildcards.dataset).data_shards
+    return [str(store.with_name(f"{kind}_{shard:03d}_of_{of:03d}.npy")) for shard in range(of)]
+
+
+def dtype(context: Context, wildcards, kind: str) -> str:
+    """What latents, features or text are stored as."""
+    preset = preset_on(context, wildcards.dataset)
+    return preset.text_to_image.text_dtype if kind == "text" else getattr(preset, f"{kind}_dtype")
+
+
+def token_grid(context: Context, wildcards) -> int:
+    """Tokens on a side of the models that train on this data set: patch 2 (Table 5)."""
+    return preset_on(context, wildcards.dataset).latent.size // 2
+
+
+def encoding_batch(context: Context, wildcards) -> int:
+    """Images that the autoencoder sees at a time: 64 of 256 x 256 pixels, fewer of larger ones, so that they need no more memory."""
+    return min(64, 64 * 256**2 // image_size(context, wildcards) ** 2)
+
+
+def standin_options(context: Context, wildcards, kind: str) -> list[str]:
+    """How the small network of that kind is trained, where the preset on the data set says so."""
+    given = preset_on(context, wildcards.dataset).standins.get(kind, StandIn()).model_dump(exclude_none=True)
+    return [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", f"{value:g}")]

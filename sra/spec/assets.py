@@ -14,19 +14,20 @@ from sra.spec.load import checked
 
 CHECKSUMS = Path("config/checksums")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # a part of paths under results/
+PATH_KEY = re.compile(r"\bpaths\.([a-z0-9_]+)")
 CHECKPOINT_KEYS = ("page", "family", "model", "resolution", "step")
 
 
 class DatasetEntry(Strict):
-    """kind: `made` by the workflow, or at a `path` that the user names in config.yaml.
+    """Images that the workflow makes, or that lie where the user says.
 
     A data set has classes, or captions and images for validation. What users bring of their own has any number of images, and as many classes
     as the preset says.
     """
 
     name: Name
-    kind: Literal["made", "path"]
-    source: str
+    made_by: Name | None = Field(None, description="the file of sra/data that makes the images; empty: they lie at the path that source names")
+    source: str = Field(description="where the images come from; paths.KEY in it: from where the user's configuration says under that key")
     images: PositiveInt | None = None
     classes: PositiveInt | None = None
     validation: PositiveInt | None = Field(None, description="images of the split val, of a captioned data set")
@@ -35,7 +36,9 @@ class DatasetEntry(Strict):
 
     @model_validator(mode="after")
     def _has_classes_or_captions(self):
-        if self.images is None and self.classes is None and self.validation is None and self.kind == "path":
+        if self.made_by is None and self.source != f"paths.{self.path_key}":
+            raise ValueError(f"source {self.source!r} is no path of the user's; write paths.KEY, or name the file of sra/data in made_by")
+        if self.images is None and self.classes is None and self.validation is None and self.made_by is None:
             return self
         if self.images is None or (self.classes is None) == (self.validation is None):
             raise ValueError("fill in images and classes, or validation for a captioned data set; for a user's own leave all three empty")
@@ -44,6 +47,12 @@ class DatasetEntry(Strict):
     @property
     def captioned(self) -> bool:
         return self.validation is not None
+
+    @property
+    def path_key(self) -> str | None:
+        """Of `paths` in the user's configuration: where the images lie, or the files that they are made from; None where nothing is asked."""
+        found = PATH_KEY.search(self.source)
+        return found[1] if found else None
 
 
 class WeightsEntry(Strict):
@@ -106,11 +115,18 @@ def _rows(path: Path) -> list[tuple[int, dict[str | None, str]]]:
         raise InputError(f"{path}: not readable as a table with tabs in UTF-8 ({error}); correct it") from None
 
 
-def entry_named(entries: dict[str, Entry], name: str, kind: str | None = None) -> Entry:
-    """The entry of that name and, where given, kind."""
-    known = [entry for entry in entries.values() if kind is None or entry.kind == kind]
-    if name not in {entry.name for entry in known}:
-        raise unknown(kind or "data set", name, (entry.name for entry in known))
+def dataset_named(entries: dict[str, DatasetEntry], name: str) -> DatasetEntry:
+    """Raises InputError for a data set that has no row."""
+    if name not in entries:
+        raise InputError(f"data set {name!r} is not in config/datasets.tsv; known: {', '.join(entries)}")
+    return entries[name]
+
+
+def entry_named(entries: dict[str, WeightsEntry], name: str, kind: str) -> WeightsEntry:
+    """Raises InputError where none of that kind has the name."""
+    known = [entry.name for entry in entries.values() if entry.kind == kind]
+    if name not in known:
+        raise unknown(kind, name, known)
     return entries[name]
 
 

@@ -1,8 +1,8 @@
 """The user's own choices (`config/config.yaml` and `snakemake --config`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from sra.spec.base import Strict
 from sra.spec.machine import Machine
@@ -14,33 +14,36 @@ class CocoImages(Strict):
     val: PositiveInt
 
 
-class Paths(Strict):
-    """Where the user keeps what cannot be downloaded for them."""
+def _can_be_an_input(path: str) -> str:
+    if {"{", "}"} & set(path) or not path.isprintable():
+        raise ValueError("Snakemake takes braces for wildcards and no breaks of lines; rename the folder, or link to it under another name")
+    return path
 
-    imagenet: str | None = Field(
-        None, description="the train folder of class folders or one above it (Kaggle's ILSVRC), ILSVRC2012_img_train.tar, or a zip of class folders"
-    )
+
+Place = Annotated[str, AfterValidator(_can_be_an_input)]
+
+
+class Paths(Strict):
+    """Where the user keeps what cannot be downloaded for them. Every other key is one that the column source of config/datasets.tsv names, such as
+    `imagenet` by `paths.imagenet`: where those images lie, or the files that they are made from.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Place | None]
+
     expected_images: PositiveInt | None = Field(None, description="images of a subset of ImageNet; null: all that config/datasets.tsv says")
-    coco: str | None = Field(None, description="folder with train2014, val2014 (or their zips) and annotations of MS-COCO 2014")
     expected_coco: CocoImages | None = Field(None, description="images of a subset of MS-COCO; null: all that config/datasets.tsv says")
-    own: str | None = Field(None, description="your own images in class folders, for the preset own: a folder, tar or zip as for imagenet")
-    preprocessed: dict[str, str] = Field(
+    preprocessed: dict[str, Place] = Field(
         {},
         description="by data set of config/datasets.tsv, such as imagenet256, the folder that the preprocessing of REPA or SRA wrote: its vae-sd is "
         "taken over in place of an extraction of latents, and its images, where it has them, for the data set's",
     )
-    fashion: str | None = Field(
-        None, description="folder with the four files of Fashion-MNIST, for the fashion preset; null: torchvision downloads them"
-    )
-    downloads: str = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
+    downloads: Place = Field("downloads", description="folder of the files that config/weights.tsv lists, as they were fetched")
 
-    @field_validator("imagenet", "coco", "own", "preprocessed", "fashion", "downloads")
-    @classmethod
-    def _can_be_an_input(cls, given: str | dict[str, str] | None) -> str | dict[str, str] | None:
-        for path in given.values() if isinstance(given, dict) else [given]:
-            if path and ({"{", "}"} & set(path) or not path.isprintable()):
-                raise ValueError("Snakemake takes braces for wildcards and no breaks of lines; rename the folder, or link to it under another name")
-        return given
+    @property
+    def of_datasets(self) -> dict[str, str | None]:
+        """By the key that config/datasets.tsv names."""
+        return self.__pydantic_extra__
 
 
 class UserConfig(Machine):

@@ -105,6 +105,11 @@ class Registry:
         """Those asked for: the rules of a workflow ask for each many times."""
         return {}
 
+    @cached_property
+    def _samplers_here(self) -> dict[str, Sampler]:
+        """Those asked for, at this preset."""
+        return {}
+
     @property
     def runs(self) -> list[str]:
         return list(self._rows)
@@ -162,16 +167,18 @@ class Registry:
 
     def sampler(self, name: str) -> Sampler:
         """The named sampler with the preset's evaluations and classes, and with the seed that its name may end in."""
-        base, seed = split_seed(name)
-        if base not in self.samplers:
-            raise unknown("sampler", base, self.samplers)
-        sampler = self.samplers[base]
-        here = sampler.model_dump() | {
-            "evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations),
-            "classes": sampler.classes and list(dict.fromkeys(class_here(label, self.preset.classes) for label in sampler.classes)),
-            "seed": sampler.seed if seed is None else seed,
-        }
-        return checked(here, Sampler, f"sampler {name} at preset {self.preset_id}")
+        if name not in self._samplers_here:
+            base, seed = split_seed(name)
+            if base not in self.samplers:
+                raise unknown("sampler", base, self.samplers)
+            sampler = self.samplers[base]
+            here = sampler.model_dump() | {
+                "evaluations": self.preset.evaluations.get(sampler.evaluations, sampler.evaluations),
+                "classes": sampler.classes and list(dict.fromkeys(class_here(label, self.preset.classes) for label in sampler.classes)),
+                "seed": sampler.seed if seed is None else seed,
+            }
+            self._samplers_here[name] = checked(here, Sampler, f"sampler {name} at preset {self.preset_id}")
+        return self._samplers_here[name]
 
     def refuse_unfit(self, name: str, run: str) -> None:
         """Raises InputError for a sampler that cannot draw from the run's model."""

@@ -26,7 +26,7 @@ rows:
 """
 RUNS = ("sit_b2_sra", "sit_xl2_repa_dinov2b")
 STAGES = {
-    "index": ("make-digits", "index", "resolve"),
+    "index": ("make-images", "index", "resolve"),
     "stand-ins": ("train-vae", "train-encoder", "train-extractor", "make-reference", "reference-features"),
     "latents and features": ("extract-latents", "finish-latents", "extract-features", "finish-features"),
     "training": ("train", "export"),

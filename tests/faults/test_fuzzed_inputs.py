@@ -35,7 +35,7 @@ from sra.metrics.reference import read_reference
 from sra.metrics.samples import read_samples
 from sra.metrics.score_inputs import open_extractor
 from sra.metrics.small_extractor import WEIGHTS_FILE
-from sra.plan.workflow import Plan
+from sra.plan.workflow import checked_plan
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report.guide import Library
@@ -80,8 +80,8 @@ def checkpoints(scratch) -> list[bytes]:
 def plan(folder: Path, preset: str) -> None:
     """All that the Snakefile, `sra cost` and the report read of the configuration."""
     user = read_yaml(folder / "config/config.yaml")
-    plan = Plan(folder, {**user, "preset": preset} if isinstance(user, dict) else user)
-    registry = plan.registry(preset)
+    plan = checked_plan(folder, {**user, "preset": preset} if isinstance(user, dict) else user)
+    registry = plan.catalogue(preset)
     for run in registry.runs:
         if registry.has_part_of(run):
             _ = registry.spec(run).fingerprint, registry.milestones(run), registry.checkpoint(run)

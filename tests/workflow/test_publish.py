@@ -8,7 +8,7 @@ from cost_files import cost_of
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.forecast.cost import text_of
+from sra.plan.cost import text_of
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 # Inside trained models: linear probes on blocks, and principal components of their features. No run is trained for them alone.
 
-
-analyse_needs = plan.needs("sample")
+from sra.plan import analyse, needs, train
 
 
 rule probe:
@@ -9,7 +8,7 @@ rule probe:
     input:
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
-        latents=plan.latents_of,
+        latents=ask(train.latents),
     output:
         record="results/{preset}/probes/{run}/{milestone}/t{time}.json",
     log:
@@ -18,15 +17,15 @@ rule probe:
         "results/{preset}/benchmarks/probe/{run}/{milestone}/t{time}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: analyse_needs.threads
+    threads: ask(needs.threads, stage="sample")
     resources:
-        gpu=analyse_needs.gpu,
-        mem_mb=analyse_needs.mem_mb,
-        runtime=analyse_needs.runtime,
+        gpu=ask(needs.gpu, stage="sample"),
+        mem_mb=ask(needs.mem_mb, stage="sample"),
+        runtime=ask(needs.runtime, stage="sample"),
     params:
-        time=plan.probe_time,
-        blocks=plan.probe_blocks,
-        training=plan.probe_training,
+        time=ask(analyse.probe_time),
+        blocks=ask(analyse.probe_blocks),
+        training=ask(analyse.probe_training),
     message:
         "probe {wildcards.run} at {wildcards.milestone}, time {params.time}"
     shell:
@@ -39,8 +38,8 @@ rule components:
     input:
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
-        latents=plan.latents_of,
-        index=plan.index_of,
+        latents=ask(train.latents),
+        index=ask(analyse.index),
     output:
         components="results/{preset}/pca/{run}/{milestone}.npz",
     log:
@@ -49,13 +48,13 @@ rule components:
         "results/{preset}/benchmarks/pca/{run}/{milestone}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: analyse_needs.threads
+    threads: ask(needs.threads, stage="sample")
     resources:
-        gpu=analyse_needs.gpu,
-        mem_mb=analyse_needs.mem_mb,
-        runtime=analyse_needs.runtime,
+        gpu=ask(needs.gpu, stage="sample"),
+        mem_mb=ask(needs.mem_mb, stage="sample"),
+        runtime=ask(needs.runtime, stage="sample"),
     params:
-        options=plan.component_options,
+        options=ask(analyse.component_options),
     message:
         "principal components of {wildcards.run} at {wildcards.milestone}"
     shell:

@@ -1,5 +1,7 @@
 # Captioned images: made or downloaded, their index, and their captions encoded for training.
 
+from sra.plan import assets, data, needs
+
 
 rule make_scenes:
     """Write scenes of two digits with captions, in the layout of MS-COCO 2014."""
@@ -13,10 +15,10 @@ rule make_scenes:
         "results/shared/scenes/benchmarks/make_scenes.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
         folder=subpath(output.train, parent=True),
     message:
@@ -28,23 +30,23 @@ rule make_scenes:
 rule index_captions:
     """Check annotations and images of a captioned data set and list the images with their captions."""
     input:
-        images=plan.source_images,
+        images=ask(data.source_files),
     output:
-        index=f"results/shared/{{dataset,{plan.captioned}}}/index.json",
+        index=f"results/shared/{{dataset,{data.captioned(plan)}}}/index.json",
     log:
         "results/shared/{dataset}/logs/index_captions.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/index_captions.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        folder=plan.images_source,
-        size=plan.image_size,
-        expected=plan.expected_images,
+        folder=ask(data.source),
+        size=ask(data.image_size),
+        expected=ask(data.expected_images),
     message:
         "index the captioned images of {wildcards.dataset}"
     shell:
@@ -59,7 +61,7 @@ rule extract_text:
     """Encode one shard of the training captions, and the empty one."""
     input:
         index="results/shared/{dataset}/index.json",
-        encoder=plan.fetched("clip"),
+        encoder=ask(assets.inputs, kind="clip"),
     output:
         shard="results/shared/{dataset}/text/{clip}/text_{shard}_of_{shards}.npy",
     log:
@@ -68,14 +70,14 @@ rule extract_text:
         "results/shared/{dataset}/benchmarks/extract_text/{clip}/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        gpu=data_needs.gpu,
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        gpu=ask(needs.gpu, stage="data"),
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        encoder=plan.model("clip"),
-        dtype=plan.dtype("text"),
+        encoder=ask(assets.source, kind="clip"),
+        dtype=ask(data.dtype, kind="text"),
     message:
         "encode the captions of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -87,7 +89,7 @@ rule finish_text:
     """Join the shards under one manifest with the image of each caption and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.shards("text"),
+        shards=ask(data.shards, kind="text"),
     output:
         store="results/shared/{dataset}/text/{clip}/store.json",
     log:
@@ -101,7 +103,7 @@ rule finish_text:
         mem_mb=2000,
         runtime=60,
     params:
-        encoder=plan.model("clip"),
+        encoder=ask(assets.source, kind="clip"),
     message:
         "write the manifest of the captions of {wildcards.dataset}"
     shell:

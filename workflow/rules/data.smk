@@ -1,62 +1,41 @@
 # Images: the archive, its index, and the cropped images packed for encoders that see them again and again.
 
+from sra.plan import data, needs
 
-data_needs = plan.needs("data")
+for maker in data.makers(plan):
 
-
-rule make_digits:
-    """Write scikit-learn's handwritten digits at one size as an archive of class folders, as a downloaded data set would be."""
-    output:
-        images="results/shared/{dataset}/images.zip",
-    log:
-        "results/shared/{dataset}/logs/make_digits.log",
-    benchmark:
-        "results/shared/{dataset}/benchmarks/make_digits.tsv"
-    wildcard_constraints:
-        dataset=plan.made_from("scikit-learn"),
-    conda:
-        "../envs/stages.yaml"
-    threads: data_needs.threads
-    resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
-    params:
-        size=plan.image_size,
-    message:
-        "make the archive of {wildcards.dataset}"
-    shell:
-        "sra make-digits --image-size {params.size} --output {output.images} 2> {log}"
-
-
-rule make_fashion:
-    """Write Fashion-MNIST, downloaded by torchvision or from the user's folder, as an archive of class folders."""
-    output:
-        images="results/shared/{dataset}/images.zip",
-    log:
-        "results/shared/{dataset}/logs/make_fashion.log",
-    benchmark:
-        "results/shared/{dataset}/benchmarks/make_fashion.tsv"
-    wildcard_constraints:
-        dataset=plan.made_from("torchvision"),
-    conda:
-        "../envs/stages.yaml"
-    threads: 1
-    resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
-    params:
-        images=plan.images_here,
-        options=plan.fashion_options,
-    message:
-        "make the archive of {wildcards.dataset}"
-    shell:
-        "sra make-fashion --images {params.images} {params.options:q} --output {output.images} 2> {log}"
+    rule:
+        """Write images as an archive of class folders, as a downloaded data set would be. One rule for each file of sra/data that makes some."""
+        name:
+            f"make_{maker}"
+        output:
+            images="results/shared/{dataset}/images.zip",
+        log:
+            f"results/shared/{{dataset}}/logs/make_{maker}.log",
+        benchmark:
+            f"results/shared/{{dataset}}/benchmarks/make_{maker}.tsv"
+        wildcard_constraints:
+            dataset=data.made_by(plan, maker),
+        conda:
+            "../envs/stages.yaml"
+        threads: 1
+        resources:
+            mem_mb=ask(needs.mem_mb, stage="data"),
+            runtime=ask(needs.runtime, stage="data"),
+        params:
+            size=ask(data.image_size),
+            options=ask(data.making_options),
+            row=ask(data.row),
+        message:
+            "make the archive of {wildcards.dataset}"
+        shell:
+            "sra make-images {wildcards.dataset} --image-size {params.size} {params.options:q} --output {output.images} 2> {log}"
 
 
 rule index_images:
     """Check the archive and list its images with class, split and size."""
     input:
-        images=plan.source_images,
+        images=ask(data.source_files),
     output:
         index="results/shared/{dataset}/index.json",
     log:
@@ -65,14 +44,14 @@ rule index_images:
         "results/shared/{dataset}/benchmarks/index_images.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        images=plan.images_source,
-        size=plan.image_size,
-        expected=plan.expected_images,
+        images=ask(data.source),
+        size=ask(data.image_size),
+        expected=ask(data.expected_images),
     message:
         "index the images of {wildcards.dataset}"
     shell:
@@ -91,10 +70,10 @@ rule pack_images:
         "results/shared/{dataset}/benchmarks/pack_images/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     message:
         "pack the images of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -106,7 +85,7 @@ rule finish_pixels:
     """Join the shards under one manifest with labels and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.shards("pixels"),
+        shards=ask(data.shards, kind="pixels"),
     output:
         store="results/shared/{dataset}/pixels/store.json",
     log:

@@ -1,11 +1,13 @@
 # Latents and encoder features: the stores that training reads, in shards that jobs share.
 
+from sra.plan import assets, data, needs
+
 
 rule extract_latents:
     """Encode one shard of the training images to posterior moments."""
     input:
         index="results/shared/{dataset}/index.json",
-        vae=plan.fetched("vae"),
+        vae=ask(assets.inputs, kind="vae"),
     output:
         shard="results/shared/{dataset}/latents/{vae}/latents_{shard}_of_{shards}.npy",
     log:
@@ -13,18 +15,18 @@ rule extract_latents:
     benchmark:
         "results/shared/{dataset}/benchmarks/extract_latents/{vae}/{shard}_of_{shards}.tsv"
     wildcard_constraints:
-        dataset=plan.extracted,
+        dataset=data.extracted(plan),
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        gpu=data_needs.gpu,
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        gpu=ask(needs.gpu, stage="data"),
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        vae=plan.model("vae"),
-        dtype=plan.dtype("latents"),
-        batch=plan.encoding_batch,
+        vae=ask(assets.source, kind="vae"),
+        dtype=ask(data.dtype, kind="latents"),
+        batch=ask(data.encoding_batch),
     message:
         "extract latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -36,7 +38,7 @@ rule take_latents:
     """Take over one shard of moments that REPA's or SRA's preprocessing computed, and compare some of them."""
     input:
         index="results/shared/{dataset}/index.json",
-        vae=plan.fetched("vae"),
+        vae=ask(assets.inputs, kind="vae"),
     output:
         shard="results/shared/{dataset}/latents/{vae}/latents_{shard}_of_{shards}.npy",
     log:
@@ -44,17 +46,17 @@ rule take_latents:
     benchmark:
         "results/shared/{dataset}/benchmarks/take_latents/{vae}/{shard}_of_{shards}.tsv"
     wildcard_constraints:
-        dataset=plan.preprocessed,
+        dataset=data.preprocessed(plan),
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        vae=plan.model("vae"),
-        dtype=plan.dtype("latents"),
-        moments=plan.moments,
+        vae=ask(assets.source, kind="vae"),
+        dtype=ask(data.dtype, kind="latents"),
+        moments=ask(data.moments),
     message:
         "take over latents of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -66,7 +68,7 @@ rule finish_latents:
     """Join the shards under one manifest with labels and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.shards("latents"),
+        shards=ask(data.shards, kind="latents"),
     output:
         store="results/shared/{dataset}/latents/{vae}/store.json",
     log:
@@ -80,7 +82,7 @@ rule finish_latents:
         mem_mb=2000,
         runtime=60,
     params:
-        vae=plan.model("vae"),
+        vae=ask(assets.source, kind="vae"),
     message:
         "write the manifest of the latents of {wildcards.dataset}"
     shell:
@@ -91,7 +93,7 @@ rule extract_features:
     """Patch tokens of one shard of the training images by an external encoder, for REPA."""
     input:
         index="results/shared/{dataset}/index.json",
-        encoder=plan.fetched("encoder"),
+        encoder=ask(assets.inputs, kind="encoder"),
     output:
         shard="results/shared/{dataset}/features/{encoder}/features_{shard}_of_{shards}.npy",
     log:
@@ -100,15 +102,15 @@ rule extract_features:
         "results/shared/{dataset}/benchmarks/extract_features/{encoder}/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: data_needs.threads
+    threads: ask(needs.threads, stage="data")
     resources:
-        gpu=data_needs.gpu,
-        mem_mb=data_needs.mem_mb,
-        runtime=data_needs.runtime,
+        gpu=ask(needs.gpu, stage="data"),
+        mem_mb=ask(needs.mem_mb, stage="data"),
+        runtime=ask(needs.runtime, stage="data"),
     params:
-        encoder=plan.model("encoder"),
-        grid=plan.token_grid,
-        dtype=plan.dtype("features"),
+        encoder=ask(assets.source, kind="encoder"),
+        grid=ask(data.token_grid),
+        dtype=ask(data.dtype, kind="features"),
     message:
         "extract features of {wildcards.dataset} by {wildcards.encoder}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
@@ -120,7 +122,7 @@ rule finish_features:
     """Join the shards under one manifest with labels and checksums."""
     input:
         index="results/shared/{dataset}/index.json",
-        shards=plan.shards("features"),
+        shards=ask(data.shards, kind="features"),
     output:
         store="results/shared/{dataset}/features/{encoder}/store.json",
     log:
@@ -134,7 +136,7 @@ rule finish_features:
         mem_mb=2000,
         runtime=60,
     params:
-        encoder=plan.model("encoder"),
+        encoder=ask(assets.source, kind="encoder"),
     message:
         "write the manifest of the features of {wildcards.dataset}"
     shell:

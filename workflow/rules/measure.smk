@@ -1,16 +1,15 @@
 # What training costs: a few steps of a run, timed with the machine to themselves.
 
-
-measure_needs = plan.needs("measure")
+from sra.plan import needs, train
 
 
 rule measure_cost:
     """Seconds a step, peak memory and parameters of one run. It asks for every core, since a job beside it would change what it measures."""
     input:
-        unpack(plan.targets_of),
-        unpack(plan.captions_of),
+        unpack(ask(train.targets)),
+        unpack(ask(train.captions)),
         config="results/{preset}/runs/{run}/config.json",
-        latents=plan.latents_of,
+        latents=ask(train.latents),
     output:
         cost="results/{preset}/costs/{run}.json",
     log:
@@ -19,15 +18,15 @@ rule measure_cost:
         "results/{preset}/benchmarks/measure/{run}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: measure_needs.threads
+    threads: ask(needs.threads, stage="measure")
     resources:
-        gpu=measure_needs.gpu,
-        mem_mb=measure_needs.mem_mb,
-        runtime=measure_needs.runtime,
+        gpu=ask(needs.gpu, stage="measure"),
+        mem_mb=ask(needs.mem_mb, stage="measure"),
+        runtime=ask(needs.runtime, stage="measure"),
         nodes=plan.user.nodes,
     params:
-        options=plan.training_options,
-        threads=plan.threads_of_training,
+        options=ask(train.options),
+        threads=ask(needs.threads, stage="train"),
     message:
         "measure a training step of {wildcards.run}"
     shell:

@@ -1,7 +1,7 @@
 # What is said before any work, and what is handed on after it.
 
-
-publish_needs = plan.needs("report")
+from sra.plan import needs, show
+from sra.plan.sources import source_hash
 
 
 # `rule plan:` would hide the name by which rules ask the plan.
@@ -15,11 +15,11 @@ rule:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=publish_needs.mem_mb,
-        runtime=publish_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
         preset=plan.preset,
-        options=plan.planning_options(),
+        options=show.planning_options(plan),
     message:
         "say what preset {params.preset} would still take"
     shell:
@@ -34,11 +34,11 @@ rule refresh:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=publish_needs.mem_mb,
-        runtime=publish_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
         preset=plan.preset,
-        options=plan.display_options(),
+        options=show.display_options(plan),
     message:
         "render again from the existing scores"
     shell:
@@ -48,8 +48,8 @@ rule refresh:
 rule write_registry:
     """One line for every number that the tables and figures show."""
     input:
-        tables=plan.report_tables,
-        figures=plan.report_figures,
+        tables=ask(show.report_tables),
+        figures=ask(show.report_figures),
     output:
         registry="results/{preset}/registry.tsv",
     log:
@@ -60,11 +60,11 @@ rule write_registry:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=publish_needs.mem_mb,
-        runtime=publish_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content", "deposit"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content", "deposit"),
+        options=show.display_options(plan),
     message:
         "list every number"
     shell:
@@ -74,8 +74,8 @@ rule write_registry:
 rule write_appendix:
     """The artifact appendix, from results, benchmarks and configuration."""
     input:
-        tables=plan.report_tables,
-        figures=plan.report_figures,
+        tables=ask(show.report_tables),
+        figures=ask(show.report_figures),
         claims="results/{preset}/claims.json",
         template="report/templates/appendix.md.j2",
         lists=[
@@ -95,11 +95,11 @@ rule write_appendix:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=publish_needs.mem_mb,
-        runtime=publish_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content", "deposit"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content", "deposit"),
+        options=show.display_options(plan),
     message:
         "write the artifact appendix"
     shell:
@@ -109,21 +109,19 @@ rule write_appendix:
 rule archive:
     """One zip to deposit, without weights and samples. Packed whenever it is asked for, since its name tells the commit."""
     input:
-        plan.report(),
-        plan.registry_file(),
-        plan.appendix(),
-        plan.claims_files(),
+        show.everything(plan),
+        show.claims_files(plan),
     log:
         f"results/{plan.preset}/logs/archive.log",
     conda:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=publish_needs.mem_mb,
-        runtime=publish_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
         preset=plan.preset,
-        options=plan.display_options(),
+        options=show.display_options(plan),
     message:
         "pack the archive"
     shell:

@@ -1,7 +1,7 @@
 # Tables, figures and the report. These rules read scores and render; none of them computes one.
 
-
-report_needs = plan.needs("report")
+from sra.plan import analyse, needs, show
+from sra.plan.sources import source_hash
 
 
 report: "../../report/captions/workflow.rst"
@@ -12,11 +12,11 @@ rule render_table:
     input:
         table="report/tables/{table}.yaml",
         tolerances="report/tolerances.yaml",
-        published=lambda wildcards: plan.published_of(wildcards.table),
+        published=ask(show.published_of_table),
         template="report/templates/table.html.j2",
-        settings=plan.settings_of_table,
-        scores=plan.scores_of_table,
-        costs=plan.costs_of_table,
+        settings=ask(show.settings_of_table),
+        scores=ask(show.scores_of_table),
+        costs=ask(show.costs_of_table),
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
@@ -24,7 +24,7 @@ rule render_table:
             "results/{preset}/tables/{table}.html",
             caption="../../report/captions/table.rst",
             category="Tables",
-            labels=plan.labels_of_table,
+            labels=ask(show.labels_of_table),
         ),
         tex="results/{preset}/tables/{table}.tex",
         md="results/{preset}/tables/{table}.md",
@@ -36,11 +36,11 @@ rule render_table:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=report_needs.mem_mb,
-        runtime=report_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content"),
+        options=show.display_options(plan),
     message:
         "render {wildcards.table}"
     shell:
@@ -51,19 +51,19 @@ rule render_figure:
     """One figure of the paper, drawn from scores, samples, or what was found inside models."""
     input:
         figure="report/figures/{figure}.yaml",
-        published=lambda wildcards: plan.published_of(wildcards.figure),
-        scores=plan.scores_of_figure,
-        costs=plan.costs_of_figure,
-        samples=plan.samples_of_figure,
-        probes=plan.probes_of_figure,
-        components=plan.components_of_figure,
+        published=ask(show.published_of_figure),
+        scores=ask(show.scores_of_figure),
+        costs=ask(show.costs_of_figure),
+        samples=ask(show.samples_of_figure),
+        probes=ask(analyse.probes_of_figure),
+        components=ask(analyse.components_of_figure),
     output:
         json="results/{preset}/figures/{figure}.json",
         svg=report(
             "results/{preset}/figures/{figure}.svg",
             caption="../../report/captions/figure.rst",
             category="Figures",
-            labels=plan.labels_of_figure,
+            labels=ask(show.labels_of_figure),
         ),
         png="results/{preset}/figures/{figure}.png",
     log:
@@ -74,11 +74,11 @@ rule render_figure:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=report_needs.mem_mb,
-        runtime=report_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content"),
+        options=show.display_options(plan),
     message:
         "draw {wildcards.figure}"
     shell:
@@ -89,9 +89,9 @@ rule judge_claims:
     """The paper's claims, judged by the scores that exist."""
     input:
         claims="report/claims.yaml",
-        targets=plan.targets_of_claims,
-        scores=plan.scores_of_claims,
-        probes=plan.probes_of_claims,
+        targets=ask(show.targets_of_claims),
+        scores=ask(show.scores_of_claims),
+        probes=ask(analyse.probes_of_claims),
     output:
         json="results/{preset}/claims.json",
         csv="results/{preset}/claims.csv",
@@ -104,11 +104,11 @@ rule judge_claims:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=report_needs.mem_mb,
-        runtime=report_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content", "spec"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content", "spec"),
+        options=show.display_options(plan),
     message:
         "judge the claims"
     shell:
@@ -118,11 +118,11 @@ rule judge_claims:
 rule render_report:
     """The report of all tables and figures: one self-contained page, and the same as a PDF."""
     input:
-        tables=plan.report_tables,
-        figures=plan.report_figures,
+        tables=ask(show.report_tables),
+        figures=ask(show.report_figures),
         claims="results/{preset}/claims.json",
         written=["report/quirks.yaml", "report/limits.yaml", "report/references.yaml"],
-        templates=plan.templates(),
+        templates=show.templates(plan),
     output:
         page=report(
             "results/{preset}/report.html", caption="../../report/captions/page.rst", category="Claims and page"
@@ -136,11 +136,11 @@ rule render_report:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=report_needs.mem_mb,
-        runtime=report_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
     params:
-        source=plan.source("reporting", "content"),
-        options=plan.display_options(),
+        source=source_hash("reporting", "content"),
+        options=show.display_options(plan),
     message:
         "render the report"
     shell:

@@ -1,16 +1,15 @@
 # Sampling: shards that any number of jobs may share, packed in index order.
 
-
-sample_needs = plan.sampling_needs()
+from sra.plan import assets, needs, sample
 
 
 rule sample_shard:
     """Draw, decode and store one shard. Image i is a function of (seed, i), whatever the shards and batches."""
     input:
-        unpack(plan.prompts_of),
+        unpack(ask(sample.prompts)),
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
-        vae=plan.fetched("vae"),
+        vae=ask(assets.inputs, kind="vae"),
     output:
         shard=temp("results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/shard_{shard}_of_{shards}.npz"),
     log:
@@ -19,17 +18,17 @@ rule sample_shard:
         "results/{preset}/benchmarks/sample/{run}/{milestone}/{sampler}/n{paper_count}/{shard}_of_{shards}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: sample_needs.threads
+    threads: ask(needs.threads, stage="sample")
     resources:
-        gpu=sample_needs.gpu,
-        mem_mb=sample_needs.mem_mb,
-        runtime=sample_needs.runtime,
-        disk_mb=sample_needs.disk_mb,
+        gpu=ask(needs.gpu, stage="sample"),
+        mem_mb=ask(needs.mem_mb, stage="sample"),
+        runtime=ask(sample.runtime),
+        disk_mb=ask(sample.disk_mb),
     params:
-        sampler=plan.sampler,
-        images=plan.sample_count,
-        options=plan.sampling_options,
-        vae=plan.model("vae"),
+        sampler=ask(sample.sampler),
+        images=ask(sample.count),
+        options=ask(sample.options),
+        vae=ask(assets.source, kind="vae"),
     message:
         "sample {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:
@@ -41,7 +40,7 @@ rule sample_shard:
 rule pack_samples:
     """One uncompressed npz of all shards in index order, as the ADM evaluator reads it."""
     input:
-        shards=plan.sample_shards,
+        shards=ask(sample.shards),
     output:
         samples="results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/samples.npz",
     log:
@@ -55,7 +54,7 @@ rule pack_samples:
         mem_mb=1000,
         runtime=60,
     params:
-        images=plan.sample_count,
+        images=ask(sample.count),
     message:
         "pack the samples of {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"
     shell:

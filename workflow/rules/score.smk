@@ -1,9 +1,10 @@
 # Scoring: the extractor, the reference and the five scores by the ADM definitions.
 
+from sra.plan import assets, needs, score
+from sra.plan.sources import source_hash
 
-score_needs = plan.needs("score")
 # Code that numbers depend on: a change of it scores again.
-score_source = plan.source(
+score_source = source_hash(
     "metrics", "encoders/image_text.py", "encoders/text.py", "encoders/global_features.py", "data/scenes.py"
 )
 
@@ -12,7 +13,7 @@ rule make_reference:
     """Statistics and images of a split, in the layout of ADM's reference batches, under its resize or pytorch-fid's."""
     input:
         index="results/shared/{dataset}/index.json",
-        extractor=plan.fetched("extractor"),
+        extractor=ask(assets.inputs, kind="extractor"),
     output:
         reference="results/shared/{dataset}/reference/{extractor}/{split,train|val}_{images}{resize,(_pytorch)?}.npz",
     log:
@@ -21,14 +22,14 @@ rule make_reference:
         "results/shared/{dataset}/benchmarks/make_reference/{extractor}/{split}_{images}{resize}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: score_needs.threads
+    threads: ask(needs.threads, stage="score")
     resources:
-        gpu=score_needs.gpu,
-        mem_mb=score_needs.mem_mb,
-        runtime=score_needs.runtime,
+        gpu=ask(needs.gpu, stage="score"),
+        mem_mb=ask(needs.mem_mb, stage="score"),
+        runtime=ask(needs.runtime, stage="score"),
     params:
-        extractor=plan.model("extractor"),
-        held=plan.held("extractor"),
+        extractor=ask(assets.source, kind="extractor"),
+        held=ask(assets.check_options, kind="extractor"),
         resize=lambda wildcards: "pytorch" if wildcards.resize else "tensorflow",
         source=score_source,
     message:
@@ -41,8 +42,8 @@ rule make_reference:
 rule reference_features:
     """Features of the reference's images, which every score of the data set compares with. Early, so that a file not fetched costs no work."""
     input:
-        reference=plan.reference_input,
-        extractor=plan.fetched("extractor"),
+        reference=ask(score.reference_input),
+        extractor=ask(assets.inputs, kind="extractor"),
     output:
         features="results/shared/{dataset}/reference/{extractor}/{reference}.features.npz",
     log:
@@ -52,15 +53,15 @@ rule reference_features:
     priority: 100
     conda:
         "../envs/stages.yaml"
-    threads: score_needs.threads
+    threads: ask(needs.threads, stage="score")
     resources:
-        gpu=score_needs.gpu,
-        mem_mb=score_needs.mem_mb,
-        runtime=score_needs.runtime,
+        gpu=ask(needs.gpu, stage="score"),
+        mem_mb=ask(needs.mem_mb, stage="score"),
+        runtime=ask(needs.runtime, stage="score"),
     params:
-        reference=plan.reference_of,
-        extractor=plan.model("extractor"),
-        held=plan.held_for_scores,
+        reference=ask(score.reference),
+        extractor=ask(assets.source, kind="extractor"),
+        held=ask(score.check_options),
         source=score_source,
     message:
         "compute the features of the reference images of {wildcards.dataset}"
@@ -73,11 +74,11 @@ rule score_samples:
     """FID, sFID, inception score, precision and recall of one sample set: one JSON with everything the numbers depend on."""
     input:
         samples="results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/samples.npz",
-        reference=plan.reference_input,
-        features=plan.reference_features_of,
-        pytorch_reference=plan.pytorch_reference_of,
-        judges=plan.judges_of,
-        extractor=plan.fetched("extractor"),
+        reference=ask(score.reference_input),
+        features=ask(score.reference_features),
+        pytorch_reference=ask(score.pytorch_reference),
+        judges=ask(score.judges),
+        extractor=ask(assets.inputs, kind="extractor"),
     output:
         score="results/{preset}/scores/{run}/{milestone}/{sampler}/n{paper_count}.json",
     log:
@@ -86,16 +87,16 @@ rule score_samples:
         "results/{preset}/benchmarks/score/{run}/{milestone}/{sampler}/n{paper_count}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: score_needs.threads
+    threads: ask(needs.threads, stage="score")
     resources:
-        gpu=score_needs.gpu,
-        mem_mb=score_needs.mem_mb,
-        runtime=score_needs.runtime,
+        gpu=ask(needs.gpu, stage="score"),
+        mem_mb=ask(needs.mem_mb, stage="score"),
+        runtime=ask(needs.runtime, stage="score"),
     params:
-        reference=plan.reference_of,
-        extractor=plan.model("extractor"),
-        held=plan.held_for_scores,
-        options=plan.score_options,
+        reference=ask(score.reference),
+        extractor=ask(assets.source, kind="extractor"),
+        held=ask(score.check_options),
+        options=ask(score.options),
         source=score_source,
     message:
         "score {wildcards.run} at {wildcards.milestone} by {wildcards.sampler}"

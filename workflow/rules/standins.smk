@@ -1,7 +1,6 @@
 # Small models trained here that stand for downloaded ones at small presets; saved and loaded through the same classes.
 
-
-standin_needs = plan.needs("standin")
+from sra.plan import data, needs
 
 
 rule train_vae:
@@ -17,13 +16,13 @@ rule train_vae:
         "results/shared/{dataset}/benchmarks/train_vae/{vae}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: standin_needs.threads
+    threads: ask(needs.threads, stage="standin")
     resources:
-        mem_mb=standin_needs.mem_mb,
-        runtime=standin_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="standin"),
+        runtime=ask(needs.runtime, stage="standin"),
     params:
         folder=subpath(output.weights, parent=True),
-        options=plan.standin_options("vae"),
+        options=ask(data.standin_options, kind="vae"),
     message:
         "train the autoencoder {wildcards.vae}"
     shell:
@@ -43,13 +42,13 @@ rule train_encoder:
         "results/shared/{dataset}/benchmarks/train_encoder/{encoder}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: standin_needs.threads
+    threads: ask(needs.threads, stage="standin")
     resources:
-        mem_mb=standin_needs.mem_mb,
-        runtime=standin_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="standin"),
+        runtime=ask(needs.runtime, stage="standin"),
     params:
         folder=subpath(output.weights, parent=True),
-        options=plan.standin_options("encoder"),
+        options=ask(data.standin_options, kind="encoder"),
     message:
         "train the encoder {wildcards.encoder}"
     shell:
@@ -69,13 +68,13 @@ rule train_extractor:
         "results/shared/{dataset}/benchmarks/train_extractor/{extractor}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: standin_needs.threads
+    threads: ask(needs.threads, stage="standin")
     resources:
-        mem_mb=standin_needs.mem_mb,
-        runtime=standin_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="standin"),
+        runtime=ask(needs.runtime, stage="standin"),
     params:
         folder=subpath(output.weights, parent=True),
-        options=plan.standin_options("extractor"),
+        options=ask(data.standin_options, kind="extractor"),
     message:
         "train the feature extractor {wildcards.extractor}"
     shell:
@@ -95,10 +94,10 @@ rule train_clip:
         "results/shared/{dataset}/benchmarks/train_clip/{clip}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: standin_needs.threads
+    threads: ask(needs.threads, stage="standin")
     resources:
-        mem_mb=standin_needs.mem_mb,
-        runtime=standin_needs.runtime,
+        mem_mb=ask(needs.mem_mb, stage="standin"),
+        runtime=ask(needs.runtime, stage="standin"),
     params:
         folder=subpath(output.weights, parent=True),
     message:

@@ -1,5 +1,8 @@
 # Names for what people ask for: tables, figures, and each table and figure by its name in the paper.
 
+from sra.plan import show
+from sra.plan.workflow import refuse_target
+
 
 # Seconds of reading and writing each: on a cluster they stay where Snakemake runs.
 localrules:
@@ -19,43 +22,43 @@ localrules:
 
 rule tables:
     input:
-        [file for table in plan.shown_tables() for file in plan.table_files(table)],
+        show.shown_tables(plan),
 
 
 rule figures:
     input:
-        [file for figure in plan.shown_figures() for file in plan.figure_files(figure)],
+        show.shown_figures(plan),
 
 
 rule claims:
     input:
-        plan.claims_files(),
+        show.claims_files(plan),
 
 
-for table in plan.tables():
+for table in show.tables(plan):
 
     rule:
         name:
             table
         input:
-            plan.table_files(table),
+            show.table_files(plan, table),
         localrule: True
 
 
-for figure in plan.figures():
+for figure in show.figures(plan):
 
     rule:
         name:
             figure
         input:
-            plan.figure_files(figure),
+            show.figure_files(plan, figure),
         localrule: True
 
 
 rule refuse_target:
     """What a table or figure that does not exist comes to: rule names are looked up first, so only unknown ones arrive here."""
     input:
-        plan.refuse_target,
+        ask(refuse_target),
     output:
         "{target,(table|figure)_.+}",
     localrule: True

@@ -1,7 +1,6 @@
 # Training: a chain of segments, one job from milestone to milestone.
 
-
-train_needs = plan.training_needs()
+from sra.plan import needs, train
 
 
 rule resolve_run:
@@ -19,7 +18,7 @@ rule resolve_run:
         mem_mb=500,
         runtime=5,
     params:
-        fingerprint=plan.fingerprint,
+        fingerprint=ask(train.fingerprint),
     message:
         "resolve {wildcards.run}"
     shell:
@@ -29,12 +28,12 @@ rule resolve_run:
 rule train_segment:
     """Continue one run from its previous point to a milestone; resumable inside the segment."""
     input:
-        unpack(plan.targets_of),
-        unpack(plan.captions_of),
+        unpack(ask(train.targets)),
+        unpack(ask(train.captions)),
         config="results/{preset}/runs/{run}/config.json",
-        latents=plan.latents_of,
-        previous=plan.previous_state,
-        start=plan.start_of,
+        latents=ask(train.latents),
+        previous=ask(train.previous_state),
+        start=ask(train.start),
     output:
         state="results/{preset}/runs/{run}/state/{point,m[0-9]+[km]}.safetensors",
         curve="results/{preset}/runs/{run}/curve/{point}.jsonl",
@@ -44,19 +43,19 @@ rule train_segment:
         "results/{preset}/benchmarks/train/{run}/{point}.tsv"
     conda:
         "../envs/stages.yaml"
-    threads: train_needs.threads
+    threads: ask(needs.threads, stage="train")
     resources:
-        gpu=train_needs.gpu,
-        mem_mb=train_needs.mem_mb,
-        runtime=train_needs.runtime,
-        disk_mb=train_needs.disk_mb,
+        gpu=ask(needs.gpu, stage="train"),
+        mem_mb=ask(needs.mem_mb, stage="train"),
+        runtime=ask(train.runtime),
+        disk_mb=ask(train.disk_mb),
         nodes=plan.user.nodes,
         # Slurm says that time runs out two minutes before it does: the training saves its state and leaves.
         slurm_extra="--signal=TERM@120",
     params:
-        step=plan.step,
-        minutes=plan.rolling_minutes,
-        options=plan.training_options,
+        step=ask(train.step),
+        minutes=ask(train.rolling_minutes),
+        options=ask(train.options),
         previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
         start=lambda wildcards, input: f"--start {input.start}" if input.start else "",
     message:
@@ -88,7 +87,7 @@ rule export_ema:
         "../envs/stages.yaml"
     threads: 1
     resources:
-        mem_mb=plan.needs("train").mem_mb,
+        mem_mb=ask(needs.mem_mb, stage="train"),
         runtime=10,
     message:
         "export the averaged weights of {wildcards.run} at {wildcards.milestone}"
@@ -100,7 +99,7 @@ rule import_weights:
     """Start from a released checkpoint instead of training. First of all jobs, so that a file that is missing or wrong costs no work."""
     input:
         config="results/{preset}/runs/{run}/config.json",
-        checkpoint=plan.released_file,
+        checkpoint=ask(train.released_file),
     output:
         weights="results/{preset}/runs/{run,[a-z0-9_]+_released}/weights/{milestone}.safetensors",
     log:
@@ -115,8 +114,8 @@ rule import_weights:
         mem_mb=8000,
         runtime=30,
     params:
-        file=plan.released_path,
-        options=plan.released_options,
+        file=ask(train.released_path),
+        options=ask(train.released_options),
     message:
         "import the released weights of {wildcards.run}"
     shell:

@@ -10,7 +10,7 @@ from sra.content.inside import components_files, probe_files
 from sra.content.wanted import Wanted, training_points, wanted_by_all
 from sra.core.locks import is_held
 from sra.forecast.disk import is_there
-from sra.forecast.remaining import Remaining
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.status import Failure, ItemStatus, RunStatus, StatusDocument
 from sra.spec.scratch import CURVE, LOCK, last_entry, scratch_folder, states_newest_first, tail

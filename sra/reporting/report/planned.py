@@ -1,10 +1,11 @@
 """What all tables and figures take from nothing, for the report: what `sra cost` would have said before any result was there."""
 
 from sra.content.catalogue import Catalogue
-from sra.forecast.cost import NOT_COUNTED
+from sra.forecast.estimate import estimate
 from sra.forecast.rates import Prices, is_core, read_rates
-from sra.forecast.remaining import Remaining, estimate
 from sra.forecast.work import planned_device
+from sra.plan.cost import NOT_COUNTED
+from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.report.document import Planned
 

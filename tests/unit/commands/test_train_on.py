@@ -13,7 +13,8 @@ from sra.commands.import_weights import LABEL_TABLE, import_weights
 from sra.commands.train import train
 from sra.core.errors import InputError
 from sra.models.build import build_model
-from sra.plan.workflow import Plan
+from sra.plan import train as plan_train
+from sra.plan.workflow import checked_plan
 from sra.spec.method import RunRow, StartFrom
 from sra.spec.run import RunSpec, write_run
 
@@ -149,13 +150,13 @@ def test_the_plan_imports_the_start_before_the_first_segment(tmp_path):
     (tmp_path / "config/experiments/small.yaml").write_text(
         "recipe: sit\nmodel: SiT-B/2\nmilestones: [m200k]\nruns:\n  small: {method: none, start: {file: sra_sit_xl2_256}}\n"
     )
-    plan = Plan(tmp_path, {"preset": "paper"})
+    plan = checked_plan(tmp_path, {"preset": "paper"})
     wildcards = SimpleNamespace(preset="paper", run="flowers", point="m200k")
-    assert plan.start_of(wildcards) == ["results/paper/runs/flowers/start.safetensors"]
-    assert plan.start_of(SimpleNamespace(preset="paper", run="sit_b2")) == []
-    assert plan.released_options(wildcards) == ["--from", "sra", "--name", "sra_sit_xl2_256"]
-    assert plan.released_path(wildcards).endswith("sitxl-sra-res256-ep800.pt")
+    assert plan_train.start(plan, wildcards) == ["results/paper/runs/flowers/start.safetensors"]
+    assert plan_train.start(plan, SimpleNamespace(preset="paper", run="sit_b2")) == []
+    assert plan_train.released_options(plan, wildcards) == ["--from", "sra", "--name", "sra_sit_xl2_256"]
+    assert plan_train.released_path(plan, wildcards).endswith("sitxl-sra-res256-ep800.pt")
     other = SimpleNamespace(preset="paper", run="small", point="m200k")
     with pytest.raises(InputError, match="run small: start: sra_sit_xl2_256 is SiT-XL/2 for 256 px, the run is SiT-B/2 for 256 px"):
-        plan.start_of(other)
-    assert plan.registry("paper").spec("flowers").words.endswith("; latents flipped; on from sra_sit_xl2_256")
+        plan_train.start(plan, other)
+    assert plan.catalogue("paper").spec("flowers").words.endswith("; latents flipped; on from sra_sit_xl2_256")

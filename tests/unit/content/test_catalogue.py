@@ -8,7 +8,8 @@ import pytest
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.core.errors import InputError
-from sra.plan.workflow import Plan
+from sra.plan import data, show
+from sra.plan.workflow import checked_plan
 from sra.spec.seeds import Seeds
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,8 +29,8 @@ def test_no_claim_stands_on_what_is_not_shown():
 
 
 def test_the_fashion_report_needs_three_methods_with_three_seeds():
-    plan = Plan(ROOT, {"preset": "fashion"})
-    files = plan.scores_of_table(SimpleNamespace(preset="fashion", table="table_s5"))
+    plan = checked_plan(ROOT, {"preset": "fashion"})
+    files = show.scores_of_table(plan, SimpleNamespace(preset="fashion", table="table_s5"))
     assert {Path(file).parents[2].name for file in files} == {
         f"{run}{seed}" for run in ("sit_b2", "sit_b2_sra", "sit_b2_repa") for seed in ("", "__s1", "__s2")
     }
@@ -74,17 +75,22 @@ def test_the_users_seeds_come_before_the_presets():
 
 
 def test_small_networks_are_trained_as_their_preset_says_and_no_others():
-    plan = Plan(ROOT, {"preset": "digits"})
-    options = plan.standin_options("vae")
-    assert options(SimpleNamespace(dataset="fashion_toy", vae="fashion_toy_vae")) == ["--steps", "60", "--batch", "16"]
-    assert options(SimpleNamespace(dataset="fashion")) == ["--width", "16", "--steps", "4000", "--batch", "64", "--learning-rate", "0.002"]
+    plan = checked_plan(ROOT, {"preset": "digits"})
+
+    def options(dataset: str) -> list[str]:
+        return data.standin_options(plan, SimpleNamespace(dataset=dataset), "vae")
+
+    assert options("fashion_toy") == ["--steps", "60", "--batch", "16"]
+    assert options("fashion") == ["--width", "16", "--steps", "4000", "--batch", "64", "--learning-rate", "0.002"]
     for dataset in ("digits", "scenes", "digits64"):
-        assert options(SimpleNamespace(dataset=dataset)) == []
+        assert options(dataset) == []
 
 
-@pytest.mark.parametrize(("paths", "options"), [({}, ["--downloads", "downloads/fashion_mnist"]), ({"fashion": "/a b"}, ["--source", "/a b"])])
+@pytest.mark.parametrize(("paths", "options"), [({}, ["--downloads", "downloads"]), ({"fashion": "/a b"}, ["--source", "/a b"])])
 def test_fashion_mnist_comes_from_the_users_folder_or_is_downloaded(paths, options):
-    plan = Plan(ROOT, {"preset": "fashion", "paths": paths})
-    assert plan.fashion_options(SimpleNamespace(dataset="fashion")) == options
-    assert plan.images_here(SimpleNamespace(dataset="fashion_toy")) == 2100
-    assert plan.made_from("torchvision").split("|") == ["fashion", "fashion_toy"]
+    plan = checked_plan(ROOT, {"preset": "fashion", "paths": paths})
+    assert data.making_options(plan, SimpleNamespace(dataset="fashion")) == options
+    assert data.making_options(plan, SimpleNamespace(dataset="digits")) == []
+    assert '"images":2100' in data.row(plan, SimpleNamespace(dataset="fashion_toy"))
+    assert data.makers(plan) == ["digits", "fashion"]
+    assert data.made_by(plan, "fashion").split("|") == ["fashion", "fashion_toy"]

@@ -12,8 +12,9 @@ from sra.content.tables import TableSpec
 from sra.content.wanted import measured_by_figure, measured_by_table, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
 from sra.forecast.flops import parameters, training_flops
-from sra.forecast.remaining import Remaining
-from sra.plan.workflow import Plan
+from sra.plan import needs, show
+from sra.plan.remaining import Remaining
+from sra.plan.workflow import checked_plan
 from sra.spec.layout import Results
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 
@@ -64,26 +65,26 @@ def test_what_the_teacher_runs_is_what_the_paper_prints_for_sit(run, printed):
 
 
 def test_the_job_takes_all_cores_and_trains_on_as_many_as_training_does():
-    plan, wildcards = Plan(ROOT, {"preset": "digits"}), SimpleNamespace(preset="digits", run="sit_b2")
-    assert plan.threads_of_training(wildcards) == DIGITS.preset.needs["train"].threads
-    assert plan.needs("measure").threads(wildcards) >= 128
+    plan, wildcards = checked_plan(ROOT, {"preset": "digits"}), SimpleNamespace(preset="digits", run="sit_b2")
+    assert needs.threads(plan, wildcards, "train") == DIGITS.preset.needs["train"].threads
+    assert needs.threads(plan, wildcards, "measure") >= 128
     paper = SimpleNamespace(preset="paper", run="sit_b2")
-    assert Plan(ROOT, {"preset": "paper"}).needs("measure").gpu(paper) == 1
-    assert Plan(ROOT, {"preset": "paper", "processes": 4}).needs("measure").gpu(paper) == 4
+    assert needs.gpu(checked_plan(ROOT, {"preset": "paper"}), paper, "measure") == 1
+    assert needs.gpu(checked_plan(ROOT, {"preset": "paper", "processes": 4}), paper, "measure") == 4
 
 
 def test_rules_wait_for_the_receipts():
-    plan = Plan(ROOT, {"preset": "digits"})
-    assert plan.costs_of_table(SimpleNamespace(preset="digits", table="table_7")) == [f"results/digits/costs/{run}.json" for run in RUNS]
-    assert plan.costs_of_table(SimpleNamespace(preset="digits", table="table_1")) == []
-    assert len(plan.costs_of_figure(SimpleNamespace(preset="digits", figure="figure_6"))) == 2
-    assert plan.costs_of_figure(SimpleNamespace(preset="digits", figure="figure_s1")) == []
+    plan = checked_plan(ROOT, {"preset": "digits"})
+    assert show.costs_of_table(plan, SimpleNamespace(preset="digits", table="table_7")) == [f"results/digits/costs/{run}.json" for run in RUNS]
+    assert show.costs_of_table(plan, SimpleNamespace(preset="digits", table="table_1")) == []
+    assert len(show.costs_of_figure(plan, SimpleNamespace(preset="digits", figure="figure_6"))) == 2
+    assert show.costs_of_figure(plan, SimpleNamespace(preset="digits", figure="figure_s1")) == []
 
 
 def test_measured_steps_are_counted_until_their_receipt_is_there(checkout):
     results, run = Results("digits"), "sit_b2_sra"
     shutil.rmtree(checkout.folder / "results", ignore_errors=True)
-    left = Remaining(Plan(checkout.folder, {"preset": "digits"}))
+    left = Remaining(checked_plan(checkout.folder, {"preset": "digits"}))
     task = left.measurement(run)[-1]
     spec = DIGITS.spec(run)
     steps = WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK

@@ -8,7 +8,8 @@ from sra.content.catalogue import Catalogue
 from sra.content.figures import GridFigure
 from sra.content.wanted import packs_of_figure, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
-from sra.plan.workflow import Plan
+from sra.plan import score
+from sra.plan.workflow import checked_plan
 
 ROOT = Path(__file__).resolve().parents[3]
 GRIDS = [f"figure_{number}" for number in range(10, 26)]
@@ -36,9 +37,9 @@ def test_classes_are_counted_round_a_smaller_data_set():
 
 
 def test_some_classes_alone_are_not_compared_with_all():
-    plan = Plan(ROOT, {})
-    registry = plan.registry("digits")
+    plan = checked_plan(ROOT, {})
+    registry = plan.catalogue("digits")
     table = registry.tables["table_6"]
     asked = table.model_copy(update={"score": table.score.model_copy(update={"sampler": "sde250_cfg4_figures"})})
     with pytest.raises(InputError, match="sampler sde250_cfg4_figures: draws some classes alone, scores compare with images of all"):
-        plan.refuse_impossible(wanted_by_table(asked, registry))
+        score.refuse_impossible(plan, wanted_by_table(asked, registry))

@@ -9,8 +9,9 @@ import pytest
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.receipts import write_receipt
-from sra.plan.base import IMAGENET
-from sra.plan.workflow import Plan
+from sra.plan import data
+from sra.plan.data import IMAGENET
+from sra.plan.workflow import checked_plan
 from sra.spec.config import Paths
 
 ROOT = Path(__file__).parents[3]
@@ -26,55 +27,55 @@ def test_the_preset_own_is_the_papers_scale_on_other_images():
 
 @pytest.mark.parametrize(("preset", "dataset"), [("own", "own256"), ("paper", "imagenet256"), ("paper", "coco256")])
 def test_a_command_names_the_setting_where_no_images_are_given(checkout, preset, dataset):
-    plan, wildcards = Plan(checkout.folder, {"preset": preset}), SimpleNamespace(dataset=dataset)
-    assert plan.images_source(wildcards) == {"own256": "paths.own", "imagenet256": "paths.imagenet", "coco256": "paths.coco"}[dataset]
-    assert plan.source_images(wildcards) == []
+    plan, wildcards = checked_plan(checkout.folder, {"preset": preset}), SimpleNamespace(dataset=dataset)
+    assert data.source(plan, wildcards) == {"own256": "paths.own", "imagenet256": "paths.imagenet", "coco256": "paths.coco"}[dataset]
+    assert data.source_files(plan, wildcards) == []
 
 
 def test_its_classes_are_those_of_the_model_and_of_the_index(checkout):
     preset = checkout.folder / "config/presets/own.yaml"
     preset.write_text(re.sub(r"\nclasses: \d+", "\nclasses: 102", preset.read_text()))
-    plan = Plan(checkout.folder, {"preset": "own", "paths": {"own": "flowers"}})
+    plan = checked_plan(checkout.folder, {"preset": "own", "paths": {"own": "flowers"}})
     own = SimpleNamespace(dataset="own256")
-    assert plan.images_source(own) == "flowers"
-    assert plan.expected_images(own) == "--expected-classes 102 --least-images 1000"
-    assert plan.registry("own").spec("sit_b2_sra").model.classes == 102
-    assert plan.registry("paper").spec("sit_b2_sra").model.classes == 1000
+    assert data.source(plan, own) == "flowers"
+    assert data.expected_images(plan, own) == "--expected-classes 102 --least-images 1000"
+    assert plan.catalogue("own").spec("sit_b2_sra").model.classes == 102
+    assert plan.catalogue("paper").spec("sit_b2_sra").model.classes == 1000
 
 
 def test_own_images_are_counted_once_they_are_indexed(checkout):
-    plan = Plan(checkout.folder, {"preset": "own"})
-    assert plan.images_of("own256") == IMAGENET == plan.images_of("imagenet256")
+    plan = checked_plan(checkout.folder, {"preset": "own"})
+    assert data.images_of(plan, "own256") == IMAGENET == data.images_of(plan, "imagenet256")
     index = checkout.folder / "results/shared/own256/index.json"
     index.parent.mkdir(parents=True)
     index.write_text("{}")
     write_receipt(index, "index", splits={"train": 8189})
-    assert plan.images_of("own256") == 8189
+    assert data.images_of(plan, "own256") == 8189
 
 
 def preprocessed(**folders):
-    return Plan(ROOT, {"preset": "paper", "paths": {"imagenet": "train.tar", "preprocessed": folders}})
+    return checked_plan(ROOT, {"preset": "paper", "paths": {"imagenet": "train.tar", "preprocessed": folders}})
 
 
 def test_latents_are_taken_over_for_the_data_sets_that_are_named_and_no_others(tmp_path):
     plan = preprocessed(imagenet256=str(tmp_path))
     names = ("imagenet256", "imagenet512", "own256", "digits")
-    assert [bool(re.fullmatch(f"{plan.preprocessed}/", f"{name}/")) for name in names] == [True, False, False, False]
-    assert [bool(re.fullmatch(f"{plan.extracted}/", f"{name}/")) for name in names] == [False, True, True, True]
+    assert [bool(re.fullmatch(f"{data.preprocessed(plan)}/", f"{name}/")) for name in names] == [True, False, False, False]
+    assert [bool(re.fullmatch(f"{data.extracted(plan)}/", f"{name}/")) for name in names] == [False, True, True, True]
     none = preprocessed()
-    assert not any(re.fullmatch(none.preprocessed, name) for name in (*names, ""))
-    assert all(re.fullmatch(f"{none.extracted}/", f"{name}/") for name in names)
+    assert not any(re.fullmatch(data.preprocessed(none), name) for name in (*names, ""))
+    assert all(re.fullmatch(f"{data.extracted(none)}/", f"{name}/") for name in names)
 
 
 def test_its_images_are_those_of_the_data_set_where_it_has_them(tmp_path):
     plan, imagenet = preprocessed(imagenet256=str(tmp_path)), SimpleNamespace(dataset="imagenet256")
-    assert (plan.images_source(imagenet), plan.moments(imagenet)) == ("train.tar", f"{tmp_path}/vae-sd")
+    assert (data.source(plan, imagenet), data.moments(plan, imagenet)) == ("train.tar", f"{tmp_path}/vae-sd")
     (tmp_path / "images").mkdir()
-    assert plan.images_source(imagenet) == f"{tmp_path}/images"
-    assert plan.source_images(imagenet) == [f"{tmp_path}/images"]
-    assert plan.images_source(SimpleNamespace(dataset="imagenet512")) == "train.tar"
+    assert data.source(plan, imagenet) == f"{tmp_path}/images"
+    assert data.source_files(plan, imagenet) == [f"{tmp_path}/images"]
+    assert data.source(plan, SimpleNamespace(dataset="imagenet512")) == "train.tar"
     (tmp_path / "vae-sd.zip").touch()
-    assert plan.moments(imagenet) == f"{tmp_path}/vae-sd.zip"
+    assert data.moments(plan, imagenet) == f"{tmp_path}/vae-sd.zip"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from sra.content.catalogue import Catalogue
 from sra.content.inside import available
 from sra.content.wanted import training_points, wanted_by_table
 from sra.forecast.disk import latents_bytes, pack_bytes
-from sra.forecast.remaining import Remaining
-from sra.plan.workflow import Plan
+from sra.plan import assets, data, sample, score, train
+from sra.plan.remaining import Remaining
+from sra.plan.workflow import checked_plan
 from sra.reporting.rendering import _preset_of as preset_shown
 
 ROOT = Path(__file__).parents[3]
@@ -19,44 +20,44 @@ TABLE = "table_4"
 
 
 def test_rules_of_a_data_set_are_told_its_own_size():
-    plan = Plan(ROOT, {"preset": "paper", "paths": {"imagenet": "train.tar"}})
+    plan = checked_plan(ROOT, {"preset": "paper", "paths": {"imagenet": "train.tar"}})
     sizes = {"imagenet256": (256, 16), "imagenet512": (512, 32), "digits": (32, 4), "digits64": (64, 8)}
     for dataset, expected in sizes.items():
         wildcards = SimpleNamespace(dataset=dataset)
-        assert (plan.image_size(wildcards), plan.token_grid(wildcards)) == expected
-    batches = {dataset: plan.encoding_batch(SimpleNamespace(dataset=dataset)) for dataset in sizes}
+        assert (data.image_size(plan, wildcards), data.token_grid(plan, wildcards)) == expected
+    batches = {dataset: data.encoding_batch(plan, SimpleNamespace(dataset=dataset)) for dataset in sizes}
     assert batches == {"imagenet256": 64, "imagenet512": 16, "digits": 64, "digits64": 64}
-    assert plan.images_source(SimpleNamespace(dataset="imagenet512")) == "train.tar"
-    assert plan.expected_images(SimpleNamespace(dataset="imagenet512")) == "--expected-images 1281167 --expected-classes 1000"
+    assert data.source(plan, SimpleNamespace(dataset="imagenet512")) == "train.tar"
+    assert data.expected_images(plan, SimpleNamespace(dataset="imagenet512")) == "--expected-images 1281167 --expected-classes 1000"
 
 
 def test_digits_of_every_size_are_made_by_one_rule():
-    plan = Plan(ROOT, {"preset": "digits"})
-    assert plan.made_from("scikit-learn").split("|") == ["digits", "digits64"]
+    plan = checked_plan(ROOT, {"preset": "digits"})
+    assert data.made_by(plan, "digits").split("|") == ["digits", "digits64"]
     for dataset in ("digits", "digits64"):
-        assert plan.source_images(SimpleNamespace(dataset=dataset)) == [f"results/shared/{dataset}/images.zip"]
+        assert data.source_files(plan, SimpleNamespace(dataset=dataset)) == [f"results/shared/{dataset}/images.zip"]
 
 
 def test_a_run_reads_and_is_compared_with_images_of_its_own_resolution():
-    plan = Plan(ROOT, {"preset": "digits"})
+    plan = checked_plan(ROOT, {"preset": "digits"})
     run = SimpleNamespace(preset="digits", run="sit_xl2_512_sra", point="m2m", milestone="m2m", sampler="sde250_cfg25", paper_count="50000")
-    assert plan.latents_of(run) == "results/shared/digits64/latents/digits_vae/store.json"
-    assert plan.reference_of(run) == "results/shared/digits64/reference/digits_cnn/train_1437.npz"
-    assert plan.model("vae")(run) == "results/shared/digits/vae/digits_vae"  # trained once, on the usual digits
-    assert plan.model("extractor")(run) == "results/shared/digits/extractor/digits_cnn"
-    assert plan.step(run) == DIGITS.preset.resolutions[512].milestones["m2m"]
-    assert plan.previous_state(run) == ["results/digits/runs/sit_xl2_512_sra/state/m1m.safetensors"]
+    assert train.latents(plan, run) == "results/shared/digits64/latents/digits_vae/store.json"
+    assert score.reference(plan, run) == "results/shared/digits64/reference/digits_cnn/train_1437.npz"
+    assert assets.source(plan, run, "vae") == "results/shared/digits/vae/digits_vae"  # trained once, on the usual digits
+    assert assets.source(plan, run, "extractor") == "results/shared/digits/extractor/digits_cnn"
+    assert train.step(plan, run) == DIGITS.preset.resolutions[512].milestones["m2m"]
+    assert train.previous_state(plan, run) == ["results/digits/runs/sit_xl2_512_sra/state/m1m.safetensors"]
     batch = DIGITS.preset.resolutions[512].sampling_batch
-    assert plan.sampling_options(run)[:2] == ["--batch", str(batch)]
+    assert sample.options(plan, run)[:2] == ["--batch", str(batch)]
     assert batch != DIGITS.preset.sampling_batch
 
 
 def test_the_papers_reference_at_512_is_held_against_its_own_row():
-    plan = Plan(ROOT, {"preset": "paper"})
+    plan = checked_plan(ROOT, {"preset": "paper"})
     run = SimpleNamespace(preset="paper", run="sit_xl2_512_sra")
-    assert plan.reference_of(run) == "downloads/VIRTUAL_imagenet512.npz"
-    assert plan.held_for_scores(run) == ["--extractor-name", "inception_2015", "--reference-name", "adm_imagenet512"]
-    assert plan.reference_features_of(run) == "results/shared/imagenet512/reference/inception_2015/adm_imagenet512.features.npz"
+    assert score.reference(plan, run) == "downloads/VIRTUAL_imagenet512.npz"
+    assert score.check_options(plan, run) == ["--extractor-name", "inception_2015", "--reference-name", "adm_imagenet512"]
+    assert score.reference_features(plan, run) == "results/shared/imagenet512/reference/inception_2015/adm_imagenet512.features.npz"
 
 
 def test_table_4_trains_sra_at_two_lengths_and_a_baseline():
@@ -100,15 +101,15 @@ def test_a_table_of_one_resolution_is_shown_with_its_part():
 
 @pytest.mark.parametrize(("preset", "size", "latents"), [("paper", 512, 64), ("digits", 64, 16)])
 def test_disk_and_work_are_those_of_the_larger_images(preset, size, latents, monkeypatch):
-    plan = Plan(ROOT, {"preset": preset})
+    plan = checked_plan(ROOT, {"preset": preset})
     remaining = Remaining(plan)
     monkeypatch.setattr(remaining, "_exists", lambda *_: False)
     tasks = {task.name: task for chain in remaining.chains_of(TABLE) for task in chain}
-    spec = plan.registry(preset).spec("sit_xl2_512_sra")
+    spec = plan.catalogue(preset).spec("sit_xl2_512_sra")
     images = remaining._images(spec.dataset)
     assert tasks[f"latents of {spec.dataset} by {spec.vae}"].kept == latents_bytes(images, spec.model.latent, "fp32")
     assert spec.model.latent.size == latents
-    count = plan.registry(preset).sample_count(50_000)
+    count = plan.catalogue(preset).sample_count(50_000)
     packs = [task for name, task in tasks.items() if name.startswith("samples of")]
     assert [task.kept for task in packs] == [pack_bytes(count, size)] * 3
     assert all(any(work.what == "decode" for work in task.work) for task in packs)

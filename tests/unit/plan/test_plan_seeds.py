@@ -8,8 +8,9 @@ from sra.content.claims import load_claims
 from sra.content.figures import SampleFigure
 from sra.content.inside import components_files, probe_files
 from sra.content.wanted import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
-from sra.forecast.remaining import Remaining
-from sra.plan.workflow import Plan
+from sra.plan import analyse, show
+from sra.plan.remaining import Remaining
+from sra.plan.workflow import checked_plan
 from sra.spec.layout import Results
 from sra.spec.seeds import Seeds, split_seed
 
@@ -42,14 +43,14 @@ def test_samplers_with_a_seed_of_their_own_are_drawn_from_the_seeds_that_are_ask
 
 def test_trainings_multiply_by_training_seeds_alone():
     def trained(**seeds) -> int:
-        remaining = Remaining(Plan(ROOT, {"preset": "paper", **seeds}))
+        remaining = Remaining(checked_plan(ROOT, {"preset": "paper", **seeds}))
         return len({task.run for chain in remaining.chains_of("table_6") for task in chain if task.stage == "training"} - {""})
 
     assert trained(seeds=[0, 1, 2]) == 3 * trained() == 3 * trained(sampling_seeds=[0, 1])
 
 
 def test_the_rules_are_told_which_seeds_are_shown():
-    assert Plan(ROOT, {"seeds": [0, 1], "sampling_seeds": [3]}).display_options() == [
+    assert show.display_options(checked_plan(ROOT, {"seeds": [0, 1], "sampling_seeds": [3]})) == [
         "--weights",
         "trained",
         "--seeds",
@@ -57,7 +58,7 @@ def test_the_rules_are_told_which_seeds_are_shown():
         "--sampling-seeds",
         "3",
     ]
-    assert Plan(ROOT, {}).display_options() == ["--weights", "trained"]
+    assert show.display_options(checked_plan(ROOT, {})) == ["--weights", "trained"]
 
 
 def test_files_of_seeds_lie_beside_each_other():
@@ -70,6 +71,6 @@ def test_probes_are_trained_on_every_training_and_components_on_one():
     assert len(six) == 3 * len(one)
     assert set(one) <= set(six)
     assert components_files(ONE.figures.values(), ONE) == components_files(SIX.figures.values(), SIX)
-    plan, seeded = Plan(ROOT, {"seeds": [0, 1]}), SimpleNamespace(preset="digits", run="sit_xl2__s1", milestone="m4m", time="100")
+    plan, seeded = checked_plan(ROOT, {"seeds": [0, 1]}), SimpleNamespace(preset="digits", run="sit_xl2__s1", milestone="m4m", time="100")
     own = SimpleNamespace(preset="digits", run="sit_xl2", milestone="m4m", time="100")
-    assert plan.probe_blocks(seeded) == plan.probe_blocks(own)
+    assert analyse.probe_blocks(plan, seeded) == analyse.probe_blocks(plan, own)

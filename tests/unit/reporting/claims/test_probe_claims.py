@@ -12,7 +12,8 @@ from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
 from sra.content.inside import as_it_stands, carriers
 from sra.core.errors import InputError
-from sra.plan.workflow import Plan
+from sra.plan import analyse, show
+from sra.plan.workflow import checked_plan
 from sra.reporting.claims.judge import build_claims
 from sra.reporting.figures.probes import build_probes, key_end
 from sra.reporting.read.evidence import Evidence
@@ -116,9 +117,9 @@ def test_a_score_belongs_to_runs(registry_of):
 
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_the_repositorys_claims_probe_nothing_of_their_own(root, preset):
-    plan, wildcards = Plan(root, {"preset": preset}), SimpleNamespace(preset=preset)
-    needed = plan.probes_of_claims(wildcards)
-    drawn = {path for name in plan.figures() for path in plan.probes_of_figure(SimpleNamespace(preset=preset, figure=name))}
+    plan, wildcards = checked_plan(root, {"preset": preset}), SimpleNamespace(preset=preset)
+    needed = analyse.probes_of_claims(plan, wildcards)
+    drawn = {path for name in show.figures(plan) for path in analyse.probes_of_figure(plan, SimpleNamespace(preset=preset, figure=name))}
     assert needed
     assert set(needed) <= drawn
 

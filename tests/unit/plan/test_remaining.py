@@ -3,22 +3,19 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.content.wanted import wanted_by_table
 from sra.core.errors import InputError
 from sra.core.files import write_json
-from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
-from sra.forecast import disk, flops
+from sra.forecast import flops
+from sra.forecast.estimate import estimate, shared_tasks
 from sra.forecast.rates import Prices, Rate, Rates, Work, read_rates
-from sra.forecast.remaining import Remaining, estimate, shared_tasks
-from sra.plan.workflow import Plan
+from sra.plan.remaining import Remaining
+from sra.plan.workflow import checked_plan
 from sra.spec.layout import Results, Shared
-from sra.spec.run import model_named
-from sra.spec.scale import Latent, Text
 
 ROOT = Path(__file__).parents[3]
 
@@ -93,7 +90,7 @@ def root(checkout):
 @pytest.fixture
 def remaining(root):
     """`remaining()`: what is left there now."""
-    return lambda processes=1: Remaining(Plan(root, {"preset": "tiny"}), processes)
+    return lambda processes=1: Remaining(checked_plan(root, {"preset": "tiny"}), processes)
 
 
 @pytest.fixture
@@ -309,7 +306,7 @@ def test_work_without_a_rate_is_named_and_free(remaining):
 
 
 def paper(weights="trained"):
-    return Remaining(Plan(ROOT, {"preset": "paper", "weights": weights}))
+    return Remaining(checked_plan(ROOT, {"preset": "paper", "weights": weights}))
 
 
 # SRA v5 (arXiv 2505.02831), Table 7: hours an epoch on 8 A100 at batch 256, without and with SRA; an epoch is 1,281,167 // 256 steps.
@@ -360,39 +357,7 @@ def test_released_weights_train_nothing_and_draw_as_many():
 
 def test_every_table_and_figure_of_both_presets_is_counted_in_full():
     for preset in ("digits", "paper"):
-        left = Remaining(Plan(ROOT, {"preset": preset}))
+        left = Remaining(checked_plan(ROOT, {"preset": preset}))
         prices = Prices(read_rates(ROOT, "a100" if preset == "paper" else "cpu"))
         estimate("all", "", [chain for item in left.items() for chain in left.chains_of(item)], prices, 8)
         assert prices.unknown | left.works.unknown == set()
-
-
-# Sizes of files
-
-
-def written(folder):
-    return sum(file.stat().st_size for file in folder.iterdir() if "json" not in file.name)
-
-
-def test_stores_have_the_predicted_sizes(tiny_stores):
-    latents, features = tiny_stores
-    assert 0 < written(latents.manifest.parent) - disk.latents_bytes(20, Latent(channels=4, size=8), "fp32") < 1000
-    assert 0 < written(features.manifest.parent) - disk.features_bytes(20, 16, 12, "fp32") < 1000
-    assert disk.features_bytes(20, 16, 12, "fp32") - disk.features_bytes(20, 16, 12, "fp16") == 20 * 16 * 12 * 2
-    assert disk.text_bytes(19, Text(tokens=16, width=12), "fp32") == disk.features_bytes(20, 16, 12, "fp32")  # and the empty one
-
-
-def test_packs_have_the_predicted_size(tmp_path):
-    write_npz(tmp_path / "samples.npz", {"arr_0": np.zeros((9, 32, 32, 3), np.uint8), "labels": np.zeros(9, np.int64)})
-    assert 0 < written(tmp_path) - disk.pack_bytes(9, 32) < 1000
-
-
-def test_weights_and_states_have_the_predicted_sizes(tiny_run, tmp_path):
-    from safetensors.torch import save_file
-
-    from sra.models.build import build_model
-
-    spec = tiny_run("sit_b2")
-    network = build_model(spec.model, 0)
-    save_file({name: parameter.detach() for name, parameter in network.named_parameters()}, tmp_path / "weights.safetensors")
-    assert 0 < written(tmp_path) - disk.weights_bytes(spec.model) < 30_000
-    assert disk.weights_bytes(model_named("SiT-B/2", Latent(channels=4, size=32), 1000)) == 4 * 130_303_504

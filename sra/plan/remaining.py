@@ -1,17 +1,13 @@
-"""What tables and figures still take: the files that are not there yet, the work behind each, and what that comes to on devices of a known speed.
+"""What tables and figures still take: the files that are not there yet, and the work behind each.
 
 A task is left when a file that is asked for cannot be had without it: as in Snakemake, a score that exists needs neither its samples nor its
 weights.
 """
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
-from sra.content.catalogue import Catalogue
 from sra.content.figures import FigureSpec
 from sra.content.inside import components_files, probe_files
 from sra.content.wanted import (
@@ -27,9 +23,11 @@ from sra.content.wanted import (
 from sra.core.errors import unknown
 from sra.forecast import disk
 from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, forward_flops
-from sra.forecast.rates import SOURCES, Prices, Source, Work
-from sra.forecast.tasks import STAGES, Chain, Stage, Task
+from sra.forecast.rates import Work
+from sra.forecast.tasks import Chain, Task
 from sra.forecast.work import Works
+from sra.plan import assets, data, sample, score, train
+from sra.plan.context import Context
 from sra.spec.encoders import JUDGES
 from sra.spec.layout import Results, Shared
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
@@ -39,34 +37,16 @@ from sra.spec.scale import ROLLING_STATES, Preset
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
 
 
-class Planned(Protocol):
-    """What is asked of a plan: which files a job reads. Every question takes the wildcards that Snakemake would."""
-
-    root: Path
-    preset: str
-
-    def registry(self, preset: str) -> Catalogue: ...
-    def images_of(self, dataset: str) -> int: ...
-    def fetched(self, kind: str) -> Callable[..., list[str]]: ...
-    def latents_of(self, wildcards: Any) -> str: ...
-    def targets_of(self, wildcards: Any) -> dict[str, str | list[str]]: ...
-    def captions_of(self, wildcards: Any) -> dict[str, str | list[str]]: ...
-    def sample_shards(self, wildcards: Any) -> list[str]: ...
-    def reference_of(self, wildcards: Any) -> str: ...
-    def reference_features_of(self, wildcards: Any) -> str: ...
-    def pytorch_reference_of(self, wildcards: Any) -> list[str]: ...
-
-
 class Remaining:
-    """The chains of tasks that are left for each table and figure of a plan. processes: devices that train one run together.
+    """The chains of tasks that are left for each table and figure of the user's preset. processes: devices that train one run together.
 
     from_nothing: as if no result were there.
     """
 
-    def __init__(self, plan: Planned, processes: int = 1, from_nothing: bool = False):
-        self.plan, self.processes, self.from_nothing = plan, processes, from_nothing
-        self.registry = plan.registry(plan.preset)
-        self.results = Results(plan.preset)
+    def __init__(self, context: Context, processes: int = 1, from_nothing: bool = False):
+        self.context, self.processes, self.from_nothing = context, processes, from_nothing
+        self.registry = context.catalogue()
+        self.results = Results(context.preset)
         self.works = Works(self.registry)
 
     def items(self) -> list[str]:
@@ -110,7 +90,7 @@ class Remaining:
             Work("score", count),
         ]
         if self.registry.is_text_to_image(wanted.run):
-            for judge in (name for score, name in preset.text_to_image.judges if score in preset.secondary):
+            for judge in (name for metric, name in preset.text_to_image.judges if metric in preset.secondary):
                 tower, patches = JUDGES.get(judge, (None, 0))
                 work.append(self.works.by_network("vision", tower and tower.flops(patches), count, judge))
         name = f"score of {_words(wanted)}"
@@ -131,7 +111,7 @@ class Remaining:
         return self._exists(self.results.samples(wanted.run, wanted.score), self._drawn(wanted))
 
     def shards(self, wanted: Wanted) -> int:
-        return len(self.plan.sample_shards(self._wildcards(wanted.run, wanted)))
+        return len(sample.shards(self.context, self._wildcards(wanted.run, wanted)))
 
     def _drawn(self, wanted: Wanted) -> dict[str, Any]:
         """What a score or pack says of itself when it is the one that is wanted."""
@@ -193,7 +173,7 @@ class Remaining:
     # What training reads
 
     def _latents(self, spec: RunSpec) -> Chain:
-        if self._exists(self.plan.latents_of(self._wildcards(spec.run))):
+        if self._exists(train.latents(self.context, self._wildcards(spec.run))):
             return ()
         preset, images = self.registry.preset_of(spec.run), self._images(spec.dataset)
         work = self.works.by_network("encode", ENCODER_FLOPS.get(spec.vae, {}).get(spec.image_size), images, spec.vae)
@@ -204,7 +184,7 @@ class Remaining:
         """Of REPA: features, or the images that the encoder sees in each step."""
         if spec.encoder is None:
             return ()
-        preset, images, needed = self.registry.preset_of(spec.run), self._images(spec.dataset), self.plan.targets_of(self._wildcards(spec.run))
+        preset, images, needed = self.registry.preset_of(spec.run), self._images(spec.dataset), train.targets(self.context, self._wildcards(spec.run))
         made = self._standin("encoder", spec.encoder, spec)
         if needed["pixels"]:
             if self._exists(needed["pixels"]):
@@ -224,7 +204,7 @@ class Remaining:
     def _captions(self, spec: RunSpec) -> Chain:
         if spec.text_encoder is None:
             return ()
-        preset, needed = self.registry.preset_of(spec.run), self.plan.captions_of(self._wildcards(spec.run))
+        preset, needed = self.registry.preset_of(spec.run), train.captions(self.context, self._wildcards(spec.run))
         made = (*self._standin("clip", spec.text_encoder, spec), *self._index(spec.dataset))
         if needed["captions"]:
             return made
@@ -248,7 +228,7 @@ class Remaining:
         """The training of a small model that stands for a downloaded one."""
         if name is None or name.startswith("timm/") or self.registry.weights_of(name, kind).source != "trained":
             return ()
-        if all(self._exists(file) for file in self.plan.fetched(kind)(SimpleNamespace(preset=self.plan.preset, run=spec.run, **{kind: name}))):
+        if all(self._exists(file) for file in assets.inputs_named(self.context, self.registry, name, kind)):
             return ()
         return (*self._index(self.registry.weights_of(name, kind).place), Task("data", f"{kind} {name}", (Work("standin", 1, name),)))
 
@@ -257,8 +237,8 @@ class Remaining:
     def _references(self, run: str) -> Chain:
         spec, preset, wildcards = self.registry.spec(run), self.registry.preset_of(run), self._wildcards(run)
         entry = self.registry.datasets[preset.dataset]
-        made = {} if preset.reference else {self.plan.reference_of(wildcards): preset.reference_images}
-        made |= dict.fromkeys(self.plan.pytorch_reference_of(wildcards), 0)  # statistics alone
+        made = {} if preset.reference else {score.reference(self.context, wildcards): preset.reference_images}
+        made |= dict.fromkeys(score.pytorch_reference(self.context, wildcards), 0)  # statistics alone
         tasks = [
             self._extraction(
                 spec, f"reference {Path(path).stem}", entry.validation or self._images(preset.dataset), disk.pixels_bytes(images, spec.image_size)
@@ -266,7 +246,7 @@ class Remaining:
             for path, images in made.items()
             if not self._exists(path)
         ]
-        if not self._exists(self.plan.reference_features_of(wildcards)):
+        if not self._exists(score.reference_features(self.context, wildcards)):
             tasks.append(self._extraction(spec, "features of the reference", preset.reference_images, 0))
         index = self._index(preset.dataset) if made and tasks else ()
         return (*self._standin("extractor", preset.extractor, spec), *index, *tasks)
@@ -297,94 +277,18 @@ class Remaining:
     # Small answers
 
     def _images(self, dataset: str) -> int:
-        return self.plan.images_of(dataset)
+        return data.images_of(self.context, dataset)
 
     def _wildcards(self, run: str, wanted: Wanted | None = None) -> SimpleNamespace:
-        """What Snakemake would ask the plan with."""
-        wildcards = SimpleNamespace(preset=self.plan.preset, run=run)
+        """What Snakemake would ask with."""
+        wildcards = SimpleNamespace(preset=self.context.preset, run=run)
         if wanted:
             wildcards.milestone, wildcards.sampler, wildcards.paper_count = wanted.score.milestone, wanted.score.sampler, str(wanted.score.samples)
         return wildcards
 
     def _exists(self, path: str, facts: dict[str, Any] | None = None) -> bool:
-        return not self.from_nothing and disk.is_there(self.plan.root / path, facts)
+        return not self.from_nothing and disk.is_there(self.context.root / path, facts)
 
 
 def _words(wanted: Wanted) -> str:
     return f"{wanted.run} at {wanted.score.milestone} by {wanted.score.sampler}, {wanted.score.samples}"
-
-
-@dataclass(frozen=True)
-class RunLeft:
-    """Training that is left of one run, until the last milestone that is asked for."""
-
-    run: str
-    steps: int
-    until: str
-    seconds: float  # of all its devices together
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Of one table or figure, or of several together. Times are of one device unless they are `wall`; sizes are bytes."""
-
-    name: str
-    title: str
-    runs: tuple[RunLeft, ...]
-    images: int  # to sample
-    sets: int  # to score
-    seconds: dict[Stage, float]
-    seconds_by_source: dict[Source, float]  # of the rates that they rest on
-    shared_seconds: float  # of work that another table or figure needs as well
-    wall_seconds: float
-    kept: int
-    temporary: int  # more than `kept`, at most, while it runs
-    joules: float
-
-    @property
-    def total_seconds(self) -> float:
-        return sum(self.seconds.values())
-
-    @property
-    def steps(self) -> int:
-        return sum(run.steps for run in self.runs)
-
-
-def estimate(name: str, title: str, chains: list[Chain], prices: Prices, devices: int, shared: frozenset[Task] = frozenset()) -> Estimate:
-    """On so many devices of one kind. Wall time is the longer of two: the work spread evenly, or the longest chain, whose tasks share devices."""
-    tasks = list(dict.fromkeys(task for chain in chains for task in chain))
-    by_source = {task: prices.seconds((*task.work, Work("start", task.jobs))) for task in tasks}
-    seconds = {task: sum(by_source[task].values()) for task in tasks}
-    longest = [sum(seconds[task] / min(task.at_once, devices) for task in chain) for chain in chains]
-    total = sum(seconds.values())
-    return Estimate(
-        name=name,
-        title=title,
-        runs=_runs_left(tasks, seconds),
-        images=sum(task.images for task in tasks),
-        sets=sum(task.sets for task in tasks),
-        seconds={stage: sum(seconds[task] for task in tasks if task.stage == stage) for stage in STAGES},
-        seconds_by_source={source: sum(by_source[task][source] for task in tasks) for source in SOURCES},
-        shared_seconds=sum(seconds[task] for task in tasks if task in shared),
-        wall_seconds=max([total / devices, *longest]),
-        kept=sum(task.kept for task in tasks),
-        temporary=sum(sorted((task.temporary for task in tasks), reverse=True)[:devices]),
-        joules=total * prices.watts(),
-    )
-
-
-def _runs_left(tasks: list[Task], seconds: dict[Task, float]) -> tuple[RunLeft, ...]:
-    segments: dict[str, list[Task]] = {}
-    for task in tasks:
-        if task.steps:
-            segments.setdefault(task.run, []).append(task)
-    return tuple(
-        RunLeft(run, sum(task.steps for task in parts), max(parts, key=lambda task: task.last_step).until, sum(seconds[task] for task in parts))
-        for run, parts in segments.items()
-    )
-
-
-def shared_tasks(chains_of: dict[str, list[Chain]]) -> frozenset[Task]:
-    """Tasks that more than one of the tables and figures need."""
-    needed = Counter(task for chains in chains_of.values() for task in {task for chain in chains for task in chain})
-    return frozenset(task for task, items in needed.items() if items > 1)

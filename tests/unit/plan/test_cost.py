@@ -20,8 +20,8 @@ from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.diffusion.process import build_process
 from sra.forecast import flops
-from sra.forecast.cost import json_of, text_of
 from sra.forecast.rates import Rate, Rates, read_rates
+from sra.plan.cost import json_of, text_of
 from sra.spec import encoders
 from sra.spec.samplers import SAMPLER_OF, Guidance
 

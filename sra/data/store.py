@@ -58,7 +58,7 @@ class Shard(Part):
     rows: NonNegativeInt
 
 
-class _Foreign(TypedDict):
+class _ExternalOrigin(TypedDict):
     """Of latents that another's code computed: whose, and the hash of all of its files."""
 
     layout: str
@@ -74,7 +74,7 @@ class _Facts(TypedDict, total=False):
     encoder_sha256: str
     empty_row: NonNegativeInt
     split: str
-    foreign: _Foreign
+    foreign: _ExternalOrigin
 
 
 class _Manifest(Strict):

@@ -54,7 +54,7 @@ class NoisyBatch:
         return self.process.noisy(self.latents, self.noise, self.timestep)
 
     def part(self, rows: slice) -> "NoisyBatch":
-        """Some of the samples."""
+        """The samples of these rows, as a batch of their own."""
         return self.moved(lambda tensor: tensor[rows])
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "NoisyBatch":

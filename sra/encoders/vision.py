@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sra.core.errors import InputError
 from sra.core.wrappers import unwrapped
 from sra.encoders.folders import model_hashes, sha256_of_weights
-from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
+from sra.encoders.repa_targets import FAMILIES, Preprocessing, family_of
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -36,7 +36,7 @@ class VisionEncoder:
         self.grid: int = network.patch_embed.grid_size[0]
         self.width: int = network.num_features
         family, config = family_of(*_identity(network)), resolve_model_data_config(network)
-        self.feeding = family.feeding if family else Feeding(config["mean"], config["std"], config["interpolation"])
+        self.preprocessing = family.preprocessing if family else Preprocessing(config["mean"], config["std"], config["interpolation"])
 
     @classmethod
     def load(cls, source: Path | str, grid: int | None = None, device: torch.device | str = "cpu") -> "VisionEncoder":
@@ -59,11 +59,11 @@ class VisionEncoder:
 
         products: autocast, where half precision is wanted; only the network runs under it, as in REPA's training step.
         """
-        pixels = self.feeding.pixels(images.to(next(self.network.parameters()).device), self.input_size)
+        pixels = self.preprocessing.pixels(images.to(next(self.network.parameters()).device), self.input_size)
         with products or nullcontext():
-            tokens = self.network.forward_intermediates(pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True)[
-                -1
-            ]
+            tokens = self.network.forward_intermediates(
+                pixels, indices=1, norm=self.preprocessing.final_norm, output_fmt="NLC", intermediates_only=True
+            )[-1]
         return tokens.float()
 
 

@@ -25,5 +25,5 @@ def _ramp(ema: RampEma, share: float) -> float:
 
 @torch.no_grad()
 def update_average(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
-    """average <- decay average + (1 - decay) weights, in place, for lists in the same order."""
+    """Set average to decay average + (1 - decay) weights, in place; both lists have the same order."""
     torch._foreach_lerp_(average, weights, 1.0 - decay)

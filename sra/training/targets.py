@@ -15,7 +15,7 @@ from sra.data.store import ArrayStore
 
 @dataclass(frozen=True)
 class OnlineTargets:
-    """Stands where a store of features would.
+    """An encoder that makes the targets in each training step, in the place of a store of features.
 
     pixels: rows (S, S, 3) uint8, those of the latents.  tokens: (images (B, S, S, 3) uint8, autocast) -> (B, N, width) float32, without
     gradient.  hashes: of the encoder, by role in a state's receipt.

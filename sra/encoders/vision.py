@@ -40,7 +40,7 @@ class VisionEncoder:
 
     @classmethod
     def load(cls, source: Path | str, grid: int | None = None, device: torch.device | str = "cpu") -> "VisionEncoder":
-        """From a folder (config.json and model.safetensors), a file ARCHITECTURE.TAG.safetensors, or by timm's name or the hub's.
+        """Load from a folder (config.json and model.safetensors), a file ARCHITECTURE.TAG.safetensors, or by timm's name or the hub's.
 
         grid: tokens on a side, those of the diffusion model; the input becomes grid x patch pixels and the position embedding is resampled
         (REPA feeds DINOv2, trained at 518 pixels, 224 of them for a 256-pixel image, which is grid 16). None keeps the encoder's own.
@@ -75,7 +75,7 @@ def encoder_files(source: Path | str) -> dict[str, Path]:
 
 
 def encoder_hashes(source: Path | str, encoder: VisionEncoder) -> dict[str, str]:
-    """The same as hashes; of the weights themselves where there is no file."""
+    """The hashes that name an encoder in a receipt: of its local files by role, or of its weights where there is no file."""
     return model_hashes(encoder_files(source), "encoder", encoder.network)
 
 
@@ -89,7 +89,7 @@ class EncoderSize:
 
 
 def size_of(source: Path | str, grid: int) -> EncoderSize:
-    """Of an encoder on a grid of tokens, without its weights."""
+    """The size of an encoder on a grid of tokens, without reading its weights."""
     from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
 
     with _explained(source):
@@ -133,7 +133,7 @@ def _weights_of(file: Path) -> dict[str, Any]:
 
 
 def _weights_in(folder: Path) -> dict[str, Any]:
-    """The same of a folder, whose config says the rest: every tensor of its file, which timm holds against the network name by name."""
+    """How timm is told to take the weights of a folder: every tensor of its file, which timm compares with the network name by name."""
     tensors = unwrapped(load_file(folder / WEIGHTS), folder / WEIGHTS)
     return {"pretrained_cfg_overlay": {"state_dict": tensors, "source": ""}}  # with a source, timm would read the file itself
 
@@ -197,7 +197,7 @@ def _what_to_fetch(source: Path | str) -> str:
 
 @contextmanager
 def _explained(source: Path | str) -> Iterator[None]:
-    """What timm and the hub raise, as one line that says what to do."""
+    """A context in which what timm and the hub raise becomes one line that says what to do."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:

@@ -41,12 +41,12 @@ class InceptionExtractor:
         self.resize = resize
 
     def resized_by(self, resize: Resize) -> "InceptionExtractor":
-        """The same network, not a copy, behind another resize."""
+        """An extractor of the same network, not of a copy, behind another resize."""
         return InceptionExtractor(self.network, self.device, resize)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu", sha256: str = KNOWN_SHA256) -> "InceptionExtractor":
-        """From torch-fidelity's weight file, whose SHA-256 must begin with `sha256` (8 digits or more)."""
+        """Load from torch-fidelity's weight file, whose SHA-256 must begin with `sha256` (8 digits or more)."""
         if not path.is_file():
             raise InputError(f"{path}: no such file; download {URL} and save it under this path")
         require_sha256(path, sha256)

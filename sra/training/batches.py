@@ -38,7 +38,7 @@ class TrainingBatch:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The tensors of this batch that are not None, always in the same order."""
+        """Those that there are, always in the same order."""
         noisy = self.noisy
         every = (noisy.latents, noisy.noise, noisy.timestep, noisy.condition, self.draw, self.targets, self.images)
         return [tensor for tensor in every if tensor is not None]

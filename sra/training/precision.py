@@ -15,13 +15,13 @@ LEAST_SCALE = 1e-3
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
-    """A context that computes matrix products in the precision's format. The weights, the residual stream, norms and losses stay float32."""
+    """Matrix products in the precision's format. The weights, the residual stream, norms and losses stay float32."""
     formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
     return torch.autocast(device.type, dtype=formats[precision]) if precision in formats else nullcontext()
 
 
 def set_float32_products(precision: Precision) -> None:
-    """Use TF32 for the products that stay float32 on a GPU, unless fp32 is asked for (released train.py: on). A setting of the whole process."""
+    """TF32 for the products that stay float32 on a GPU, unless fp32 is asked for (released train.py: on). A setting of the whole process."""
     torch.backends.cuda.matmul.fp32_precision = "ieee" if precision == "fp32" else "tf32"
 
 
@@ -36,7 +36,7 @@ class LossScale:
         self.steps_since = torch.zeros((), device=device)
 
     def after_step(self, overflowed: Tensor) -> None:
-        """Adapt the scale to a step. overflowed: () float32, 1 or 0."""
+        """Adapt to a step; overflowed: () float32, 1 or 0."""
         self.steps_since.copy_((self.steps_since + 1) * (1 - overflowed))
         grows = (self.steps_since >= GROWTH_INTERVAL).float()
         self.scale.mul_(1 + grows).mul_(1 - overflowed / 2)

@@ -47,7 +47,7 @@ class Registry:
 
     @cached_property
     def seeds(self) -> Seeds:
-        """Of every number that is shown: the user's choice, else the preset's."""
+        """Seeds of every number that is shown: the user's choice, else the preset's."""
         return self.asked if self.asked.training or not self.preset.seeds else Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
 
     @cached_property
@@ -102,7 +102,7 @@ class Registry:
 
     @cached_property
     def _specs(self) -> dict[str, RunSpec]:
-        """Those asked for: the rules of a workflow ask for each many times."""
+        """Resolved runs by name, kept because the rules of a workflow ask for each many times."""
         return {}
 
     @property
@@ -151,8 +151,8 @@ class Registry:
             return CheckpointSource(start.file, start.family, None, None, start.take)
         entry, experiment = self.weights_of(start.file, "checkpoint"), self._entry(run)[1]
         if (entry.model, entry.resolution) != (experiment.model, experiment.resolution):
-            held, asked = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
-            raise InputError(f"run {run}: start: {entry.name} is {held}, the run is {asked}; name a checkpoint of that model")
+            offered, needed = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
+            raise InputError(f"run {run}: start: {entry.name} is {offered}, the run is {needed}; name a checkpoint of that model")
         return CheckpointSource(entry.place, entry.family, None, entry, start.take)
 
     def milestones(self, run: str) -> list[str]:

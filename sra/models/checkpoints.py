@@ -97,7 +97,7 @@ def _load(path: Path, prefer: str) -> Any:
     except Exception as error:  # a damaged pickle can fail in any way
         found = re.search(r"GLOBAL (\S+)", str(error))
         if found:
-            raise InputError(f"{path}: its pickle asks for {found[1]}, {_what_of(found[1], path, prefer)}") from None
+            raise InputError(f"{path}: its pickle asks for {found[1]}, {_advice_on(found[1], path, prefer)}") from None
         what = f"not a readable torch checkpoint ({type(error).__name__}); it is truncated or something else, download it again"
         raise _unreadable(path, what) from None
 
@@ -110,9 +110,9 @@ def _unreadable(path: Path, otherwise: str) -> InputError:
     return InputError(f"{path}: no checkpoint (its content: {kind.name}); {kind.advice or 'give the file of weights, .pt or .safetensors'}")
 
 
-def _what_of(asked: str, path: Path, prefer: str) -> str:
+def _advice_on(type_name: str, path: Path, prefer: str) -> str:
     """What to do about a type of a pickle that is not on the list."""
-    if "." not in asked or asked.partition(".")[0] in ATTACKS:
+    if "." not in type_name or type_name.partition(".")[0] in ATTACKS:
         return "which runs code and which no checkpoint needs; nothing was run, do not use this file"
     copy = f"{path.stem}_{prefer}.pt"
     program = f"import torch; torch.save({{'{prefer}': torch.load({str(path)!r}, 'cpu', weights_only=False)['{prefer}']}}, {copy!r})"

@@ -37,18 +37,20 @@ class Registry:
     """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`.
 
     released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
-    asked: seeds of every number that is shown, where the user names some.
+    chosen_seeds: seeds of every number that is shown, where the user names some.
     """
 
     root: Path
     preset_id: str
     released: bool = False
-    asked: Seeds = Seeds()
+    chosen_seeds: Seeds = Seeds()
 
     @cached_property
     def seeds(self) -> Seeds:
         """Seeds of every number that is shown: the user's choice, else the preset's."""
-        return self.asked if self.asked.training or not self.preset.seeds else Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
+        if self.chosen_seeds.training or not self.preset.seeds:
+            return self.chosen_seeds
+        return Seeds(training=self.preset.seeds, sampling=self.chosen_seeds.sampling)
 
     @cached_property
     def preset(self) -> Preset:
@@ -157,8 +159,8 @@ class Registry:
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""
-        here = self.preset_of(run).milestones if self.has_part_of(run) else {}
-        return sorted((name for name in self._entry(run)[1].milestones if name in here), key=here.__getitem__)
+        steps = self.preset_of(run).milestones if self.has_part_of(run) else {}
+        return sorted((name for name in self._entry(run)[1].milestones if name in steps), key=steps.__getitem__)
 
     def sampler(self, name: str) -> Sampler:
         """The named sampler with the preset's evaluations and classes, and with the seed that its name may end in."""

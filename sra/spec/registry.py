@@ -37,20 +37,20 @@ class Registry:
     """Recipes, runs and samplers at one preset. `root` is the folder that holds `config` and `report`.
 
     released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
-    chosen_seeds: seeds of every number that is shown, where the user names some.
+    asked: seeds of every number that is shown, where the user names some.
     """
 
     root: Path
     preset_id: str
     released: bool = False
-    chosen_seeds: Seeds = Seeds()
+    asked: Seeds = Seeds()
 
     @cached_property
     def seeds(self) -> Seeds:
         """Seeds of every number that is shown: the user's choice, else the preset's."""
-        if self.chosen_seeds.training or not self.preset.seeds:
-            return self.chosen_seeds
-        return Seeds(training=self.preset.seeds, sampling=self.chosen_seeds.sampling)
+        if self.asked.training or not self.preset.seeds:
+            return self.asked
+        return Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
 
     @cached_property
     def preset(self) -> Preset:

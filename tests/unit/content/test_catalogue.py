@@ -69,8 +69,8 @@ def test_a_wrong_preset_is_refused_in_one_line(checkout, change, message):
 def test_the_users_seeds_come_before_the_presets():
     assert DIGITS.seeds == Seeds()
     assert FASHION.seeds == Seeds(training=(0, 1, 2))
-    assert Catalogue(ROOT, "fashion", chosen_seeds=Seeds(sampling=(0, 1))).seeds == Seeds(training=(0, 1, 2), sampling=(0, 1))
-    assert Catalogue(ROOT, "fashion", chosen_seeds=Seeds(training=(5,))).seeds == Seeds(training=(5,))
+    assert Catalogue(ROOT, "fashion", asked=Seeds(sampling=(0, 1))).seeds == Seeds(training=(0, 1, 2), sampling=(0, 1))
+    assert Catalogue(ROOT, "fashion", asked=Seeds(training=(5,))).seeds == Seeds(training=(5,))
 
 
 def test_small_networks_are_trained_as_their_preset_says_and_no_others():

@@ -1,9 +1,9 @@
 """A linear layer with the tanh form of GELU behind it, as every MLP of the models begins.
 
-Without gradients on a CPU the two run as one kernel of oneDNN, which torch's compiler calls and which has no public name. That saves 5 % of the
-time of sampling with SiT-B/2, 8 % with SiT-S/2 and 7 % with the `digits` preset's SiT; of a training step, where the teacher alone runs so, 2 %,
-1 % and nothing (medians of alternating turns, fp32, one thread, torch 2.15). pyproject.toml keeps torch below the next minor, which may rename
-the kernel: raise that bound once the tests of this file pass with it.
+Without gradients on a CPU the two run as one kernel of oneDNN, which torch's compiler calls and which has no public name. That saves 4 to 6 % of
+the time of sampling with SiT-B/2, 8 % with SiT-S/2 and 7 % with the `digits` preset's SiT; of a training step, where the teacher alone runs so,
+at most 2 % (medians of alternating turns, fp32, one thread, torch 2.15). pyproject.toml keeps torch below the next minor, which may rename the
+kernel: raise that bound once the tests of this file pass with it.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Features of a model's blocks for real images at one time of the process.
 
-The model is told no class, which it would otherwise carry into every block. SRA released no code for its probes; REPA's and l-DAE's, which its
-appendix C follows, probe without a class too.
+The model is conditioned on no class, which it would otherwise carry into every block. SRA released no code for its probes; REPA's and l-DAE's,
+which its appendix C follows, probe without a class too.
 """
 
 from collections.abc import Sequence

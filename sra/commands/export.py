@@ -33,7 +33,7 @@ def export(config: Config, state: Annotated[Path, typer.Option(help="training st
     with written_whole(output) as temporary:
         save_file(tensors, temporary, {"sra": json.dumps(about, sort_keys=True)})
     # What captions were encoded by must encode them again where they are drawn.
-    told = {role: sha256 for role, sha256 in receipt["made_from"].items() if role == "text_encoder"}
-    write_receipt(output, "weights", {"config": config, "state": state}, told, **about)
+    text_encoder = {role: sha256 for role, sha256 in receipt["made_from"].items() if role == "text_encoder"}
+    write_receipt(output, "weights", {"config": config, "state": state}, text_encoder, **about)
     # Only now: had the training's end been lost, they would have been needed once more.
     clear_scratch(scratch_folder(config, spec), facts["step"])

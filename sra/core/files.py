@@ -61,7 +61,7 @@ def folder_beside(path: Path | str) -> Iterator[Path]:
 
 
 def _remove_left(folder: Path) -> None:
-    """All but the lock, which goes last: until then nobody else may begin."""
+    """Remove all in the folder but the lock, which goes last: until then nobody else may begin."""
     for left in folder.iterdir():
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -80,7 +80,7 @@ def check_writable(path: Path | str) -> None:
 
 
 def _nearest_folder(path: Path) -> Path:
-    """The one that the path lies in or would be made in; what is in the place of such a folder, if something is."""
+    """The folder that the path lies in or would be made in, or whatever is in the place of such a folder."""
     return next(folder for folder in path.absolute().parents if os.path.lexists(folder))
 
 
@@ -122,7 +122,7 @@ def _size(count: int) -> str:
 
 
 def _has_no_room(error: Exception) -> bool:
-    """Disk full, quota or file size limit; libraries written in Rust give the number in their text alone."""
+    """Whether an error means a full disk, a quota or a file size limit. Libraries written in Rust give the number in their text alone."""
     number = getattr(error, "errno", None)
     named = re.search(r"\(os error (\d+)\)", str(error))
     return (int(named[1]) if named else number) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

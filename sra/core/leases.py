@@ -15,28 +15,28 @@ POLL_SECONDS = 1.0
 def lease(kind: str, names: list[str], count: int, waits: Callable[[int], None] = lambda taken: None) -> list[str]:
     """Take `count` of the named things until this process ends, waiting until so many are free.
 
-    kind: a word for the folder of the locks, which every process of this user shares.  waits: told once how many are taken.
-    Nobody waits while holding some. Raises InputError when there are not so many.
+    kind: a word for the folder of the locks, which every process of this user shares.  waits: called once, with the
+    number of things, when too many are taken. Nobody waits while holding some. Raises InputError when there are not so many.
     """
     if count > len(names):
         raise InputError(f"{count} of {kind} are asked for and this machine shows {len(names)}: {', '.join(names) or 'none'}")
     folder = _folder(kind)
-    told = False
+    announced = False
     while True:
         taken = _take(folder, names, count)
         if taken:
             return taken
-        if not told:
+        if not announced:
             waits(len(names))
-            told = True
+            announced = True
         time.sleep(POLL_SECONDS)
 
 
 def _take(folder: Path, names: list[str], count: int) -> list[str]:
-    """So many, or none. Their descriptors stay open on purpose: closing one would free its lock."""
+    """Take that many, or none. The descriptors stay open on purpose: closing one would free its lock."""
     one_at_a_time = _open(folder / ".choosing")
     fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-    held: dict[str, int] = {}
+    locked: dict[str, int] = {}
     for name in names:
         descriptor = _open(folder / name)
         try:
@@ -44,18 +44,18 @@ def _take(folder: Path, names: list[str], count: int) -> list[str]:
         except BlockingIOError:
             os.close(descriptor)
             continue
-        held[name] = descriptor
-        if len(held) == count:
+        locked[name] = descriptor
+        if len(locked) == count:
             break
-    enough = len(held) == count
-    for descriptor in () if enough else held.values():
+    enough = len(locked) == count
+    for descriptor in () if enough else locked.values():
         os.close(descriptor)
     os.close(one_at_a_time)
-    return list(held) if enough else []
+    return list(locked) if enough else []
 
 
 def _open(path: Path) -> int:
-    """Closed when another program takes this process's place."""
+    """A descriptor of the file, which is closed when another program takes this process's place."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 

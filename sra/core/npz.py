@@ -99,7 +99,7 @@ def _arrays_in(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 @contextmanager
 def _whole_npz(path: Path) -> Iterator[None]:
-    """Whatever shows that the file is no whole npz becomes one line that says what it is and what to do with that."""
+    """A context in which whatever shows that the file is no whole npz becomes one line that says what it is and what to do with that."""
     try:
         yield
     except FileNotFoundError:
@@ -223,7 +223,7 @@ class Rows:
             self.close()
 
     def close(self) -> None:
-        """Let go of the file; the next slice opens it again."""
+        """Close the file; the next slice opens it again."""
         if self._stream is not None:
             self._stream.close()
         self._stream = None

@@ -66,7 +66,7 @@ def _time_left(seconds: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """8.2 s, 3 min 12 s, 2 h 05 min, 3 d 4 h."""
+    """A duration as people read it: 8.2 s, 3 min 12 s, 2 h 05 min, 3 d 4 h."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

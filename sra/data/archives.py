@@ -157,7 +157,7 @@ class FolderImages:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """The same for every path and link to the folder."""
+    """What identifies a folder: the same for every path and link to it."""
     found = folder.stat()
     return found.st_dev, found.st_ino
 

@@ -210,7 +210,7 @@ class ImageSplit:
         return len(self.paths)
 
     def named(self, row: int) -> str:
-        """The image of a row, for a person."""
+        """The image of a row, as a message names it."""
         return f"{self.archive}: {self.paths[row]!r}"
 
     def whole(self) -> np.ndarray:
@@ -253,7 +253,7 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _turns(source: Images) -> AbstractContextManager:
-    """A zip counts its open members without a lock; tars and folders are read by position or by name, and need none."""
+    """A lock for reading a zip, which counts its open members without one; tars and folders are read by position or by name, and need none."""
     return Lock() if isinstance(source, ZipImages) else nullcontext()
 
 

@@ -63,7 +63,7 @@ def places_of(source: Collection) -> Places:
 
 
 def is_image(name: str) -> bool:
-    """By its suffix; what it is in truth its bytes say, when it is decoded."""
+    """Whether a name ends as an image's; what a file is in truth its bytes show when it is decoded."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -148,7 +148,7 @@ def misplaced(source: Collection, name: str) -> InputError:
 
 
 def content_kind(source: Collection, name: str) -> str:
-    """In words, as in "not an image but text"."""
+    """The kind of a file by its content, in words, as in "not an image but text"."""
     if source.is_folder and (source.path / name).is_dir():
         return "folder"
     try:

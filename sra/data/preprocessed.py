@@ -54,7 +54,7 @@ class Moments:
                 raise InputError(f"{said}; give the moments and the images of one preprocessing")
 
     def named(self, row: int) -> str:
-        """The file of a row, for a person."""
+        """The file of a row, as a message names it."""
         return f"{self.source.path}: {self.names[row]!r}"
 
     def read(self, row: int) -> tuple[np.ndarray, bytes]:
@@ -77,7 +77,7 @@ class Moments:
 
 
 def _numbers(images: ImageSplit) -> list[int]:
-    """Of each image: in its name, or its place in the order of all paths."""
+    """The number of each image: that in its name, or its place in the order of all paths."""
     named = [IMAGE.fullmatch(path) for path in images.paths]
     if all(named):
         return [int(name["number"]) for name in named]

@@ -66,7 +66,7 @@ class Scene:
 
     @property
     def captions(self) -> list[str]:
-        """One in each wording."""
+        """The captions of the scene, one in each wording."""
         words = {f"{side}_digit": DIGIT_NAMES[shown.digit] for side, shown in (("left", self.left), ("right", self.right))}
         return [wording.format(**words, left_colour=self.left.colour, right_colour=self.right.colour) for wording in WORDINGS]
 

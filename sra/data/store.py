@@ -52,14 +52,14 @@ class Part(Strict):
 
 
 class Shard(Part):
-    """Its rows are `first_row` to `first_row + rows` of the whole."""
+    """One shard of a store: its rows are `first_row` to `first_row + rows` of the whole."""
 
     first_row: NonNegativeInt
     rows: NonNegativeInt
 
 
-class _Foreign(TypedDict):
-    """Of latents that another's code computed: whose, and the hash of all of its files."""
+class _ExternalOrigin(TypedDict):
+    """Where latents that another's code computed come from: whose code, and the hash of all of its files."""
 
     layout: str
     sha256: str
@@ -74,7 +74,7 @@ class _Facts(TypedDict, total=False):
     encoder_sha256: str
     empty_row: NonNegativeInt
     split: str
-    foreign: _Foreign
+    foreign: _ExternalOrigin
 
 
 class _Manifest(Strict):
@@ -270,12 +270,12 @@ class ArrayStore:
 
     @property
     def sha256(self) -> str:
-        """Of the manifest, which names the hash of every part."""
+        """Hash of the manifest, which names the hash of every part."""
         return recorded_sha256(self.manifest)
 
     @property
     def index_sha256(self) -> str | None:
-        """Of the index of images that it was made from; None where its maker did not say."""
+        """Hash of the index of images that the store was made from; None where its maker did not say."""
         return self.facts.get("made_from", {}).get("index")
 
     def check_index(self, index: Path) -> None:

@@ -34,7 +34,7 @@ class Window:
 
 
 def read_span(file: BinaryIO, span: Span) -> bytes:
-    """By position, so that processes that share the open file do not move each other's place in it."""
+    """Read the bytes of a span by their position, so that processes that share the open file do not move each other's place in it."""
     return os.pread(file.fileno(), span[1], span[0])
 
 

@@ -81,7 +81,7 @@ class NoisyBatch:
         return None if self.summary is None else self.process.noisy(self.summary, self.summary_noise, self.timestep)
 
     def part(self, rows: slice) -> "NoisyBatch":
-        """Some of the samples."""
+        """The samples of these rows, as a batch of their own."""
         return self.moved(lambda tensor: tensor[rows])
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "NoisyBatch":

@@ -79,14 +79,14 @@ def respaced(steps: int, count: int) -> list[int]:
 
 
 class Ddpm:
-    """The process behind DiT."""
+    """The process behind DiT: a chain of `steps` noise levels."""
 
     def __init__(self, steps: int = 1000):
         self.steps = steps
         self.schedule = Schedule(linear_alpha_bar(steps))
 
     def timesteps(self, uniform: Tensor) -> Tensor:
-        """Steps are uniform on 0..steps-1, int64."""
+        """Training steps (B,) int64, uniform on 0..steps-1."""
         return (uniform.double() * self.steps).long()
 
     def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Ddpm:
         return nats.mean(dim=(1, 2, 3)) / math.log(2)
 
     def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
-        """A share of a step is no step."""
+        """Times earlier by a share (B,) of all steps, in whole steps rounded down, not below 0."""
         return (timestep - (share.double() * self.steps).long()).clamp(0, self.steps - 1)
 
     @torch.no_grad()

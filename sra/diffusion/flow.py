@@ -24,7 +24,7 @@ class Flow:
     """The process behind SiT and MMDiT. It has no state."""
 
     def timesteps(self, uniform: Tensor) -> Tensor:
-        """Time is uniform on [0, 1), float32."""
+        """Training times (B,) float32, uniform on [0, 1)."""
         return uniform.float()
 
     def noisy(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Flow:
         return (output.float() - self.target(batch)).square().mean(dim=(1, 2, 3))
 
     def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
-        """Time stops at 0."""
+        """Times earlier by a share (B,), not below 0."""
         return (timestep - share.to(timestep.dtype)).clamp(min=0)
 
     @torch.no_grad()

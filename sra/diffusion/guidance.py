@@ -40,7 +40,10 @@ class Guided:
         return torch.cat([unconditional[:, :count] + self.guidance.scale * towards, conditional[:, count:]], dim=1)
 
     def _both(self, x: Tensor, timestep: Tensor, condition: Tensor, null: Tensor) -> tuple[Tensor, Tensor]:
-        """One batch twice as large for a GPU, which it fills better; one after the other on a CPU, whose caches hold less."""
+        """Outputs with and without the condition.
+
+        A GPU is filled better by one batch twice as large; a CPU, whose caches hold less, takes one after the other.
+        """
         if x.device.type == "cpu":
             return self.denoise(x, timestep, condition), self.denoise(x, timestep, null)
         return self.denoise(torch.cat([x, x]), timestep, torch.cat([condition, null])).chunk(2)

@@ -58,6 +58,6 @@ class OfficialStream:
         return torch.randn((rows, *self.shape), generator=self.generator, device=self.device, dtype=dtype)[: self.batch]
 
     def end(self) -> None:
-        """The chain also draws noise for its last step, and multiplies it by zero."""
+        """Finish a batch: the released chain also draws noise for its last step, and multiplies it by zero."""
         if self.sampler.kind == "ddpm":
             self.draw()

@@ -29,7 +29,7 @@ class GlobalFeatures:
 
     @classmethod
     def load(cls, source: Path | str, device: str = "cpu") -> "GlobalFeatures":
-        """By timm's name, or from a folder or file as `VisionEncoder.load` takes them. Raises InputError for a network without class token."""
+        """Load by timm's name, or from a folder or file as `VisionEncoder.load` takes them. Raises InputError for a network without class token."""
         encoder = VisionEncoder.load(source, device=device)
         if getattr(encoder.network, "cls_token", None) is None:
             raise InputError(f"{source}: has no class token, which stands for the whole image; give a DINOv2 of timm")
@@ -39,7 +39,7 @@ class GlobalFeatures:
 
     @torch.no_grad()
     def features(self, images: np.ndarray) -> Tensor:
-        """(B, H, W, 3) uint8 -> (B, E) float32."""
+        """Features (B, E) float32 of images (B, H, W, 3) uint8."""
         pixels = torch.from_numpy(images)
         require_uint8_images(pixels)
         pixels = pixels.to(self.network.cls_token.device).permute(0, 3, 1, 2).float()

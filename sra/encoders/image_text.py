@@ -41,7 +41,7 @@ class ImageTextModel:
 
     @classmethod
     def load(cls, source: Path | str, device: torch.device | str = "cpu", example: str = EXAMPLES["clip_score"]) -> "ImageTextModel":
-        """From a folder (config.json, model.safetensors, tokenizer, preprocessor_config.json) or by the hub's owner/name."""
+        """Load from a folder (config.json, model.safetensors, tokenizer, preprocessor_config.json) or by the hub's owner/name."""
         from transformers import CLIPModel  # seconds to import
 
         local = require_source(source, (CONFIG, WEIGHTS), example)
@@ -89,7 +89,7 @@ class ImageTextModel:
 
 
 def _load_processor(source: Path | str, example: str) -> "CLIPImageProcessorPil":
-    """PIL's resize, as when the models were published; transformers' newer one on tensors rounds otherwise."""
+    """The model's image processor with PIL's resize, as when the models were published; transformers' newer one on tensors rounds otherwise."""
     from transformers import CLIPImageProcessorPil  # seconds to import
 
     local = require_source(source, (), example)

@@ -39,7 +39,7 @@ def read_released(checkpoint: Path, family: str) -> dict[str, Tensor]:
 
 
 def _mocov3(name: str) -> str:
-    """Empty for what is not of the encoder: the momentum copy, the predictor and the heads."""
+    """The encoder's own name of a tensor of MoCo v3's file; empty for what is not of the encoder: the momentum copy, the predictor and the heads."""
     own = name.removeprefix("base_encoder.")
     if own == name or own.startswith(("head.", "fc.")):
         return ""

@@ -22,7 +22,7 @@ OPENAI_CLIP: tuple[Channels, Channels] = (0.48145466, 0.4578275, 0.40821073), (0
 
 
 @dataclass(frozen=True)
-class Feeding:
+class Preprocessing:
     """How images become input, and which layer's patch tokens are the target."""
 
     mean: Channels = IMAGENET[0]
@@ -54,7 +54,7 @@ class Family:
     """Encoders that REPA feeds alike. A member's name in timm, ARCHITECTURE.TAG, has `architecture` in it and ends in `tag`."""
 
     name: str
-    feeding: Feeding
+    preprocessing: Preprocessing
     architecture: str = ""
     tag: str = ""
     # Where the checkpoint is when timm has no safetensors, and timm's name of REPA's choice for the converted file.
@@ -67,17 +67,17 @@ class Family:
 
 FAMILIES = (
     # torch.hub's x_norm_patchtokens.
-    Family("dinov2", Feeding(), architecture="dinov2"),
+    Family("dinov2", Preprocessing(), architecture="dinov2"),
     # REPA's models/dinov1.py is not in its repository; after the final norm is how DINO itself reads features.
-    Family("dino", Feeding(), tag="dino"),
+    Family("dino", Preprocessing(), tag="dino"),
     # models/mae_vit.py overrides forward_features and leaves the norm out.
-    Family("mae", Feeding(final_norm=False), tag="mae"),
+    Family("mae", Preprocessing(final_norm=False), tag="mae"),
     # OpenAI's; models/clip_vit.py ends before ln_post and the projection.
-    Family("clip", Feeding(*OPENAI_CLIP, resizes_first=True, final_norm=False), architecture="_clip_", tag="openai"),
+    Family("clip", Preprocessing(*OPENAI_CLIP, resizes_first=True, final_norm=False), architecture="_clip_", tag="openai"),
     # timm's forward_features, with norm. timm has no such weights.
     Family(
         "mocov3",
-        Feeding(),
+        Preprocessing(),
         tag="mocov3",
         fetch="the ViT-B/16 or ViT-L/16 that github.com/LTH14/rcg links (REPA's own)",
         file="vit_base_patch16_224.mocov3.safetensors",
@@ -85,7 +85,7 @@ FAMILIES = (
     # models/jepa.py: no class token, after the norm.
     Family(
         "ijepa",
-        Feeding(),
+        Preprocessing(),
         tag="ijepa",
         fetch="the ViT-H/14 that github.com/facebookresearch/ijepa links",
         file="vit_huge_patch14_gap_224.in1k_ijepa.safetensors",

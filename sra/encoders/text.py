@@ -44,7 +44,7 @@ class TextEncoder:
 
     @classmethod
     def load(cls, source: Path | str, device: torch.device | str = "cpu") -> "TextEncoder":
-        """From a folder (config.json, model.safetensors, tokenizer) or by the hub's owner/name. Of a whole CLIP the text tower is taken."""
+        """Load from a folder (config.json, model.safetensors, tokenizer) or by the hub's owner/name. Of a whole CLIP the text tower is taken."""
         from transformers import CLIPTextModel  # seconds to import
 
         network = load_network(CLIPTextModel, source, EXAMPLE)
@@ -58,7 +58,7 @@ class TextEncoder:
         return self.encode_ids(self.ids(captions).to(self.network.device))
 
     def ids(self, captions: list[str]) -> Tensor:
-        """(B, tokens) int64, on the CPU."""
+        """The token ids of B captions, (B, tokens) int64 on the CPU."""
         return token_ids(self.tokenizer, captions, self.tokens)
 
     @torch.no_grad()
@@ -79,7 +79,7 @@ class TextEncoder:
 
 @contextmanager
 def _full_float32(device: str) -> Iterator[None]:
-    """Captions are encoded alike in advance, in each training step and for sampling, where TF32 or autocast may be on."""
+    """A context of full float32, so that captions are encoded alike in advance, in each training step and for sampling, whatever surrounds it."""
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     try:
@@ -104,12 +104,12 @@ def text_encoder_files(source: Path | str) -> dict[str, Path]:
 
 
 def text_encoder_hashes(source: Path | str, encoder: TextEncoder) -> dict[str, str]:
-    """The same as hashes; of the weights themselves where there is no file."""
+    """The hashes that name a text encoder in a receipt: of its local files by role, or of its weights where there is no file."""
     return model_hashes(text_encoder_files(source), "encoder", encoder.network)
 
 
 def text_encoder_size(source: Path | str) -> EncoderSize:
-    """Of one caption, without the weights."""
+    """Width, parameters and FLOPs a caption of a text encoder, from its config alone."""
     from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
     from transformers import CLIPTextModel  # seconds to import
 
@@ -152,7 +152,7 @@ def load_network(kind: "type[Network]", source: Path | str, example: str) -> "Ne
 
 
 def _is_wrapped(file: Path) -> bool:
-    """Whether names in it are those of a wrapper's parts, which transformers would take for others."""
+    """Whether a file's names are those of a wrapper's parts, which transformers would take for others."""
     with safe_open(file, framework="pt") as opened:
         return any(own_name(key) != key for key in opened.keys())  # noqa: SIM118 - no dictionary
 
@@ -189,7 +189,7 @@ def what_to_fetch(source: Path | str, example: str) -> str:
 
 @contextmanager
 def explained(source: Path | str, example: str) -> Iterator[None]:
-    """What transformers and the hub raise, as one line that says what to do."""
+    """A context in which what transformers and the hub raise becomes one line that says what to do."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
@@ -199,7 +199,7 @@ def explained(source: Path | str, example: str) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' report of the other tower's weights and its progress bar; its settings come back afterwards."""
+    """A context without transformers' report of the other tower's weights and its progress bar; its settings come back afterwards."""
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -56,7 +56,7 @@ class Vae:
 
     @classmethod
     def load(cls, source: Path | str, device: str = "cpu") -> "Vae":
-        """From a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name.
+        """Load from a folder (config.json and safetensors weights), or from the hub when `source` is no folder but a string owner/name.
 
         The network is made of the config and every weight of it comes from the file. Raises InputError for a file that holds others, and for an
         autoencoder whose latents are not only scaled.
@@ -75,12 +75,12 @@ class Vae:
 
     @property
     def channels(self) -> int:
-        """Of a latent."""
+        """Number of channels of a latent."""
         return self.network.config.latent_channels
 
     @property
     def factor(self) -> int:
-        """Pixels on a side for one of a latent."""
+        """How many pixels of an image, on a side, become one of its latent."""
         return 2 ** (len(self.network.config.block_out_channels) - 1)
 
     def require_latents(self, channels: int, of: str, source: Path | str) -> None:
@@ -114,7 +114,7 @@ def vae_files(source: Path | str) -> dict[str, Path]:
 
 
 def vae_hashes(source: Path | str, vae: Vae) -> dict[str, str]:
-    """The same as hashes; of the weights themselves where there is no file."""
+    """The hashes that name an autoencoder in a receipt: of its local files by role, or of its weights where there is no file."""
     return model_hashes(vae_files(source), "vae", vae.network)
 
 

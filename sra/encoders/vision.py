@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sra.core.errors import InputError
 from sra.core.wrappers import unwrapped
 from sra.encoders.folders import model_hashes, sha256_of_weights
-from sra.encoders.repa_targets import FAMILIES, Feeding, family_of
+from sra.encoders.repa_targets import FAMILIES, Preprocessing, family_of
 from sra.encoders.targets import Targets
 
 WEIGHTS = "model.safetensors"
@@ -37,11 +37,11 @@ class VisionEncoder:
         self.grid: int = network.patch_embed.grid_size[0]
         self.width: int = network.num_features
         family, config = family_of(*_identity(network)), resolve_model_data_config(network)
-        self.feeding = family.feeding if family else Feeding(config["mean"], config["std"], config["interpolation"])
+        self.preprocessing = family.preprocessing if family else Preprocessing(config["mean"], config["std"], config["interpolation"])
 
     @classmethod
     def load(cls, source: Path | str, grid: int | None = None, device: torch.device | str = "cpu") -> "VisionEncoder":
-        """From a folder (config.json and model.safetensors), a file ARCHITECTURE.TAG.safetensors, or by timm's name or the hub's.
+        """Load from a folder (config.json and model.safetensors), a file ARCHITECTURE.TAG.safetensors, or by timm's name or the hub's.
 
         grid: tokens on a side, those of the diffusion model; the input becomes grid x patch pixels and the position embedding is resampled
         (REPA feeds DINOv2, trained at 518 pixels, 224 of them for a 256-pixel image, which is grid 16). None keeps the encoder's own.
@@ -68,10 +68,10 @@ class VisionEncoder:
         The summary is the class token after the last norm; an encoder without one has the mean of its patches there. Attention is that of the
         patches among each other, by head and block. Raises InputError for an encoder whose attention cannot be seen.
         """
-        pixels = self.feeding.pixels(images.to(next(self.network.parameters()).device), self.input_size)
+        pixels = self.preprocessing.pixels(images.to(next(self.network.parameters()).device), self.input_size)
         with products or nullcontext(), self._attention_seen("attention" in reads) as attention:
             (last,) = self.network.forward_intermediates(
-                pixels, indices=1, norm=self.feeding.final_norm, output_fmt="NLC", intermediates_only=True, return_prefix_tokens=True
+                pixels, indices=1, norm=self.preprocessing.final_norm, output_fmt="NLC", intermediates_only=True, return_prefix_tokens=True
             )
         tokens, beside = last if self.network.num_prefix_tokens else (last, None)
         summary = self._summary(tokens, beside).float() if "summary" in reads else None
@@ -80,7 +80,7 @@ class VisionEncoder:
     def _summary(self, tokens: Tensor, beside: Tensor | None) -> Tensor:
         if not self.network.has_class_token:
             return tokens.mean(dim=1)
-        return beside[:, 0] if self.feeding.final_norm else self.network.norm(beside[:, 0])
+        return beside[:, 0] if self.preprocessing.final_norm else self.network.norm(beside[:, 0])
 
     @contextmanager
     def _attention_seen(self, wanted: bool) -> Iterator[list[Tensor]]:
@@ -114,7 +114,7 @@ def encoder_files(source: Path | str) -> dict[str, Path]:
 
 
 def encoder_hashes(source: Path | str, encoder: VisionEncoder) -> dict[str, str]:
-    """The same as hashes; of the weights themselves where there is no file."""
+    """The hashes that name an encoder in a receipt: of its local files by role, or of its weights where there is no file."""
     return model_hashes(encoder_files(source), "encoder", encoder.network)
 
 
@@ -128,7 +128,7 @@ class EncoderSize:
 
 
 def size_of(source: Path | str, grid: int) -> EncoderSize:
-    """Of an encoder on a grid of tokens, without its weights."""
+    """The size of an encoder on a grid of tokens, without reading its weights."""
     from torch.utils.flop_counter import FlopCounterMode  # 1 s to import
 
     with _explained(source):
@@ -172,7 +172,7 @@ def _weights_of(file: Path) -> dict[str, Any]:
 
 
 def _weights_in(folder: Path) -> dict[str, Any]:
-    """The same of a folder, whose config says the rest: every tensor of its file, which timm holds against the network name by name."""
+    """How timm is told to take the weights of a folder: every tensor of its file, which timm compares with the network name by name."""
     tensors = unwrapped(load_file(folder / WEIGHTS), folder / WEIGHTS)
     return {"pretrained_cfg_overlay": {"state_dict": tensors, "source": ""}}  # with a source, timm would read the file itself
 
@@ -236,7 +236,7 @@ def _what_to_fetch(source: Path | str) -> str:
 
 @contextmanager
 def _explained(source: Path | str) -> Iterator[None]:
-    """What timm and the hub raise, as one line that says what to do."""
+    """A context in which what timm and the hub raise becomes one line that says what to do."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:

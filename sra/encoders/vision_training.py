@@ -107,7 +107,7 @@ def _fit(network: nn.Module, images: Tensor, labels: Tensor, training: EncoderTr
 
 
 def _columns(labels: Tensor) -> Tensor:
-    """(N,) or (N, A) -> (N, A)."""
+    """Labels (N,) or (N, A) as columns (N, A), one of each attribute."""
     return labels.view(len(labels), -1)
 
 

@@ -91,6 +91,6 @@ def present(path: Path, arrays: Arrays, key: str, option: str) -> str:
 
 
 def listed(arrays: Arrays) -> str:
-    """`real uint8 (50, 32, 32, 3), seeds int64 (50,)`."""
+    """The arrays as text: `real uint8 (50, 32, 32, 3), seeds int64 (50,)`."""
     words = [f"{name} {array.dtype} {array.shape}" for name, array in arrays.items()]
     return ", ".join(words[:LISTED]) + (f" and {len(words) - LISTED} more" if len(words) > LISTED else "") if words else "nothing"

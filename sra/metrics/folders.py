@@ -104,12 +104,12 @@ def _left_below(folder: Path, below: list[Path], here: int, recursive: bool | No
     counts = Counter(file.relative_to(folder).parts[0] for file in below if is_image(file))
     if not counts:
         return ""
-    told = _listed(f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda item: _natural(item[0])))
-    said = f"{counts.total()} images lie in {len(counts)} sub-folders, {here} beside them: {told}"
+    listed = _listed(f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda item: _natural(item[0])))
+    statement = f"{counts.total()} images lie in {len(counts)} sub-folders, {here} beside them: {listed}"
     if recursive is None:
         alone = "--no-recursive to leave those out, " if here else ""
-        raise InputError(f"{folder}: {said}; give --recursive to read all as one set, {alone}or one of the sub-folders alone")
-    return f"{said}; those in sub-folders were left out, as asked"
+        raise InputError(f"{folder}: {statement}; give --recursive to read all as one set, {alone}or one of the sub-folders alone")
+    return f"{statement}; those in sub-folders were left out, as asked"
 
 
 def _in_order(folder: Path, files: list[Path], what: str) -> tuple[list[Path], list[str]]:

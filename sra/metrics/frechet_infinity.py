@@ -27,7 +27,7 @@ class Extrapolation:
 
 
 def frechet_at_infinity(features: Tensor, reference: FeatureStatistics, seed: int, points: int = POINTS, smallest: int = SMALLEST) -> float:
-    """The value in one order; see `extrapolated`."""
+    """The extrapolated value in one order of the samples; see `extrapolated`."""
     return extrapolated(features, reference, seed, points, smallest, orders=1).value
 
 

@@ -44,7 +44,7 @@ def is_image(file: Path) -> bool:
 
 
 def header_of(file: Path) -> Header | None:
-    """None for a file that is no image by its content nor by its name."""
+    """The header of a file; None for one that is no image by its content nor by its name."""
     with file.open("rb") as opened:
         head = opened.read(HEAD)
     kind, named = _kind(head), NAMED.get(file.suffix.lower())

@@ -41,12 +41,12 @@ class InceptionExtractor:
         self.resize = resize
 
     def resized_by(self, resize: Resize) -> "InceptionExtractor":
-        """The same network, not a copy, behind another resize."""
+        """An extractor of the same network, not of a copy, behind another resize."""
         return InceptionExtractor(self.network, self.device, resize)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu", sha256: str = KNOWN_SHA256) -> "InceptionExtractor":
-        """From torch-fidelity's weight file, whose SHA-256 must begin with `sha256` (8 digits or more)."""
+        """Load from torch-fidelity's weight file, whose SHA-256 must begin with `sha256` (8 digits or more)."""
         if not path.is_file():
             raise InputError(f"{path}: no such file; download {URL} and save it under this path")
         require_sha256(path, sha256)
@@ -127,7 +127,7 @@ class InceptionNetwork(nn.Module):
         return inner, self.last(inner.contiguous(memory_format=torch.channels_last)).mean((2, 3))
 
 
-class SideBySide(nn.ModuleList):
+class ParallelBranches(nn.ModuleList):
     """Every branch on the same input, their channels one after the other."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,16 +167,16 @@ def _maximum_block(branches: Branches) -> nn.Module:
     """The last E block: its pool branch takes the maximum, a slip of the original network that its features depend on."""
     *others, pool = branches.values()
     shared = SharedEntry([steps[0][0] for steps in others], [nn.Sequential(nn.ReLU(), *_chain(steps[1:])) for steps in others])
-    return SideBySide([shared, nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), *_chain(pool))])
+    return ParallelBranches([shared, nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), *_chain(pool))])
 
 
 def _halving_block(branches: Branches) -> nn.Module:
     """Blocks B and D: convolutions and a maximum of stride 2."""
-    return SideBySide([*[nn.Sequential(*_chain(steps)) for steps in branches.values()], nn.MaxPool2d(3, stride=2)])
+    return ParallelBranches([*[nn.Sequential(*_chain(steps)) for steps in branches.values()], nn.MaxPool2d(3, stride=2)])
 
 
 def _chain(steps: list[list[nn.Conv2d]]) -> list[nn.Module]:
-    return [_rectified(step[0]) if len(step) == 1 else SideBySide([_rectified(convolution) for convolution in step]) for step in steps]
+    return [_rectified(step[0]) if len(step) == 1 else ParallelBranches([_rectified(convolution) for convolution in step]) for step in steps]
 
 
 def _rectified(convolution: nn.Conv2d) -> nn.Sequential:

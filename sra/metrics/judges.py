@@ -93,7 +93,7 @@ def embeddings(images: Images, features: Features, batch: int, what: str) -> Ten
 
 
 def mean_match(images: Images, captions: list[str], judge: CaptionJudge, batch: int) -> Match:
-    """Over N >= 2 images with a caption each."""
+    """Mean match of N >= 2 images with a caption each, and its standard error."""
     found = []
     with Progress(f"samples and captions by {judge.name}", len(images), "images") as progress:
         for start in range(0, len(images), batch):
@@ -105,7 +105,7 @@ def mean_match(images: Images, captions: list[str], judge: CaptionJudge, batch: 
 
 
 def _finite(features: Features, images: np.ndarray, what: str, start: int) -> Tensor:
-    """What a network says of a batch, on the CPU."""
+    """A network's output for a batch, on the CPU. Raises InputError where it is not finite."""
     with full_float32():
         found = features(images).cpu()
     broken = first_broken_row(found)

@@ -83,7 +83,7 @@ def lower_bounds(u: Points, v: Points) -> Tensor:
 
 
 def squared_lengths(vectors: Tensor) -> Tensor:
-    """(P,) float64 of (P, d): added up by halves, element by element, which gives the same bits in any company and on any device."""
+    """Squared lengths (P,) float64 of (P, d): added up by halves, element by element, which gives the same bits in any company and on any device."""
     squares = vectors.double().square()
     width = squares.shape[1]
     while width > 1:
@@ -94,7 +94,7 @@ def squared_lengths(vectors: Tensor) -> Tensor:
 
 
 def squared_distances(u: Tensor, v: Tensor) -> Tensor:
-    """(P,) float64 between the rows of u and v, (P, d) float32, from their differences: exact but for some 1e-16 of each."""
+    """Squared distances (P,) float64 between the rows of u and v, (P, d) float32, from their differences: exact but for some 1e-16 of each."""
     return squared_lengths(u.double() - v.double())
 
 
@@ -230,7 +230,7 @@ def blocks(count: int, size: int) -> list[slice]:
 
 
 def _fourth(values: Tensor) -> Tensor:
-    """The fourth smallest of each row."""
+    """The fourth smallest value of each row."""
     return values.kthvalue(NEAREST, dim=1).values
 
 

@@ -23,7 +23,7 @@ Mode = Literal["fp32", "adm_fp16"]
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Both in [0, 1]."""
+    """Precision and recall, both in [0, 1]."""
 
     precision: float
     recall: float
@@ -84,7 +84,7 @@ def _exactly(reference: Tensor, samples: Tensor, block: int) -> tuple[Tensor, Te
 
 
 def _in_half_precision(reference: Tensor, samples: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """The same by the ADM suite's rounded distances."""
+    """The same two masks by the ADM suite's rounded distances."""
     real, generated = Cloud.of(reference), Cloud.of(samples)
     real_radii, generated_radii = half_radii(real, block), half_radii(generated, block)
     generated_is_inside = torch.zeros(len(samples), dtype=torch.bool, device=samples.device)
@@ -136,5 +136,5 @@ def half_squared_distances(u: Cloud, v: Cloud) -> Tensor:
 
 
 def _smallest(values: Tensor) -> Tensor:
-    """The four smallest of each row, or all where it is shorter."""
+    """The four smallest values of each row, or all where it is shorter."""
     return values.topk(min(NEAREST, values.shape[1]), dim=1, largest=False).values

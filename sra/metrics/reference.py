@@ -46,7 +46,7 @@ class Reference:
     key: str | None = None
 
     def write(self, path: Path) -> None:
-        """Equal references give equal bytes."""
+        """Write the reference as an npz; equal references give equal bytes."""
         arrays = {
             "mu": self.pooled.mean.cpu().numpy(),
             "sigma": self.pooled.covariance.cpu().numpy(),

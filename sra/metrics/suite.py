@@ -97,7 +97,7 @@ class Scores:
     secondary: dict[SecondaryMetric, SecondaryValue] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """By the names that tables use; a metric that is not defined here is left out."""
+        """The metrics' values by the names that tables use; one that is not defined here is left out."""
         named = {
             "fid": self.fid,
             "sfid": self.sfid,
@@ -165,7 +165,7 @@ def score(
 
 
 def check_request(samples: SampleSet, reference: Reference, extractor: Extractor, settings: Settings) -> None:
-    """Everything that can be refused from a few bytes and one image, before the hours of work."""
+    """Refuse whatever a few bytes and one image show to be wrong, before the hours of work."""
     image_shape = None if reference.images is None else reference.images.shape[1:]
     check_samples(samples, image_shape, settings.count, settings.labels, classes_of(settings, extractor), settings.drawn)
     if "precision_recall" not in settings.skip and len(reference.images) <= NEIGHBOURS:
@@ -293,7 +293,7 @@ def _about(inception: InceptionScore) -> dict[str, JsonValue]:
 
 
 def _warnings(generated: ImageFeatures, repeats: Repeats, reference: Reference, settings: Settings) -> list[str]:
-    """What a reader of the numbers must know beside them."""
+    """The warnings that a reader of the numbers must see beside them."""
     found = []
     count = len(generated.pooled)
     pairs = {"FID": (generated.pooled_statistics, reference.pooled), "sFID": (generated.spatial_statistics, reference.spatial)}

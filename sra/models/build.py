@@ -16,5 +16,5 @@ def build_model(spec: ModelSpec, seed: int) -> Transformer:
 
 
 def empty_model(spec: ModelSpec, generator: Generator | None = None) -> Transformer:
-    """One whose weights will be replaced."""
+    """A new transformer whose weights are about to be replaced."""
     return (MultimodalDiffusionTransformer if spec.text else DiffusionTransformer)(spec, generator)

@@ -33,8 +33,9 @@ ATTACKS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "commands", "im
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """tensors: a state dict under the network's own names.  taken: ema, model, or raw when the file is nothing else.
+    """What was read of a released file.
 
+    tensors: a state dict under the network's own names.  taken: ema, model, or raw when the file is nothing else.
     args: the command line of its training, plain values by name; empty when the file has none.  steps: behind it, None when it does not say.
     """
 
@@ -45,7 +46,7 @@ class LoadedCheckpoint:
 
 
 def read_released(path: Path, prefer: str = "ema") -> LoadedCheckpoint:
-    """A released file. prefer: which weights of a training checkpoint.
+    """Read a released file. prefer: which weights to take of a training checkpoint.
 
     Raises InputError naming the global of a pickle that asks for more than values.
     """
@@ -96,22 +97,22 @@ def _load(path: Path, prefer: str) -> Any:
     except Exception as error:  # a damaged pickle can fail in any way
         found = re.search(r"GLOBAL (\S+)", str(error))
         if found:
-            raise InputError(f"{path}: its pickle asks for {found[1]}, {_what_of(found[1], path, prefer)}") from None
+            raise InputError(f"{path}: its pickle asks for {found[1]}, {_advice_on(found[1], path, prefer)}") from None
         what = f"not a readable torch checkpoint ({type(error).__name__}); it is truncated or something else, download it again"
         raise _unreadable(path, what) from None
 
 
 def _unreadable(path: Path, otherwise: str) -> InputError:
-    """What the file is and what to do with that, where its first bytes tell that it is no checkpoint."""
+    """The error for a file that cannot be read; where its first bytes show that it is no checkpoint, it says what it is and what to do."""
     kind = kind_of(path)
     if kind.name in (*FORMATS, "unknown", "zip archive", "broken zip archive"):  # damaged, cut short, or under the suffix of the other format
         return InputError(f"{path}: {otherwise}")
     return InputError(f"{path}: no checkpoint (its content: {kind.name}); {kind.advice or 'give the file of weights, .pt or .safetensors'}")
 
 
-def _what_of(asked: str, path: Path, prefer: str) -> str:
-    """What to do about a type that is not made here."""
-    if "." not in asked or asked.partition(".")[0] in ATTACKS:
+def _advice_on(type_name: str, path: Path, prefer: str) -> str:
+    """What to do about a type of a pickle that is not on the list."""
+    if "." not in type_name or type_name.partition(".")[0] in ATTACKS:
         return "which runs code and which no checkpoint needs; nothing was run, do not use this file"
     copy = f"{path.stem}_{prefer}.pt"
     program = f"import torch; torch.save({{'{prefer}': torch.load({str(path)!r}, 'cpu', weights_only=False)['{prefer}']}}, {copy!r})"
@@ -149,7 +150,7 @@ STAND_INS = (
 
 
 def _plain(args: object) -> dict[str, Any]:
-    """A Namespace or dict of a command line as values that JSON has; what is neither of them says nothing."""
+    """A Namespace or dict of a command line as values that JSON has; empty for what is neither."""
     named = vars(args) if isinstance(args, argparse.Namespace) else args
     return {str(name): _value(value) for name, value in named.items()} if isinstance(named, Mapping) else {}
 

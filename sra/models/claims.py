@@ -11,9 +11,9 @@ from typing import Any
 from sra.core.errors import InputError
 from sra.spec.run import MODEL_NAME, ModelSpec
 
-# Told to the person and kept in the receipt, in this order.
-TOLD = ("model", "path_type", "prediction", "resolution", "image_size", "num_classes", "qk_norm", "cfg_prob", "enc_type", "encoder_depth")
-TOLD += ("block_out_s", "block_out_t", "loss_type", "attention_separation", "dual_time_scheduling")
+# What of a command line says what the network is: printed and kept in the receipt, in this order.
+NETWORK_ARGS = ("model", "path_type", "prediction", "resolution", "image_size", "num_classes", "qk_norm", "cfg_prob", "enc_type", "encoder_depth")
+NETWORK_ARGS += ("block_out_s", "block_out_t", "loss_type", "attention_separation", "dual_time_scheduling")
 # What the flow process here is; case does not matter.
 VELOCITY, LINEAR = ("v", "velocity"), ("linear",)
 RESOLUTION = ("resolution", "image_size")  # SRA and REPA; DiT and SiT
@@ -22,8 +22,9 @@ IMAGENET_CLASSES = 1000  # of every checkpoint that the four repositories releas
 
 @dataclass(frozen=True)
 class Claims:
-    """args: the command line of the training, as `LoadedCheckpoint` has it.  classes: the person's word, or a run's.
+    """What is known of a network beside its tensors.
 
+    args: the command line of the training, as `LoadedCheckpoint` has it.  classes: the person's word, or a run's.
     time_of_data: the person's word, 0 or 1: the time at which the network sees clean data.
     """
 
@@ -32,9 +33,9 @@ class Claims:
     time_of_data: int | None = None
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Those arguments that say what the network is."""
-        return {name: self.args[name] for name in TOLD if name in self.args}
+    def network_args(self) -> dict[str, Any]:
+        """The arguments of the command line that say what the network is."""
+        return {name: self.args[name] for name in NETWORK_ARGS if name in self.args}
 
     @property
     def trainer(self) -> str | None:

@@ -54,7 +54,7 @@ def source_facts(file: Path, sha256: str, converted: Converted, resolution: int)
         "taken": converted.taken,
         "dropped": converted.dropped,
         "notes": converted.notes,
-        **({"args": converted.told} if converted.told else {}),
+        **({"args": converted.network_args} if converted.network_args else {}),
     }
 
 
@@ -67,14 +67,14 @@ def write_weights(output: Path, converted: Converted, about: dict[str, Any], inp
 
 def report(file: Path, checkpoint: LoadedCheckpoint, converted: Converted, output: Path) -> str:
     model = converted.model
-    told = converted.told | ({"steps": checkpoint.steps} if checkpoint.steps else {})
+    stated = converted.network_args | ({"steps": checkpoint.steps} if checkpoint.steps else {})
     lines = [
         f"{file}",
         f"  family      {converted.family}",
         f"  model       {model.name}, {model.depth} blocks of width {model.width}, {model.classes} classes",
         f"  resolution  {converted.resolution} px, latents {model.latent.channels} x {model.latent.size} x {model.latent.size}",
         f"  weights     {converted.taken}, {converted.dtype}",
-        f"  it says     {', '.join(f'{name} {value}' for name, value in told.items()) or 'nothing of its training: the family is as --from says'}",
+        f"  it says     {', '.join(f'{name} {value}' for name, value in stated.items()) or 'nothing of its training: the family is as --from says'}",
         *(f"  dropped     {key}: {why}" for key, why in converted.dropped.items()),
         *(f"  note        {note}" for note in converted.notes),
         f"  written     {output}, {len(converted.tensors)} tensors, float32",

@@ -43,11 +43,12 @@ class LastText(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
 
     def before(self, tokens: Tensor, condition: Tensor) -> tuple[Heads, tuple[Tensor, ...]]:
+        """Queries, keys and values of the tokens (B, L, D); `after` needs nothing of the condition (B, D)."""
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
         return self.attn.split(modulate(self.norm1(tokens), shift, scale)), ()
 
     def after(self, tokens: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> None:
-        """There is no text after the last block."""
+        """Return None: nothing reads the text after the last block."""
 
 
 class JointBlock(nn.Module):

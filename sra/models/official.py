@@ -58,7 +58,7 @@ class Converted:
 
     tensors: float32, contiguous, by the names of `DiffusionTransformer.named_parameters()`.  taken: ema, model or raw.
     dtype: of the file.  dropped: key, or prefix with a star -> why.  notes: what was rewritten, or taken on the person's word.
-    told: what the training's arguments say of the network.  null_class: False for a file that has none, so that it cannot be guided.
+    network_args: what the training's arguments say of the network.  null_class: False for a file that has none, so that it cannot be guided.
     """
 
     tensors: dict[str, Tensor]
@@ -68,7 +68,7 @@ class Converted:
     dtype: str
     dropped: dict[str, str]
     notes: list[str]
-    told: dict[str, Any] = field(default_factory=dict)
+    network_args: dict[str, Any] = field(default_factory=dict)
     null_class: bool = True
 
     @property
@@ -118,7 +118,7 @@ def convert_tensors(
         if doubled:
             first, last = model.latent.channels, 2 * model.latent.channels - 1
             dropped[f"final_layer.linear, output channels {first} to {last}"] = "left by learn_sigma, never read nor trained"
-    return Converted(ours, family, model, taken, dtype, dropped, notes, claims.told, null_class)
+    return Converted(ours, family, model, taken, dtype, dropped, notes, claims.network_args, null_class)
 
 
 def _joined_blocks(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:

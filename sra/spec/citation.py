@@ -47,7 +47,7 @@ class Work(_Part):
 
     @property
     def url(self) -> str | None:
-        """On arXiv, where it says so."""
+        """The address of the work on arXiv, where it has one there."""
         found = (item.value for item in self.identifiers if item.value.lower().startswith("arxiv:"))
         number = next(found, None)
         return f"https://arxiv.org/abs/{number.partition(':')[2]}" if number else None

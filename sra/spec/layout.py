@@ -49,7 +49,7 @@ class Shared:
         return str(self.folder / "pixels" / "store.json")
 
     def reference(self, extractor: str, name: str) -> str:
-        """One made here; `name` says of which split and with how many images: train_10000."""
+        """A reference made here; `name` says of which split and with how many images: train_10000."""
         return str(self.folder / "reference" / extractor / f"{name}.npz")
 
     def reference_features(self, extractor: str, reference: str) -> str:

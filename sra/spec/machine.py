@@ -30,11 +30,11 @@ class Machine(Strict):
 
     @property
     def extras(self) -> list[str]:
-        """What it does besides training plainly, in words."""
+        """What the machine is told to do besides training plainly, in words."""
         words = {"compiled": self.compile, "CUDA graphs": self.cuda_graphs, "activation checkpointing": self.activation_checkpointing}
         return [name for name, chosen in words.items() if chosen]
 
     @property
     def world(self) -> int:
-        """Processes of all machines."""
+        """Number of training processes on all machines."""
         return self.processes * self.nodes

@@ -26,12 +26,12 @@ class MeasuredSteps(Strict):
 
     @property
     def spread(self) -> float:
-        """From the fastest block to the slowest, as a share of the median."""
+        """The range from the fastest block to the slowest, as a share of the median."""
         return (max(self.seconds) - min(self.seconds)) / self.median
 
 
 class MeasuredMemory(Strict):
-    """Of the leading process, at most, in bytes.
+    """The most memory that the leading process had, in bytes.
 
     gpu: what torch allocated on its GPU (torch.cuda.max_memory_allocated), with weights, moments and activations.
     process: the resident set, less what was resident before stores were opened and models built: Python, torch and other libraries.
@@ -91,7 +91,7 @@ class MeasuredCost(Strict):
 
     @property
     def flops_per_second(self) -> float:
-        """Of all processes together."""
+        """The rate of all processes together."""
         return self.flops_per_step / self.steps.median
 
     @property

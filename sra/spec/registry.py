@@ -47,8 +47,10 @@ class Registry:
 
     @cached_property
     def seeds(self) -> Seeds:
-        """Of every number that is shown: the user's choice, else the preset's."""
-        return self.asked if self.asked.training or not self.preset.seeds else Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
+        """Seeds of every number that is shown: the user's choice, else the preset's."""
+        if self.asked.training or not self.preset.seeds:
+            return self.asked
+        return Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
 
     @cached_property
     def preset(self) -> Preset:
@@ -102,7 +104,7 @@ class Registry:
 
     @cached_property
     def _specs(self) -> dict[str, RunSpec]:
-        """Those asked for: the rules of a workflow ask for each many times."""
+        """Resolved runs by name, kept because the rules of a workflow ask for each many times."""
         return {}
 
     @cached_property
@@ -156,14 +158,14 @@ class Registry:
             return CheckpointSource(start.file, start.family, None, None, start.take)
         entry, experiment = self.weights_of(start.file, "checkpoint"), self._entry(run)[1]
         if (entry.model, entry.resolution) != (experiment.model, experiment.resolution):
-            held, asked = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
-            raise InputError(f"run {run}: start: {entry.name} is {held}, the run is {asked}; name a checkpoint of that model")
+            offered, needed = f"{entry.model} for {entry.resolution} px", f"{experiment.model} for {experiment.resolution} px"
+            raise InputError(f"run {run}: start: {entry.name} is {offered}, the run is {needed}; name a checkpoint of that model")
         return CheckpointSource(entry.place, entry.family, None, entry, start.take)
 
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""
-        here = self.preset_of(run).milestones if self.has_part_of(run) else {}
-        return sorted((name for name in self._entry(run)[1].milestones if name in here), key=here.__getitem__)
+        steps = self.preset_of(run).milestones if self.has_part_of(run) else {}
+        return sorted((name for name in self._entry(run)[1].milestones if name in steps), key=steps.__getitem__)
 
     def sampler(self, name: str) -> Sampler:
         """The named sampler with the preset's evaluations and classes, and with the seed that its name may end in."""

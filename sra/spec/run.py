@@ -293,6 +293,6 @@ def _set_keys(changes: dict) -> dict:
 
 
 def _first_line(error: ValueError) -> str:
-    """Pydantic's report of one broken rule without its frame."""
+    """The first line of pydantic's report of a broken rule, without its frame."""
     errors = getattr(error, "errors", None)
     return errors()[0]["msg"].removeprefix("Value error, ") if errors else str(error)

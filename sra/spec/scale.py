@@ -216,7 +216,7 @@ class Preset(Strict):
 
     @property
     def datasets(self) -> list[str]:
-        """Its own and those of its parts, each once."""
+        """The data sets of the preset and of its parts, each once."""
         parts = [*([self.text_to_image] if self.text_to_image else []), *self.resolutions.values()]
         return list(dict.fromkeys([self.dataset, *(part.dataset for part in parts)]))
 

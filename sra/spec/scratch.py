@@ -18,23 +18,23 @@ TAIL = 4096  # bytes: more than the last lines of a log or curve
 
 
 def scratch_folder(config: Path, spec: RunSpec) -> Path:
-    """Beside the run's config.json, of the run as it is configured: states of other settings are never mixed with these."""
+    """The folder beside the run's config.json for the run as it is configured: states of other settings are never mixed with these."""
     return config.parent / "scratch" / spec.fingerprint[:12]
 
 
 def states_newest_first(folder: Path) -> list[Path]:
-    """`<step>.safetensors` each."""
+    """The rolling states of a folder, `<step>.safetensors` each."""
     return sorted((path for path in folder.glob("*.safetensors") if path.stem.isdigit()), reverse=True)
 
 
 def remove_state(path: Path) -> None:
-    """Its receipt first: what a kill in between leaves is a state, which is found and removed the next time."""
+    """Remove a state, its receipt first: what a kill in between leaves is a state, which is found and removed the next time."""
     receipt_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 def last_entry(curve: Path) -> dict[str, float | None]:
-    """The newest whole line of a curve: the last may be half written."""
+    """The newest whole entry of a curve, whose last line may be half written; empty when there is none."""
     for line in reversed(tail(curve).splitlines()):
         try:
             entry = json.loads(line)
@@ -46,7 +46,7 @@ def last_entry(curve: Path) -> dict[str, float | None]:
 
 
 def tail(path: Path) -> str:
-    """The end of a text; nothing of one that is not there or was just taken away."""
+    """The end of a text file, at most 4096 bytes; empty for a file that does not exist or was just removed."""
     try:
         with path.open("rb") as file:
             file.seek(max(path.stat().st_size - TAIL, 0))

@@ -1,11 +1,12 @@
 """AdamW over named tensors.
 
-torch's own fused kernel, without its `Optimizer` class: the state is then a plain dictionary that a safetensors file holds as it is, the
-kernel clips gradients as it reads them, and the class's first call would import the whole compiler (1 s a process).
+torch's function instead of its `Optimizer` class: the state is then a plain dictionary that a safetensors file holds as it is, gradients are
+clipped as they are read, and no compiler is imported (1 s a process).
 """
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from sra.spec.run import TrainingSpec
 
@@ -13,7 +14,7 @@ from sra.spec.run import TrainingSpec
 class AdamW:
     """First and second moments for each parameter. Source of the settings: section 4.1 and the released train.py.
 
-    updates: () float32, the updates made, which corrects the moments' bias; behind the step number by those that overflowed.
+    updates: () float32, the number of updates made, which corrects the moments' bias; steps that overflowed made none.
     """
 
     def __init__(self, parameters: dict[str, Tensor], spec: TrainingSpec):
@@ -24,20 +25,17 @@ class AdamW:
 
     @torch.no_grad()
     def update(self, divisor: Tensor | None = None, overflowed: Tensor | None = None) -> None:
-        """One update from the gradients in place, divided by `divisor` () on the way; none where `overflowed` is 1.
-
-        The kernel is what torch's fused AdamW calls: on a CPU 4 to 5 times faster than the loop.
-        """
-        self.updates += 1 if overflowed is None else 1 - overflowed
+        """Make one update in place, from the gradients divided by `divisor` (); none where `overflowed` () is 1."""
         tensors = list(self.parameters.values())
-        torch._fused_adamw_(
+        adamw(
             tensors,
             [tensor.grad for tensor in tensors],
             list(self.first.values()),
             list(self.second.values()),
             [],
-            # One count for all: torch's wrapper would keep and raise one for each tensor.
-            [self.updates] * len(tensors),
+            # The function counts for each tensor on its own; here all have one count, which is raised below.
+            list(self.updates.repeat(len(tensors)).unbind()),
+            fused=True,
             grad_scale=divisor,
             found_inf=overflowed,
             amsgrad=False,
@@ -48,3 +46,4 @@ class AdamW:
             eps=self.spec.epsilon,
             maximize=False,
         )
+        self.updates += 1 if overflowed is None else 1 - overflowed

@@ -116,7 +116,7 @@ class Batches:
 
 
 def mirrored(values: Tensor, chosen: Tensor, width: int) -> Tensor:
-    """Values (B, ...) of which the chosen (B,) bool are turned round along dimension `width`."""
+    """Values (B, ...), those of the chosen (B,) bool reversed along dimension `width`."""
     return torch.where(chosen.view(-1, *[1] * (values.ndim - 1)), values.flip(width), values)
 
 
@@ -189,7 +189,7 @@ class Prefetched:
         self.ahead = (step + 1, self.pool.submit(self._make, step + 1))
         return future.result()
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until the thread has nothing to do: pinning memory calls CUDA."""
         if self.ahead:
             wait([self.ahead[1]])

@@ -22,10 +22,13 @@ class Conditions(Protocol):
     hashes: dict[str, str]
 
     def at(self, seed: int, step: int, rows: np.ndarray, first_place: int, dropped: np.ndarray) -> Tensor:
-        """Of the images `rows` (n,) at places `first_place`, `first_place + 1`, ... of a step's global batch; dropped: (n,) bool. On the CPU."""
+        """The conditions of the images `rows` (n,), on the CPU. dropped: (n,) bool, those that become the null condition.
+
+        The images are at places `first_place`, `first_place + 1`, ... of a step's global batch.
+        """
 
     def encoded(self, condition: Tensor) -> Tensor:
-        """The same, on the device that trains, as the model reads it."""
+        """The conditions that `at` gave, on the device that trains and as the model reads them."""
 
 
 class ClassLabels:

@@ -13,12 +13,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
-MEETING_FILE = "SRA_MEETING_FILE"  # set for processes of one machine that meet in a file instead of at an address
+RENDEZVOUS_FILE = "SRA_MEETING_FILE"  # set for processes of one machine that meet in a file instead of at an address
 
 
 @dataclass(frozen=True)
 class World:
-    """This process's place among those that train together."""
+    """This process's place among those that train together: `rank` of `size`."""
 
     rank: int = 0
     size: int = 1
@@ -32,8 +32,8 @@ class World:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         # Waiting for the others never asks Python whether there was a Ctrl-C, and there is nothing to keep yet: it ends the process.
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if meeting := os.environ.get(MEETING_FILE):
-            dist.init_process_group(backend, store=dist.FileStore(meeting, size), rank=int(os.environ["RANK"]), world_size=size)
+        if file := os.environ.get(RENDEZVOUS_FILE):
+            dist.init_process_group(backend, store=dist.FileStore(file, size), rank=int(os.environ["RANK"]), world_size=size)
         else:
             dist.init_process_group(backend)
         signal.signal(signal.SIGINT, before)
@@ -61,7 +61,7 @@ class World:
         dist.all_reduce(shared, dist.ReduceOp.MAX)
         return tuple(bool(flag) for flag in shared)
 
-    def least(self, value: int) -> int:
+    def minimum(self, value: int) -> int:
         """The smallest value of any process."""
         if self.size == 1:
             return value
@@ -70,7 +70,7 @@ class World:
         return int(shared)
 
     def mean(self, values: Tensor) -> Tensor:
-        """Element by element over the processes."""
+        """The mean of `values` over the processes, element by element."""
         if self.size == 1:
             return values
         values = values.clone()
@@ -78,7 +78,7 @@ class World:
         return values / self.size
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Return when every process has called this."""
         if self.size > 1:
             dist.barrier()
 

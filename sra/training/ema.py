@@ -2,8 +2,8 @@
 
 import math
 
-import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sra.spec.method import Ema, RampEma
 from sra.spec.scale import scaled_decay
@@ -23,7 +23,6 @@ def _ramp(ema: RampEma, share: float) -> float:
     return ema.end - (ema.end - ema.start) * (math.cos(math.pi * share) + 1) / 2
 
 
-@torch.no_grad()
 def update_average(average: list[Tensor], weights: list[Tensor], decay: float) -> None:
-    """average <- decay average + (1 - decay) weights, in place, for lists in the same order."""
-    torch._foreach_lerp_(average, weights, 1.0 - decay)
+    """Set average to decay average + (1 - decay) weights, in place; both lists have the same order."""
+    get_ema_multi_avg_fn(decay)(average, weights, None)

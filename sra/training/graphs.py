@@ -31,10 +31,10 @@ MOST_GRAPHS = 4  # each keeps its inputs; what would take more of them is traine
 
 
 class Recorder(Protocol):
-    """What `CudaRecorder` is on a GPU."""
+    """What records work to be repeated: `CudaRecorder` on a GPU."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Within it work goes to a stream of its own, after what was begun before and before what is begun later."""
+        """A context within which work goes to a stream of its own, after what was begun before and before what is begun later."""
 
     def record(self, work: Callable[[], Updated]) -> Replay:
         """Call `work` without executing what it launches. Returns what executes that, and gives the same tensors each time."""
@@ -91,7 +91,7 @@ class Slot:
         return cls(empty, {name: torch.empty((), device=device) for name in weights})
 
     def fill(self, batch: TrainingBatch, weights: dict[str, float]) -> None:
-        """batch: on the CPU; from pinned memory nothing waits."""
+        """Copy a step's batch, which lies on the CPU, and its weights to their places; from pinned memory nothing waits."""
         for place, tensor in zip(self.batch.tensors, batch.tensors, strict=True):
             place.copy_(tensor, non_blocking=True)
         for name, place in self.weights.items():

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from sra.core.errors import InputError
-from sra.training.distributed import MEETING_FILE
+from sra.training.distributed import RENDEZVOUS_FILE
 
 # torchrun kills its processes half a minute after a stop signal; a state of several gigabytes takes longer to write.
 STOP_SECONDS = 600
 LOOPBACK = "lo" if sys.platform == "linux" else "lo0"
 FIRST_PORT, PORTS = 20_000, 10_000  # below the ports that Linux hands out by itself
 TASK_OF = "SRA_TASK_OF"  # the Slurm job that this process is a task of
-GIVEN = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"}  # by Slurm, one of them at least; CUDA_VISIBLE_DEVICES may be anybody's
+# Slurm sets at least one of them with the GPUs of a job; CUDA_VISIBLE_DEVICES may be anybody's.
+SLURM_GPU_VARIABLES = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"}
 CGROUPS = Path("/proc/self/cgroup")  # of this process, one a line
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """Where the agents of a training meet. hosts: whether the meeting is on this machine; None where only the address can tell."""
+class Rendezvous:
+    """Where the agents of one training meet. hosts: whether that is on this machine; None where only the address can tell."""
 
     endpoint: str
     run_id: str
@@ -41,7 +42,7 @@ def go_to_nodes(nodes: int) -> None:
     shell or Snakemake between a task and this process passes nothing on. Raises InputError where several machines are asked for and nothing
     says which.
     """
-    elsewhere = meeting_of(nodes) is None if nodes > 1 else _inside_another_task()
+    elsewhere = rendezvous_of(nodes) is None if nodes > 1 else _inside_another_task()
     if elsewhere:
         os.environ[TASK_OF] = os.environ["SLURM_JOB_ID"]
         command = srun_command(nodes)
@@ -49,7 +50,10 @@ def go_to_nodes(nodes: int) -> None:
 
 
 def _inside_another_task() -> bool:
-    """Of a Slurm job that tracks by cgroup and can start one: without cgroups signals reach all, and a container may lack Slurm's commands."""
+    """Whether to start again as a task of the Slurm job: it tracks processes by cgroup, and this is none of its tasks yet.
+
+    Without cgroups signals reach all processes, and a container may lack Slurm's commands.
+    """
     if os.environ.get("SLURM_JOB_ID") == os.environ.get(TASK_OF) or not shutil.which("srun"):
         return False
     return "/step_" in CGROUPS.read_text(encoding="utf-8")
@@ -58,18 +62,18 @@ def _inside_another_task() -> bool:
 def run_in_processes(processes: int, nodes: int = 1) -> NoReturn:
     """Run this same command line in so many processes of this machine, on each of `nodes`, and end with their exit code."""
     if nodes > 1:
-        meeting = meeting_of(nodes)
-        _run_agent(processes, nodes, meeting, {} if meeting.hosts is None else {"is_host": meeting.hosts})
+        rendezvous = rendezvous_of(nodes)
+        _run_agent(processes, nodes, rendezvous, {} if rendezvous.hosts is None else {"is_host": rendezvous.hosts})
     with tempfile.TemporaryDirectory(prefix="sra-meeting-") as folder:
-        os.environ[MEETING_FILE] = str(Path(folder, "processes"))
+        os.environ[RENDEZVOUS_FILE] = str(Path(folder, "processes"))
         os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # it listens on every interface
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", LOOPBACK)
-        _run_agent(processes, 1, Meeting(str(Path(folder, "agents")), "sra"), {"store_type": "file"})
+        _run_agent(processes, 1, Rendezvous(str(Path(folder, "agents")), "sra"), {"store_type": "file"})
 
 
-def meeting_of(nodes: int) -> Meeting | None:
-    """None in a Slurm job whose other machines have not been started yet."""
+def rendezvous_of(nodes: int) -> Rendezvous | None:
+    """The rendezvous of so many machines; None in a Slurm job whose other machines have not been started yet."""
     step = os.environ.get("SLURM_STEP_NUM_NODES")
     if step not in (None, str(nodes)):
         raise InputError(
@@ -79,9 +83,9 @@ def meeting_of(nodes: int) -> Meeting | None:
         address = os.environ.get("MASTER_ADDR") or _first_host(os.environ["SLURM_STEP_NODELIST"])
         job = os.environ["SLURM_JOB_ID"]
         port = os.environ.get("MASTER_PORT") or FIRST_PORT + int(job) % PORTS
-        return Meeting(f"{address}:{port}", f"sra-{job}", hosts=os.environ["SLURM_NODEID"] == "0")
+        return Rendezvous(f"{address}:{port}", f"sra-{job}", hosts=os.environ["SLURM_NODEID"] == "0")
     if "MASTER_ADDR" in os.environ:
-        return Meeting(f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', FIRST_PORT)}", "sra")
+        return Rendezvous(f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', FIRST_PORT)}", "sra")
     if "SLURM_JOB_ID" in os.environ:
         return None
     raise InputError(
@@ -90,7 +94,7 @@ def meeting_of(nodes: int) -> Meeting | None:
 
 
 def _first_host(nodelist: str) -> str:
-    """Of a list as Slurm shortens it: gpu[03-04,07]."""
+    """The first name of a list as Slurm shortens it, such as gpu[03-04,07]."""
     listed = subprocess.run(["scontrol", "show", "hostnames", nodelist], check=True, capture_output=True, text=True)
     return listed.stdout.split()[0]
 
@@ -99,12 +103,12 @@ def srun_command(nodes: int) -> list[str]:
     """One task on each node of this job, with all that the job has there, shared with the step that asks; the first that fails ends the others."""
     shape = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--overlap", "--cpu-bind=none", "--kill-on-bad-exit=1"]
     # Those that Slurm gave the job here: a step of several nodes that names no number gets fewer.
-    given = os.environ.get("CUDA_VISIBLE_DEVICES") if GIVEN & os.environ.keys() else None
-    gpus = [f"--gpus-per-node={len(given.split(','))}"] if given else []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") if SLURM_GPU_VARIABLES & os.environ.keys() else None
+    gpus = [f"--gpus-per-node={len(visible.split(','))}"] if visible else []
     return ["srun", *shape, *gpus, sys.executable, "-m", "sra", *sys.argv[1:]]
 
 
-def _run_agent(processes: int, nodes: int, meeting: Meeting, options: dict[str, str | bool]) -> NoReturn:
+def _run_agent(processes: int, nodes: int, rendezvous: Rendezvous, options: dict[str, str | bool]) -> NoReturn:
     from torch.distributed.elastic.multiprocessing.api import SignalException  # only here, since it imports half a second of launchers
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -115,9 +119,9 @@ def _run_agent(processes: int, nodes: int, meeting: Meeting, options: dict[str, 
         max_nodes=nodes,
         nproc_per_node=processes,
         rdzv_backend="c10d",
-        rdzv_endpoint=meeting.endpoint,
+        rdzv_endpoint=rendezvous.endpoint,
         rdzv_configs=options,
-        run_id=meeting.run_id,
+        run_id=rendezvous.run_id,
         max_restarts=0,
         shutdown_timeout=STOP_SECONDS,
     )
@@ -133,5 +137,5 @@ def _run_agent(processes: int, nodes: int, meeting: Meeting, options: dict[str, 
 
 
 def _cores() -> set[int]:
-    """That this process may use: a job's share of its machine."""
+    """The cores that this process may use: a job's share of its machine."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

@@ -31,7 +31,7 @@ NEVER = 2**62
 class Trainer:
     """One run in one process, its parts put together by `sra.training.setup`.
 
-    conditions: what the model is told.  online: what makes the targets in each step, where they are not stored.
+    conditions: the classes or captions that condition the model.  online: what makes the targets in each step, where they are not stored.
     """
 
     spec: RunSpec
@@ -94,7 +94,7 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raises StageError when some step since the start was not finite: what came after it must not be saved."""
-        first_bad = self.world.least(int(self._first_bad))
+        first_bad = self.world.minimum(int(self._first_bad))
         if first_bad < NEVER:
             source = f"the last good state is {self.state.on_disk}" if self.state.on_disk else "no state was saved before it"
             raise StageError(
@@ -125,7 +125,7 @@ class Trainer:
 
     def _before_recording(self) -> None:
         self._drop_gradients()
-        self.batches.settle()
+        self.batches.wait_until_idle()
 
     def _gradients(self, batch: TrainingBatch, weights: Weights) -> dict[str, Tensor]:
         """Backward through each part of the batch. Returns the whole batch's mean losses by name, `total` among them, detached."""
@@ -135,7 +135,7 @@ class Trainer:
         for start in starts:
             part = self._encoded(batch.part(slice(start, start + size)))
             share = len(part) / len(batch)
-            with self._collecting(last=start == starts[-1]):
+            with self._gradient_exchange(last=start == starts[-1]):
                 with autocast(self.spec.training.precision, self.device):
                     total, losses = self.objective(part, weights, self.state.teacher)
                 loss = total * share
@@ -145,7 +145,7 @@ class Trainer:
         return sums
 
     def _encoded(self, part: TrainingBatch) -> TrainingBatch:
-        """The same with its captions as the model reads them and the targets that its images give.
+        """The part with its captions as the model reads them, and with the targets that its images give.
 
         The vision encoder runs under the run's autocast, as in REPA's train.py; the text encoder in float32, as where features are stored.
         """
@@ -156,12 +156,12 @@ class Trainer:
         reads = frozenset().union(*(alignment.reads for alignment in self.state.alignments.values()))
         return replace(part, images=None, targets=self.online.encode(part.images, products, reads))
 
-    def _collecting(self, last: bool) -> AbstractContextManager:
-        """Processes exchange gradients once a step, with its last part."""
+    def _gradient_exchange(self, last: bool) -> AbstractContextManager:
+        """A context for one part's backward pass: processes exchange gradients once a step, with its last part."""
         return nullcontext() if last or self.world.size == 1 else self.objective.no_sync()
 
     def _log(self, losses: dict[str, Tensor], weights: dict[str, float], norm: Tensor, decay: float) -> dict[str, float | None]:
-        """Every tenth step's losses over all processes; reading them waits for the GPU, so not every step's."""
+        """The curve's entry of a step, its losses averaged over all processes. Reading them waits for the GPU, so only every tenth step has one."""
         self.check_finite()
         names = list(losses)
         means = dict(zip(names, self.world.mean(torch.stack([losses[name].float() for name in names])).tolist(), strict=True))

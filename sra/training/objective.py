@@ -36,8 +36,8 @@ class Objective(nn.Module):
             loss = alignment.loss(seen)
             parts[name] = loss.detach()
             total = total + weights[name] * loss
-        return total + self._silent(set(self.alignments) - set(acting)), parts
+        return total + self._zero_of(set(self.alignments) - set(acting)), parts
 
-    def _silent(self, names: set[str]) -> Tensor | float:
+    def _zero_of(self, names: set[str]) -> Tensor | float:
         """0, with a gradient of 0 for heads that did not run: processes that train together wait for every gradient."""
         return sum(0.0 * parameter.sum() for name in names for parameter in self.alignments[name].parameters())

@@ -32,11 +32,11 @@ class RollingStates:
         self.took = 0.0  # seconds from the copy of the last state until it was on the disk
         self.writer, self.writing = ThreadPoolExecutor(1, thread_name_prefix="rolling-state"), None
         self.signal: int | None = None
-        self.asked = False  # to stop, of this process or another
+        self.stopping = False  # whether this process or another was asked to stop
         self.refused: set[Path] = set()  # damaged states, to be removed when a good one is there
 
     def __enter__(self) -> "RollingStates":
-        self.previous = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        self.previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *error) -> None:
@@ -63,8 +63,8 @@ class RollingStates:
     def due(self) -> bool:
         """Whether it is time to save, or some process was asked to stop; the same answer in every process."""
         late = time.monotonic() - self.saved_at >= self.seconds - self.took
-        self.asked, late = self.world.any(self.signal is not None or self.world.orphaned, late)
-        return self.asked or late
+        self.stopping, late = self.world.any(self.signal is not None or self.world.orphaned, late)
+        return self.stopping or late
 
     def save(self, state: TrainingState) -> None:
         """Save the state; then raise Interrupted when that was because of a signal. What went wrong with the one before is raised here too."""
@@ -72,15 +72,15 @@ class RollingStates:
         self._finish()
         self.saved_at = time.monotonic()
         if self.world.leads:
-            waits = self.asked or self.seconds <= 2 * self.took
+            waits = self.stopping or self.seconds <= 2 * self.took
             self.writing = self.writer.submit(self._write, state.snapshot(copied=not waits), path, self.saved_at)
             if waits:
                 self._finish()
         state.on_disk = path  # soon, and before this process ends
         self.world.wait()
-        if self.asked:
-            said = f"stopped at step {state.step}; the state is kept and the same command continues from there" if self.world.leads else ""
-            raise Interrupted(said, self.signal or signal.SIGTERM)
+        if self.stopping:
+            message = f"stopped at step {state.step}; the state is kept and the same command continues from there" if self.world.leads else ""
+            raise Interrupted(message, self.signal or signal.SIGTERM)
 
     def _write(self, snapshot: Snapshot, path: Path, since: float) -> None:
         snapshot.write(path, self.machine)
@@ -112,10 +112,10 @@ class RollingStates:
             return True
         return False
 
-    def _remember(self, number: int, frame) -> None:
+    def _on_signal(self, number: int, frame) -> None:
         self.signal = number
 
 
 def curve_lines(entries: list[dict[str, float | None]]) -> str:
-    """One JSON object a line."""
+    """The entries of a curve as text, one JSON object a line."""
     return "".join(json.dumps(entry, sort_keys=True, allow_nan=False) + "\n" for entry in entries)

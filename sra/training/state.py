@@ -32,7 +32,7 @@ class Snapshot:
     curve: list[dict[str, float | None]]
 
     def write(self, path: Path, machine: Machine) -> None:
-        """See `TrainingState.save`."""
+        """Write the file and its receipt, as `TrainingState.save` says."""
         check_room(path, sum(tensor.nbytes for tensor in self.tensors.values()))
         with written_whole(path) as temporary:
             # One metadata key: safetensors keeps several in no fixed order, and equal states must be equal bytes.
@@ -77,7 +77,7 @@ class TrainingState:
         self.data = self.data | {"start": receipt["sha256"]}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Every tensor by name, the live ones: writing into them changes the state."""
+        """Every tensor of the state by name, not copied: writing into them changes the state."""
         named = {f"student.{name}": tensor.detach() for name, tensor in self.trained.items()}
         named |= {f"ema.{name}": tensor.detach() for name, tensor in self.teacher.named_parameters()}
         named |= {f"first_moment.{name}": tensor for name, tensor in self.optimizer.first.items()}

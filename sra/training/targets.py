@@ -17,7 +17,7 @@ from sra.encoders.targets import Targets
 
 @dataclass(frozen=True)
 class OnlineTargets:
-    """Stands where a store of features would.
+    """An encoder that makes the targets in each training step, in the place of a store of features.
 
     pixels: rows (S, S, 3) uint8, those of the latents.  encode: (images (B, S, S, 3) uint8, autocast, what is read of them) -> targets, without
     gradient.  width: of a token.  hashes: of the encoder, by role in a state's receipt.

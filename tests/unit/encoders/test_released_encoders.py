@@ -48,7 +48,7 @@ def test_mocov3_is_its_base_encoder(network, converted):
     file = converted(mocov3(network), "mocov3")
     assert set(load_file(file)) == set(network.state_dict())
     encoder = VisionEncoder.load(file, grid=4)
-    assert encoder.feeding == family_of(TINY, "mocov3").feeding
+    assert encoder.preprocessing == family_of(TINY, "mocov3").preprocessing
     loaded = encoder.network.state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in network.state_dict().items() if name != "pos_embed")
 

@@ -13,7 +13,7 @@ from sra.core.errors import InputError
 from sra.encoders.repa_targets import FAMILIES, family_of
 from sra.encoders.vision import CONFIG, WEIGHTS, VisionEncoder, find_encoder
 
-FEEDING = {family.name: family.feeding for family in FAMILIES}
+PREPROCESSING = {family.name: family.preprocessing for family in FAMILIES}
 
 # timm's name of a member, patch, registers and class tokens, whether the target comes after the final norm (REPA's models/*.py).
 MEMBERS = {
@@ -51,10 +51,10 @@ def patch_of(family):
 
 
 @pytest.mark.parametrize("size", [256, 512])
-@pytest.mark.parametrize("family", FEEDING)
+@pytest.mark.parametrize("family", PREPROCESSING)
 def test_the_input_is_what_repas_code_makes(family, size):
     side, mean, values = REPA[ALIKE.get(family, family), size]
-    pixels = FEEDING[family].pixels(known_image(size), size // 16 * patch_of(family))
+    pixels = PREPROCESSING[family].pixels(known_image(size), size // 16 * patch_of(family))
     assert pixels.shape == (1, 3, side, side)
     assert pixels.dtype == torch.float32
     assert pixels.double().mean().item() == pytest.approx(mean, abs=1e-6)
@@ -76,7 +76,7 @@ def test_a_resized_pixel_by_hand():
     weights = [cubic((n + 0.5) * 256 / 224 - 0.5 - (np.floor((n + 0.5) * 256 / 224 - 0.5) + np.arange(-1, 3))) for n in (row, column)]
     level = weights[0] @ image[np.ix_(taps[0], taps[1], [channel])][:, :, 0] @ weights[1]
     for family, mean, std in (("dinov2", 0.456, 0.224), ("clip", 0.4578275, 0.26130258)):
-        pixels = FEEDING[family].pixels(known_image(256), 224)
+        pixels = PREPROCESSING[family].pixels(known_image(256), 224)
         assert pixels[0, channel, row, column].item() == pytest.approx((level - mean) / std, abs=2e-5)
 
 
@@ -89,7 +89,7 @@ def test_members_are_told_by_timms_names():
         "ijepa": ["vit_huge_patch14_gap_224.in1k_ijepa", "vit_giant_patch16_gap_224.in22k_ijepa"],
         "mocov3": ["vit_base_patch16_224.mocov3", "vit_large_patch16_224.mocov3"],
     }
-    assert set(expected) == set(FEEDING)
+    assert set(expected) == set(PREPROCESSING)
     for family, names in expected.items():
         assert {family_of(*name.split(".")).name for name in names} == {family}
     for name in ("vit_base_patch16_224.augreg_in21k", "vit_base_patch16_dinov3.lvd1689m", "vit_large_patch14_clip_224.laion2b"):
@@ -101,9 +101,13 @@ def test_means_and_deviations_are_those_the_encoders_were_trained_with():
     for name in timm.list_pretrained("vit_*"):
         family, config = family_of(*name.split(".")), get_pretrained_cfg(name)
         if family:
-            assert (config.mean, config.std, config.interpolation) == (family.feeding.mean, family.feeding.std, family.feeding.interpolation), name
+            assert (config.mean, config.std, config.interpolation) == (
+                family.preprocessing.mean,
+                family.preprocessing.std,
+                family.preprocessing.interpolation,
+            ), name
             checked.add(family.name)
-    assert checked == set(FEEDING) - {"mocov3"}  # which timm does not have
+    assert checked == set(PREPROCESSING) - {"mocov3"}  # which timm does not have
 
 
 @pytest.fixture(scope="module", params=MEMBERS)
@@ -149,7 +153,7 @@ def test_the_targets_are_the_tokens_that_repa_reads(member):
     encoder = VisionEncoder.load(folder, grid=16)
     assert (encoder.input_size, encoder.grid, encoder.width) == (16 * patch, 16, 24)
     tokens = encoder.tokens(images)
-    pixels = encoder.feeding.pixels(images, 16 * patch)
+    pixels = encoder.preprocessing.pixels(images, 16 * patch)
     assert tokens.shape == (2, 256, 24)
     assert torch.allclose(tokens, expected_tokens(network, pixels, 16, prefix, normed), atol=1e-4)
     assert not torch.allclose(tokens, expected_tokens(network, pixels, 16, prefix, not normed), atol=1e-2)
@@ -158,8 +162,8 @@ def test_the_targets_are_the_tokens_that_repa_reads(member):
 def test_a_family_is_fed_alike_whatever_its_config_says(member):
     folder, _, _, _, _ = member
     encoder = VisionEncoder.load(folder)
-    assert encoder.feeding in FEEDING.values()
-    assert encoder.feeding.mean[0] in (0.485, 0.48145466)
+    assert encoder.preprocessing in PREPROCESSING.values()
+    assert encoder.preprocessing.mean[0] in (0.485, 0.48145466)
 
 
 def test_the_grid_at_512_pixels_is_twice_as_fine(member):
@@ -176,7 +180,7 @@ def test_a_file_named_as_in_timm_is_that_encoder(tmp_path):
     file = tmp_path / "vit_tiny_patch16_224.mocov3.safetensors"
     save_file(weights, file)
     encoder = VisionEncoder.load(file, grid=4)
-    assert encoder.feeding == FEEDING["mocov3"]
+    assert encoder.preprocessing == PREPROCESSING["mocov3"]
     assert encoder.tokens(known_image(64)).shape == (1, 16, 192)
     loaded = encoder.network.state_dict()
     assert all(torch.equal(loaded[name], weights[name]) for name in loaded if name != "pos_embed")
@@ -197,7 +201,7 @@ def test_half_precision_reaches_the_network_alone(member):
     halves = lambda: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
     with torch.no_grad(), halves():
         expected = encoder.network.forward_intermediates(
-            encoder.feeding.pixels(images, 2 * patch), norm=encoder.feeding.final_norm, output_fmt="NLC", intermediates_only=True
+            encoder.preprocessing.pixels(images, 2 * patch), norm=encoder.preprocessing.final_norm, output_fmt="NLC", intermediates_only=True
         )[-1]
     tokens = encoder.tokens(images, halves())
     assert tokens.dtype == torch.float32

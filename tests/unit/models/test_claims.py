@@ -43,8 +43,8 @@ def convert(file: str, family: str | None = None, tensors: dict | None = None, *
 def test_arguments_of_each_trainer_tell_classes_and_family(file):
     result = convert(file)
     assert (result.model.classes, result.null_class) == (10, True)
-    assert result.told.items() <= ARGS[file].items()
-    assert result.told["num_classes"] == 10
+    assert result.network_args.items() <= ARGS[file].items()
+    assert result.network_args["num_classes"] == 10
     x, t, labels = inputs((0, 1, 10, 500, 999)) if result.model.learns_variance else inputs()
     theirs = willisma(2 if file == "sit" else 1) if file.startswith("sit") else network(2 if result.model.learns_variance else 1)
     expected = -theirs(x, 1 - t, labels)[0][:, :4] if file.startswith("sit") else theirs(x, t, labels)[0]
@@ -177,4 +177,4 @@ def test_a_table_that_could_be_read_in_two_ways_is_asked_about(rows, claims, mes
 
 
 def test_what_the_tensors_say_needs_no_arguments():
-    assert convert("dit", args={}, classes=SAID.classes).told == {}
+    assert convert("dit", args={}, classes=SAID.classes).network_args == {}

@@ -196,9 +196,9 @@ def test_an_update_stays_on_the_device(run, options, tiny_run, tiny_stores, monk
 
 def test_nothing_pins_memory_while_it_is_recorded(tiny_run, tiny_stores):
     ahead = Prefetched(trainer_of(tiny_run("sit_b2"), tiny_stores).batches, pin=False)
-    ahead.settle()
+    ahead.wait_until_idle()
     ahead.at(0)
-    ahead.settle()
+    ahead.wait_until_idle()
     assert ahead.ahead[1].done()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.training import launching
-from sra.training.launching import Meeting, go_to_nodes, meeting_of
+from sra.training.launching import Rendezvous, go_to_nodes, rendezvous_of
 
 STEP = {"SLURM_JOB_ID": "123456", "SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_NODELIST": "gpu[03-04]", "SLURM_NODEID": "1"}
 
@@ -33,23 +33,23 @@ def slurm(tmp_path, monkeypatch):
 def test_the_tasks_of_a_step_meet_at_its_first_node(slurm, monkeypatch):
     for name, value in STEP.items():
         monkeypatch.setenv(name, value)
-    assert meeting_of(2) == Meeting("gpu03:23456", "sra-123456", hosts=False)
+    assert rendezvous_of(2) == Rendezvous("gpu03:23456", "sra-123456", hosts=False)
     monkeypatch.setenv("SLURM_NODEID", "0")
-    assert meeting_of(2).hosts
+    assert rendezvous_of(2).hosts
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.7")
     monkeypatch.setenv("MASTER_PORT", "29500")
-    assert meeting_of(2).endpoint == "10.0.0.7:29500"
+    assert rendezvous_of(2).endpoint == "10.0.0.7:29500"
 
 
 def test_another_launcher_names_the_meeting(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.7")
-    assert meeting_of(3) == Meeting("10.0.0.7:20000", "sra")
+    assert rendezvous_of(3) == Rendezvous("10.0.0.7:20000", "sra")
 
 
 def test_a_step_of_another_size_is_refused(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_NODES", "1")
     with pytest.raises(InputError, match=r"^nodes 2: this Slurm step has 1; submit with --workflow-profile workflow/profiles/slurm-multinode"):
-        meeting_of(2)
+        rendezvous_of(2)
 
 
 def test_machines_that_nobody_names_are_refused():

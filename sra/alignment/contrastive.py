@@ -15,7 +15,10 @@ from sra.spec.run import RunSpec
 
 
 class ContrastiveAlignment(Alignment):
-    """Minus the mean squared error between each sample's prediction and the target of another sample of its group, which gets no gradient."""
+    """Minus the mean squared error between each sample's prediction and the target of another sample of its group, which gets no gradient.
+
+    A mean over the samples of a group that are contrasted, then over groups.
+    """
 
     draws = {"negative": ()}
 
@@ -37,7 +40,9 @@ class ContrastiveAlignment(Alignment):
         counted = allowed.any(dim=2).flatten()
         if not self.options.contrast_null and self.null_class is not None:
             counted = counted & (batch.condition != self.null_class)
-        return -torch.where(counted, error, 0).mean()
+        counted, error = counted.unflatten(0, (-1, self.options.group)), error.unflatten(0, (-1, self.options.group))
+        # As released, a group's mean is over the samples that are contrasted; where there is none it is 0, and theirs no number.
+        return -(torch.where(counted, error, 0).sum(dim=1) / counted.sum(dim=1).clamp(min=1)).mean()
 
     def allowed(self, condition: Tensor) -> Tensor:
         """Whether sample j of a group may be the negative of sample i, (G, g, g) bool: any but itself, or those of other classes alone."""

@@ -1,6 +1,6 @@
 """Dispersive loss: the samples of a group push each other apart in the features of one block.
 
-Source: arXiv 2506.09027, InfoNCE form with squared distances, and its official README.
+Source: arXiv 2506.09027, InfoNCE form with squared distances; raywang4/DispLoss at c58de8d.
 """
 
 from math import log

@@ -70,10 +70,15 @@ class TwoTimesAlignment(Alignment):
         rule = self.options.teacher_times
         if batch.groups is None:
             return batch if rule == "same" else batch.at(batch.process.earlier(batch.timestep, self.options.max_interval * draw[:, 0]))
-        if rule == "minimum":
+        separated = self.options.separation == "both"
+        if rule == "minimum" and not separated:
             return replace(batch, timestep=batch.timestep.amin(dim=1), groups=None, group_sizes=(), separated=False)
-        times = batch.process.earlier(batch.timestep, self.options.max_interval * draw) if rule == "own" else batch.timestep
-        return replace(batch, timestep=times, separated=self.options.separation == "both")
+        times = {
+            "own": batch.process.earlier(batch.timestep, self.options.max_interval * draw),
+            "minimum": batch.timestep.amin(dim=1, keepdim=True).expand_as(batch.timestep),
+            "same": batch.timestep,
+        }
+        return replace(batch, timestep=times[rule], separated=separated)
 
 
 def group_sizes(tokens: int, ratio: float) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from sra.core.errors import InputError
 
 @dataclass(frozen=True)
 class Official:
-    """The four checkouts, side by side in one folder."""
+    """The checkouts, side by side in one folder."""
 
     folder: Path
 
@@ -54,9 +54,7 @@ class Official:
 
     @cached_property
     def sit_transport(self) -> ModuleType:
-        # Its adaptive ODE solver is not run here.
-        sys.modules.setdefault("torchdiffeq", SimpleNamespace(odeint=None))
-        return self.package("SiT/transport")
+        return self._transport("SiT/transport")
 
     @cached_property
     def repa_sit(self) -> ModuleType:
@@ -96,12 +94,71 @@ class Official:
     def sra_dit_diffusion(self) -> ModuleType:
         return self.package("SRA/DiT-SRA/diffusion")
 
+    @cached_property
+    def dual_times_sit(self) -> ModuleType:
+        return self.module("SRA/SiT-SRA_DTS_AS/model.py")
+
+    @cached_property
+    def dual_times_loss(self) -> ModuleType:
+        return self.module("SRA/SiT-SRA_DTS_AS/loss.py")
+
+    @cached_property
+    def layersync_sit(self) -> ModuleType:
+        return self.module("LayerSync/models.py")
+
+    @cached_property
+    def layersync_transport(self) -> ModuleType:
+        return self._transport("LayerSync/transport")
+
+    @cached_property
+    def dispersive_sit(self) -> ModuleType:
+        return self.module("DispLoss/models.py")
+
+    @cached_property
+    def dispersive_transport(self) -> ModuleType:
+        return self._transport("DispLoss/transport")
+
+    @cached_property
+    def irepa_sit(self) -> ModuleType:
+        return self.module("iREPA/ldm/models/sit.py")
+
+    @cached_property
+    def irepa_loss(self) -> ModuleType:
+        # It imports its neighbour by name.
+        sys.modules.setdefault("projection_loss", self.module("iREPA/ldm/projection_loss.py"))
+        return self.module("iREPA/ldm/loss.py")
+
+    @cached_property
+    def irepa_utils(self) -> ModuleType:
+        return self.module("iREPA/ldm/utils.py")
+
+    @cached_property
+    def contrastive_sit(self) -> ModuleType:
+        return self.module("DeltaFM/models/sit.py")
+
+    @cached_property
+    def contrastive_loss(self) -> ModuleType:
+        return self.module("DeltaFM/triplet_loss.py")
+
+    @cached_property
+    def reg_sit(self) -> ModuleType:
+        return self.module("REG/models/sit.py")
+
+    @cached_property
+    def reg_loss(self) -> ModuleType:
+        return self.module("REG/loss.py")
+
     def module(self, path: str) -> ModuleType:
-        """A file as a module of its own name: three of the repositories have a `models` and two a `loss`."""
+        """A file as a module of its own name: several of the repositories have a `models` or a `loss`."""
         return self._load(self.folder / path, path.removesuffix(".py"))
 
     def package(self, path: str) -> ModuleType:
         return self._load(self.folder / path / "__init__.py", path)
+
+    def _transport(self, path: str) -> ModuleType:
+        """willisma/SiT's flow matching, or what others made of it. Its adaptive ODE solver is not run here."""
+        sys.modules.setdefault("torchdiffeq", SimpleNamespace(odeint=None))
+        return self.package(path)
 
     @staticmethod
     def _load(file: Path, path: str) -> ModuleType:

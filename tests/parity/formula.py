@@ -73,8 +73,17 @@ def wave(shape: tuple[int, ...], name: str, scale: float = 1.0) -> Tensor:
     return cut.repeat(math.ceil(count / PERIOD))[:count].reshape(shape)
 
 
+def uniform(shape: tuple[int, ...], name: str) -> Tensor:
+    """Float32 numbers spread evenly over [0, 1): the cubes modulo P over P, from a place that the name chooses."""
+    start = zlib.crc32(name.encode()) % PERIOD
+    k = (start + torch.arange(math.prod(shape), dtype=torch.int64)) % PERIOD
+    return ((k**3 % PERIOD).double() / PERIOD).float().reshape(shape)
+
+
 def weight(name: str, shape: tuple[int, ...], role: str) -> Tensor:
     """The parameter of that released name. Linear maps keep the size of what they get; queries and keys are larger, so attention is not flat."""
+    if name == "wg_norm.weight":  # REG's: the scale of what its token starts from
+        return wave(shape, f"{role}/{name}")
     if len(shape) == 1:
         return wave(shape, f"{role}/{name}", 0.1)
     if name.endswith("embedding_table.weight"):
@@ -134,6 +143,39 @@ def inputs(size: Size, number: int = 0) -> Inputs:
         draw=torch.tensor([0.75, 0.5025, 0.9975, 0.0, 0.2525])[: size.batch],
         features=wave((size.batch, size.tokens, ENCODER_WIDTH), f"features {number}"),
     )
+
+
+@dataclass(frozen=True)
+class TwoTimes:
+    """What is drawn beside a batch's `Inputs` where an image has two times.
+
+    groups: (B, N) uniform; the tokens with the smallest numbers go together.  second: (B,) the other time; for one image the same as the first.
+    intervals: (B, 2) uniform, how much earlier the teacher sees each group.
+    """
+
+    groups: Tensor
+    second: Tensor
+    intervals: Tensor
+
+
+def two_times(size: Size) -> TwoTimes:
+    return TwoTimes(
+        groups=uniform((size.batch, size.tokens), "groups"),
+        second=torch.tensor([0.5, 0.125, 0.8125, 0.25, 0.875])[: size.batch],
+        intervals=torch.stack([inputs(size).draw, uniform((size.batch,), "second interval")], dim=1),
+    )
+
+
+def negatives(allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of a batch, which of its allowed others (B, B) bool is its negative, counted from 0, and its place in the batch, (B,) each."""
+    count = allowed.sum(dim=1)
+    nth = (inputs(TINY).draw * count).long()
+    return nth, torch.stack([others.nonzero().flatten()[number] for others, number in zip(allowed, nth, strict=True)])
+
+
+def summaries(size: Size) -> tuple[Tensor, Tensor]:
+    """An encoder's summary of each image (B, E), and its noise."""
+    return wave((size.batch, ENCODER_WIDTH), "summary"), wave((size.batch, ENCODER_WIDTH), "summary noise")
 
 
 def texts(size: Size) -> tuple[Tensor, Tensor]:

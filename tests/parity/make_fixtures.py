@@ -1,6 +1,6 @@
-"""Write the fixtures: `python tests/parity/make_fixtures.py --official FOLDER`, with checkouts of DiT, SiT, REPA and SRA inside.
+"""Write the fixtures: `python tests/parity/make_fixtures.py --official FOLDER`, with the checkouts that README.md names inside.
 
-README.md says which commits, and how to get them. About a minute on one core; the same versions give the same bytes.
+README.md says which commits. About a minute on one core; the same versions give the same bytes.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from checkouts import Official
 from official_crops import crop_arrays
 from official_losses import loss_arrays
 from official_models import count_arrays, guidance_arrays, model_arrays
+from official_relatives import relatives_arrays
 from official_samplers import sampler_arrays
 from official_step import step_arrays
 from official_t2i import t2i_arrays
@@ -33,12 +34,13 @@ MAKERS = {
     "steps": step_arrays,
     "crops": crop_arrays,
     "t2i": t2i_arrays,
+    "relatives": relatives_arrays,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the official code and write what it gives into tests/parity/fixtures.")
-    parser.add_argument("--official", type=Path, required=True, metavar="FOLDER", help="folder with the checkouts DiT, SiT, REPA and SRA")
+    parser.add_argument("--official", type=Path, required=True, metavar="FOLDER", help="folder with all checkouts")
     parser.add_argument("only", nargs="*", help=f"of {', '.join(MAKERS)}; all when none is named")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # sums in one order

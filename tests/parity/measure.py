@@ -5,13 +5,14 @@ import math
 import ours_crops
 import ours_losses
 import ours_models
+import ours_relatives
 import ours_samplers
 import ours_step
 import ours_t2i
 import torch
 from registry import Comparison
 
-PARTS = (ours_crops, ours_models, ours_losses, ours_step, ours_samplers, ours_t2i)
+PARTS = (ours_crops, ours_models, ours_losses, ours_step, ours_samplers, ours_t2i, ours_relatives)
 COMPARISONS: list[Comparison] = [comparison for part in PARTS for comparison in part.COMPARISONS]
 HEADER = ("component", "official code", "compared", "largest relative difference", "fails above")
 

@@ -83,11 +83,11 @@ def count_arrays(official: Official) -> dict[str, Tensor]:
             }
         for code, network in networks.items():
             heads = {"head": getattr(network, "ap_head", None), "projector": getattr(network, "projectors", None)}
-            counts = {what: _parameters(head) for what, head in heads.items() if head is not None}
-            counts["network"] = _parameters(network) - sum(counts.values())
+            counts = {what: parameters(head) for what, head in heads.items() if head is not None}
+            counts["network"] = parameters(network) - sum(counts.values())
             found |= {f"{code}/{size}/{what}": torch.tensor(count) for what, count in counts.items()}
     return found
 
 
-def _parameters(module: nn.Module) -> int:
+def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

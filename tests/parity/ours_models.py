@@ -51,17 +51,19 @@ def sra(size: Size, resolution: int = 256, **options) -> SraAlignment:
     return SraAlignment(chosen, size.width, WeightSchedule(chosen.weight, chosen.schedule, resolution))
 
 
-def repa(size: Size) -> RepaAlignment:
-    return RepaAlignment(RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH), size.width, ENCODER_WIDTH, WeightSchedule(0.5))
+def repa(size: Size, **options) -> RepaAlignment:
+    """REPA's alignment; its projector has no particular weights yet."""
+    chosen = RepaOptions(block=size.student_block, projector_width=PROJECTOR_WIDTH, **options)
+    return RepaAlignment(chosen, size.width, ENCODER_WIDTH, WeightSchedule(chosen.weight))
 
 
-def network(code: str, size: Size, role: str = "student") -> DiffusionTransformer:
-    """Our network, from a state dict as that repository saves it."""
+def released(code: str, size: Size, role: str = "student") -> dict[str, Tensor]:
+    """A state dict as that repository saves it."""
     # willisma/SiT has DiT's eight output channels too and reads four.
     with torch.device("meta"):
         shapes = DiffusionTransformer(spec(size, learns_variance=code in ("dit", "sra_dit", "sit"))).state_dict()
-    positions = sincos_positions(size.width, size.side // 2)[None]
-    saved = {name: weight(name, tuple(tensor.shape), role) for name, tensor in shapes.items()} | {"pos_embed": positions}
+    saved = {name: weight(name, tuple(tensor.shape), role) for name, tensor in shapes.items()}
+    saved["pos_embed"] = sincos_positions(size.width, size.side // 2)[None]
     if code.startswith("sra"):
         saved |= {f"ap_head.{name}": tensor for name, tensor in head(code, size).state_dict().items()}
     if code == "repa_sit":
@@ -69,10 +71,16 @@ def network(code: str, size: Size, role: str = "student") -> DiffusionTransforme
     if code == "sit":
         # As its files have it: what nothing reads is never trained.
         saved["final_layer.linear.bias"].view(-1, 2, 4)[:, 1] = 0
+    return saved
+
+
+def network(code: str, size: Size, role: str = "student") -> DiffusionTransformer:
+    """Our network, from a state dict as that repository saves it."""
+    saved = released(code, size, role)
     converted = convert_tensors(saved, FAMILIES[code], sizes=[("B", width(size))], claims=Claims(classes=CLASSES))
     with torch.device("meta"):
         model = DiffusionTransformer(converted.model)
-    model.load_state_dict({**converted.tensors, "pos_embed": positions}, assign=True)
+    model.load_state_dict({**converted.tensors, "pos_embed": saved["pos_embed"]}, assign=True)
     return model
 
 

@@ -19,6 +19,11 @@ REPOSITORIES = {
     "SiT": ("willisma/SiT", "947f95bd3a510e9af441d38c1e9f72e0eee873c5"),
     "REPA": ("sihyun-yu/REPA", "67f714503e3892f993844aab088ffc5791c92613"),
     "SRA": ("vvvvvjdy/SRA", "1723f85069408f6df7d11db35549575c97bfa5b2"),
+    "LayerSync": ("vita-epfl/LayerSync", "4001d6df0b1fd1e642e6a0849a71270f8ad8b0d3"),
+    "DispLoss": ("raywang4/DispLoss", "c58de8d45b3ef4166d3b701e03f44bf3302b5309"),
+    "iREPA": ("End2End-Diffusion/iREPA", "99ad4ac234efe8de52ce157120f72856e836d09f"),
+    "DeltaFM": ("gstoica27/DeltaFM", "489f536eaa90d1db54f6ed5499162c9b4634fecb"),
+    "REG": ("Martinser/REG", "021ea2e50c38c5803bd9afff16316958a01fbd1d"),
 }
 
 

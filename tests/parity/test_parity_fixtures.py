@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 import torch
 from checkouts import Official, fixed_draws
-from formula import BASE, TINY, digest, inputs, wave, without_key_biases
+from formula import BASE, TINY, digest, inputs, two_times, wave, without_key_biases
 from measure import rounded_up
 from registry import FIXTURES, fixture, official, relative, relative_by_part
 
@@ -52,13 +52,38 @@ def test_variants_of_a_loss_differ():
         assert all(relative(one, other) > 1e-3 for one, other in combinations(losses, 2))
 
 
+@pytest.mark.parametrize(
+    "variants",
+    [
+        ["layersync/alignment", "layersync/last of two pairs"],
+        ["dispersive/torch/loss", "dispersive/jax/loss"],
+        [f"contrastive/{form}/negative" for form in ("any", "any, classes alone", "other_class")],
+        [key for key in fixture("relatives") if key.startswith("dual_times") and key.endswith("/alignment")],
+        [f"dual_times/{case}/velocity" for case in ("released", "defaults", "one time", "one group", "uneven")],
+        [key for key in fixture("relatives") if "/projection, share" in key],
+    ],
+)
+def test_variants_of_the_relatives_differ(variants):
+    found = [official("relatives", key) for key in variants]
+    assert len(found) > 1
+    assert all(relative(one, other) > 1e-4 for one, other in combinations(found, 2))
+
+
+def test_the_draws_of_two_times_reach_the_edges():
+    drawn, given = two_times(TINY), inputs(TINY)
+    assert (drawn.second == given.times).any()  # one image has one time after all
+    assert (torch.stack([given.times, drawn.second], dim=1) < 0.2 * drawn.intervals).any()  # the teacher's time stops at 0
+    assert ((drawn.groups >= 0) & (drawn.groups < 1)).all()
+    assert drawn.groups.std().item() == pytest.approx(12**-0.5, abs=0.03)
+
+
 def test_clipping_and_averaging_act():
     assert all((official("steps", f"{course}/norms") > 2).all() for course in ("released", "large"))
     assert relative(official("steps", "released/average"), official("steps", "large/average")) > 0.01
 
 
 def test_fixtures_are_small():
-    assert sum(path.stat().st_size for path in FIXTURES.iterdir()) < 600_000
+    assert sum(path.stat().st_size for path in FIXTURES.iterdir()) < 700_000
 
 
 def test_relative_difference():

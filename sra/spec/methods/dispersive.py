@@ -1,4 +1,4 @@
-"""Dispersive loss (arXiv 2506.09027): samples of a group push each other apart, without any target."""
+"""Dispersive loss (arXiv 2506.09027; raywang4/DispLoss at c58de8d): samples of a group push each other apart, without any target."""
 
 from typing import ClassVar, Literal
 

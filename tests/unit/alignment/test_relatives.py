@@ -208,11 +208,11 @@ class TestContrastive:
         same = NoisyBatch(batch.latents, batch.noise, batch.timestep, torch.tensor([4, 4]), batch.process)
         assert alignment.loss(seen(output=output, batch=same, draws={"negative": torch.rand(2)})).item() == 0
 
-    def test_dropped_classes_can_be_left_out(self, built):
+    def test_dropped_classes_can_be_left_out_of_the_mean(self, built):
         batch, output = self.hand_made()
         dropped = NoisyBatch(batch.latents, batch.noise, batch.timestep, torch.tensor([10, 3]), batch.process)
         loss = built(ContrastiveOptions(group=2, contrast_null=False)).loss(seen(output=output, batch=dropped, draws={"negative": torch.rand(2)}))
-        assert loss.item() == pytest.approx(-(0.5**2 + 1) / 2 / 2)
+        assert loss.item() == pytest.approx(-(0.5**2 + 1) / 2)
 
     @pytest.mark.parametrize(("changes", "match"), [({"weight": 1.0}, "from 1 on the loss has no minimum"), ({"group": 1}, "give 2 or more")])
     def test_what_has_no_minimum_or_no_negative_is_refused(self, changes, match):

@@ -73,6 +73,13 @@ class TestTwoTimes:
         assert shown.groups is None
         assert shown.noisy.flatten().tolist() == pytest.approx([0.7, 1.7, 1.8, 3.4])
 
+    def test_a_separated_teacher_stays_so_at_the_earlier_time(self):
+        alignment, batch = self.by_hand(self.OPTIONS.model_copy(update={"teacher_times": "minimum"}))
+        shown = alignment.shown_to_teacher(batch, torch.rand(1, 2))
+        assert shown.separated
+        assert shown.timestep.tolist() == [pytest.approx([0.3, 0.3])]
+        assert shown.noisy.flatten().tolist() == pytest.approx([0.7, 1.7, 1.8, 3.4])
+
     def test_own_times_are_earlier_by_a_draw_each(self):
         alignment, batch = self.by_hand(self.OPTIONS)
         shown = alignment.shown_to_teacher(batch, torch.tensor([[0.5, 0.25]]))  # k = 0.1 and 0.05

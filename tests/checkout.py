@@ -96,6 +96,25 @@ class Checkout:
         assert old in text
         (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
 
+    def rewrite(self, path: str, *patterns: tuple[str, str]) -> None:
+        """Replace each pattern wherever it stands; it must stand somewhere."""
+        text = (self.folder / path).read_text(encoding="utf-8")
+        for pattern, new in patterns:
+            text, count = re.subn(pattern, new, text)
+            assert count, pattern
+        (self.folder / path).write_text(text, encoding="utf-8")
+
+    def shorten_paper(self, *patterns: tuple[str, str]) -> None:
+        """The preset `paper` as the default, short enough for a CPU once these are rewritten too: milestones, samples and the like."""
+        self.edit("config/config.yaml", "preset: digits", "preset: paper")
+        common = [
+            (r"evaluations: .*", "evaluations: {250: 2, 50: 2}"),
+            (r"data_shards: .*", "data_shards: 2"),
+            (r"\nprecision: fp16.*", "\nprecision: fp32"),  # half precision is emulated on CPUs, twenty times as slow
+            (r"threads: \d+", "threads: 1"),  # so that two jobs run at once
+        ]
+        self.rewrite("config/presets/paper.yaml", *patterns, *common)
+
     def shorten(self, **lines: str) -> None:
         """A preset `tiny` as the default: that of the digits with these lines, such as `milestones="{m200k: 20, m400k: 40}"`, else as it is."""
         preset = (self.folder / "config/presets/digits.yaml").read_text(encoding="utf-8")

@@ -1,9 +1,10 @@
 """Runs Python modules in forks of one process that has imported what they import: a chain of fifty jobs then costs no fifty imports of torch.
 
-    python fork_server.py SOCKET MODULE...
+    python fork_server.py NUMBER MODULE...
 
-Imports the modules and answers at the socket until its stdin ends. A request is one byte with the command's stdin, stdout and stderr, and one
-line of JSON; the answer is a line with the command's PID and, once it has ended, a line with its exit code, -n when signal n killed it:
+Imports the modules and answers at the listening socket of that number, which it inherits, until its stdin ends. A request is one byte with the
+command's stdin, stdout and stderr, and one line of JSON; the answer is a line with the command's PID and, once it has ended, a line with its exit
+code, -n when signal n killed it:
 
     {"module": "sra", "arguments": [...], "directory": FOLDER, "environment": {...}, "most_bytes": N}
 
@@ -31,24 +32,20 @@ if shutil.which("nvidia-smi") is None:
     sys.modules["triton"] = None
 
 
-def main(path: str, modules: list[str]) -> None:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
+def main(listener: socket.socket, modules: list[str]) -> None:
     gc.disable()
     for module in modules:
         import_module(module)
     gc.freeze()
     gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no watcher waits to be waited for
-    while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             serve(connection)
         connection.close()
-    assert ready
     os.killpg(0, signal.SIGKILL)  # it leads the session that all commands are in
 
 
@@ -101,4 +98,4 @@ def become_command(request: dict, files: list[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

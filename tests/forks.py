@@ -7,6 +7,7 @@ already, which takes longer than most jobs of a test. What is killed or measured
 import os
 import signal
 import site
+import socket
 import subprocess
 import venv
 from pathlib import Path
@@ -17,11 +18,10 @@ from fork_client import answer, ask
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-STAGES = [f"sra.stages.{path.stem}" for path in sorted((ROOT / "sra/stages").glob("*.py"))]
-# Of the libraries, what stages import where they use it.
+OURS = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted((ROOT / "sra").rglob("*.py")) if "__" not in path.name]
+# Of the libraries, what is imported where it is used.
 LIBRARIES = ["torch._dynamo", "torch.distributed.elastic.multiprocessing.api", "diffusers.models.autoencoders.autoencoder_kl", "timm"]
 LIBRARIES += ["torch_fidelity.feature_extractor_inceptionv3", "transformers.models.clip.modeling_clip", "sklearn.datasets", "scipy.linalg"]
-MODULES = [*LIBRARIES, *STAGES, "sra.plan.workflow", "snakemake.cli"]
 
 
 class Fork:
@@ -41,7 +41,7 @@ class Forks:
 
     def __init__(self, folder: Path):
         self.folder, self.process = folder, None
-        self.socket = str(folder / "socket")
+        self.place = str(folder / "socket")
 
     def start(
         self, module: str, arguments: list[str], directory: Path, environment: dict[str, str], output: BinaryIO, most_bytes: int | None = None
@@ -52,7 +52,7 @@ class Forks:
         with open(os.devnull) as nothing:
             files = [nothing.fileno(), output.fileno(), output.fileno()]
             more = {"directory": str(directory), "environment": environment, "most_bytes": most_bytes}
-            return Fork(*ask(self.socket, module, arguments, files, **more))
+            return Fork(*ask(self.place, module, arguments, files, **more))
 
     def close(self) -> None:
         """With all that runs in it."""
@@ -63,13 +63,15 @@ class Forks:
     def _begin(self) -> None:
         venv.create(self.folder / "environment", symlinks=True)
         programs = self.folder / "environment/bin"  # the rules find `sra` beside the Python that runs Snakemake
-        (programs / "sra").write_text(f'#!/bin/sh\nexec {programs}/python -IS {HERE}/fork_client.py {self.socket} sra "$@"\n', encoding="utf-8")
+        (programs / "sra").write_text(f'#!/bin/sh\nexec {programs}/python -IS {HERE}/fork_client.py {self.place} sra "$@"\n', encoding="utf-8")
         (programs / "sra").chmod(0o755)
         (packages,) = (self.folder / "environment").glob("lib/*/site-packages")
         lines = [f"import site; site.addsitedir({folder!r})\n" for folder in site.getsitepackages()]
         (packages / "tests.pth").write_text("".join(lines), encoding="utf-8")
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
-        command = [programs / "python", "-P", HERE / "fork_server.py", self.socket, *MODULES]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
-        while not Path(self.socket).exists():
-            assert self.process.poll() is None, "the fork server has ended"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.place)
+            listener.listen(64)
+            number = listener.fileno()
+            command = [programs / "python", "-P", HERE / "fork_server.py", str(number), *LIBRARIES, *OURS, "snakemake.cli"]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=[number], start_new_session=True)

@@ -17,16 +17,20 @@ run: $(READY)
 	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
 
 # One thread a worker: threads of two workers on two cores wait for each other, and the suite takes twice as long. The longest files first, so
-# that no core waits at the end.
+# that no core waits at the end; a file of two tests brings the next one but two to its worker.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
 CHAIN := tests/workflow/test_end_to_end.py tests/workflow/test_dag.py
+LONGEST := $(patsubst %,tests/%.py,workflow/test_slurm faults/test_workflow_kills workflow/test_coco workflow/test_containers \
+	workflow/test_imagenet workflow/test_fashion workflow/test_end_to_end)
+# By name: a folder named beside one of its files is collected in its own order.
+OTHERS := $(filter-out $(LONGEST),$(wildcard tests/workflow/test_*.py tests/faults/test_*.py)) tests/browser tests/parity tests/unit
 
 test: $(READY)
 	$(PYTEST) -n 2 $(CHAIN) tests/parity tests/unit
 
 # A third worker for the minutes in which Slurm's test waits for a queue and the kills wait for processes to end.
-test-all: test
-	$(PYTEST) -n 3 tests/workflow/test_slurm.py tests/workflow tests/faults tests/browser $(addprefix --ignore=,$(CHAIN))
+test-all: $(READY)
+	$(PYTEST) -n 3 $(LONGEST) $(OTHERS)
 
 plan: $(READY)
 	@$(VENV)/bin/snakemake plan --cores 1 --quiet all $(if $(CONFIG),--config $(CONFIG))
@@ -67,6 +71,7 @@ help:
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r $(LOCK)
+	-@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib  # on every core, which pip does on one
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

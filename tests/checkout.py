@@ -6,18 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from forks import Forks
 
 ROOT = Path(__file__).parents[1]
 
 
 class Checkout:
-    """Configuration, rules and report in a folder of their own, with no results yet."""
+    """Configuration, rules and report in a folder of their own, with no results yet. forks: start Snakemake and its jobs, else as a user does."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, forks: Forks | None = None):
+        self.folder, self.forks = folder, forks
         for name in ("config", "workflow", "report"):
             shutil.copytree(ROOT / name, folder / name)
         for name in ("Snakefile", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml"):
@@ -33,7 +36,8 @@ class Checkout:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run it here; stdout and stderr are kept together, as in all of these."""
-        return self._run(self.command(*arguments))
+        command = self.command(*arguments)
+        return self._forked(self.forks, command) if self.forks else self._run(command)
 
     def interrupted(self, arguments: list[str], when: Callable[[], bool]) -> bool:
         """Run Snakemake until `when`, then send SIGINT to it and its jobs, as `timeout --signal=INT` does. False where it ended before."""
@@ -55,6 +59,13 @@ class Checkout:
     def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
         return subprocess.run(command, cwd=self.folder, env=self.environment | variables, **options)
+
+    def _forked(self, forks: Forks, command: list[str]) -> subprocess.CompletedProcess:
+        _, _, module, *arguments = command
+        with tempfile.TemporaryFile() as output:
+            code = forks.start(module, arguments, self.folder, self.environment, output).wait()
+            output.seek(0)
+            return subprocess.CompletedProcess(command, code, output.read().decode())
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would start, by rule."""
@@ -84,6 +95,25 @@ class Checkout:
         text = (self.folder / path).read_text(encoding="utf-8")
         assert old in text
         (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
+
+    def rewrite(self, path: str, *patterns: tuple[str, str]) -> None:
+        """Replace each pattern wherever it stands; it must stand somewhere."""
+        text = (self.folder / path).read_text(encoding="utf-8")
+        for pattern, new in patterns:
+            text, count = re.subn(pattern, new, text)
+            assert count, pattern
+        (self.folder / path).write_text(text, encoding="utf-8")
+
+    def shorten_paper(self, *patterns: tuple[str, str]) -> None:
+        """The preset `paper` as the default, short enough for a CPU once these are rewritten too: milestones, samples and the like."""
+        self.edit("config/config.yaml", "preset: digits", "preset: paper")
+        common = [
+            (r"evaluations: .*", "evaluations: {250: 2, 50: 2}"),
+            (r"data_shards: .*", "data_shards: 2"),
+            (r"\nprecision: fp16.*", "\nprecision: fp32"),  # half precision is emulated on CPUs, twenty times as slow
+            (r"threads: \d+", "threads: 1"),  # so that two jobs run at once
+        ]
+        self.rewrite("config/presets/paper.yaml", *patterns, *common)
 
     def shorten(self, **lines: str) -> None:
         """A preset `tiny` as the default: that of the digits with these lines, such as `milestones="{m200k: 20, m400k: 40}"`, else as it is."""

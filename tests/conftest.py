@@ -4,11 +4,14 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checkout import Checkout
+from forks import Forks
 
 from sra.content.catalogue import Catalogue
 from sra.spec.run import RunSpec
@@ -42,14 +45,21 @@ def what_later_processes_inherit():
 
 
 @pytest.fixture(scope="session")
-def new_checkout():
-    """`new_checkout(folder)` makes one."""
-    return Checkout
+def forks(tmp_path_factory) -> Iterator[Forks]:
+    forks = Forks(tmp_path_factory.mktemp("forks"))
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def new_checkout(forks) -> Callable[[Path], Checkout]:
+    """`new_checkout(folder)` makes one, whose Snakemake starts without its imports where that can be."""
+    return partial(Checkout, forks=forks if hasattr(os, "pidfd_open") else None)
 
 
 @pytest.fixture
-def checkout(tmp_path) -> Checkout:
-    return Checkout(tmp_path / "checkout")
+def checkout(tmp_path, new_checkout) -> Checkout:
+    return new_checkout(tmp_path / "checkout")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import reprlib
 from collections.abc import Hashable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -67,7 +68,7 @@ def load(path: Path, model: type[Model] | Any) -> Model:
 def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
     """`value` as `model`, or an InputError that names `where` and the first wrong key."""
     try:
-        return TypeAdapter(model).validate_python(value)
+        return _adapter(model).validate_python(value)
     except ValidationError as error:
         raise InputError(_one_line(where, model, value, error)) from None
 
@@ -75,6 +76,12 @@ def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
 def checked_options(options: dict[str, Any], model: type[Model], where: str) -> Model:
     """Those of a command's options that are fields of a model, as that model. What is None was not given."""
     return checked({name: value for name, value in options.items() if name in model.model_fields and value is not None}, model, where)
+
+
+@cache
+def _adapter(model: type[Model] | Any) -> TypeAdapter[Model]:
+    """Making one takes longer than most documents take to be checked, and a plan checks hundreds of a few models."""
+    return TypeAdapter(model)
 
 
 def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:

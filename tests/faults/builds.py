@@ -65,6 +65,7 @@ class Build:
             shard_samples="40",
             reference_images="300",
             rolling_minutes=f"{interval / 60}",
+            standins="{vae: {steps: 60}, encoder: {steps: 60}, extractor: {steps: 80}}",
             B="{depth: 8, width: 32, heads: 2}",
             XL="{depth: 8, width: 32, heads: 2}",
         )

@@ -5,16 +5,16 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import ONE_THREAD, Fork, Forks
 from safetensors import SafetensorError, safe_open
 from stopping import state_of
 
@@ -29,7 +29,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the campaigns' modules import each other by name, as they do when one of them is run as a script
 ROOT = HERE.parents[1]
 PATIENCE = 60  # seconds until a wait is given up; nothing here takes a tenth of it
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,8 +67,8 @@ class Finished:
 class Started:
     """A running command."""
 
-    def __init__(self, pid: int, text: Path, wait: Callable[[int], int]):
-        self.pid, self.path, self._wait = pid, text, wait
+    def __init__(self, fork: Fork, text: Path):
+        self.fork, self.pid, self.path = fork, fork.pid, text
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Until the condition holds or the command has ended; looks often, as what a kill is aimed at lasts milliseconds."""
@@ -106,36 +105,23 @@ class Started:
             time.sleep(0.001)
         if hangs := not self.ended():
             self.notify(signal.SIGKILL)
-        done = Finished(self._wait(self.pid), self.path.read_text())
+        done = Finished(self.fork.wait(), self.path.read_text())
         assert not hangs, f"it did not end within {PATIENCE} s and printed:\n{done.text}"
         return done
 
 
 class Launcher:
-    """Starts commands in forks of one prepared process; see zygote.py."""
+    """Starts `sra` in forks that are numbered, each with a file for what it prints."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.count = folder, 0
-        environment = {**os.environ, **ONE_THREAD}
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+    def __init__(self, folder: Path, forks: Forks):
+        self.folder, self.forks, self.count = folder, forks, 0
 
     def start(self, arguments: list[str], environment: dict[str, str] | None = None, most_bytes: int | None = None) -> Started:
         self.count += 1
         text = self.folder / f"{self.count:03d}.txt"
-        text.touch()
-        pid = self._ask({"arguments": arguments, "text": str(text), "environment": environment or {}, "most_bytes": most_bytes})
-        return Started(pid, text, lambda pid: self._ask({"wait": pid}))
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait(PATIENCE)
-
-    def _ask(self, request: dict) -> int:
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        with text.open("ab") as output:
+            variables = {**os.environ, **ONE_THREAD, **(environment or {})}
+            return Started(self.forks.start("sra", arguments, Path.cwd(), variables, output, most_bytes), text)
 
 
 class Run:
@@ -250,12 +236,10 @@ def is_readable(path: Path) -> bool:
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory) -> Iterator[Launcher]:
+def launcher(tmp_path_factory, forks) -> Launcher:
     if not Path("/proc/self/stat").exists():
         pytest.skip("watches processes through /proc, which Linux has")
-    launcher = Launcher(tmp_path_factory.mktemp("printed"))
-    yield launcher
-    launcher.close()
+    return Launcher(tmp_path_factory.mktemp("printed"), forks)
 
 
 @pytest.fixture

@@ -68,8 +68,8 @@ def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(
     target = "results/fashion_toy/runs/sit_b2_sra/weights/m600k.safetensors"
     whole = new_checkout(tmp_path / "whole")
     for build in (checkout, whole):  # long enough to be cut in training, whose state then waits to be continued
-        build.edit("config/presets/fashion_toy.yaml", "milestones: {m400k: 20, m600k: 40}", "milestones: {m400k: 400, m600k: 800}")
-        build.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 2")
+        build.edit("config/presets/fashion_toy.yaml", "milestones: {m400k: 20, m600k: 40}", "milestones: {m400k: 200, m600k: 400}")
+        build.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 4")
     command = [target, "--rerun-incomplete", *config_of(tmp_path / "source")]
     done = whole.snakemake("--show-failed-logs", *command)
     assert done.returncode == 0, done.stdout[-6000:]
@@ -80,7 +80,7 @@ def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(
         curves = (checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/*/curve.jsonl")
         return max((int(json.loads(line)["step"]) for curve in curves for line in curve.read_text().splitlines()[-1:]), default=0)
 
-    for mark in (20, 450):  # in the first training, and in the one that goes on with it
+    for mark in (20, 220):  # in the first training, and in the one that goes on with it
         assert checkout.interrupted(command, lambda mark=mark: steps() >= mark), mark
     done = checkout.snakemake("--show-failed-logs", *command)
     assert done.returncode == 0, done.stdout[-6000:]

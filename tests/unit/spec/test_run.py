@@ -41,9 +41,7 @@ def test_the_papers_training_settings():
 def test_a_preset_changes_scale_alone(run):
     """Everything that names a method is equal at both presets; block numbers may move with the depth, and the encoder has its stand-in."""
     paper, digits = PAPER.spec(run), DIGITS.spec(run)
-    parts = [
-        [part.model_dump(exclude={*part.BLOCKS, "encoder", "projector_width"}) for part in spec.alignment.parts] for spec in (paper, digits)
-    ]
+    parts = [[part.model_dump(exclude={*part.BLOCKS, "encoder", "projector_width"}) for part in spec.alignment.parts] for spec in (paper, digits)]
     assert parts[0] == parts[1]
     assert (paper.family, paper.process, paper.model.name) == (digits.family, digits.process, digits.model.name)
     same = ("betas", "epsilon", "weight_decay", "gradient_clip", "ema", "condition_dropout", "seed")

@@ -37,7 +37,7 @@ wildcard_constraints:
     images=r"\d+",
     reference="[a-z0-9_]+",
     time=r"\d{3}",
-    table=r"table_s?\d+[a-z]?",
+    table=r"table_[bs]?\d+[a-z]?",
     figure=r"figure_(s?\d+[a-z]?|t2i)",
 
 

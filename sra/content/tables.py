@@ -40,6 +40,9 @@ class Row(Strict):
     run: str | None = None
     released: str | None = Field(None, description="the run from a released checkpoint that stands here with `weights: released`")
     published: str | None = None
+    other_protocol: bool = Field(
+        False, description="of the published number, which its settings name: it is not the row's own, so no difference is taken"
+    )
     group: str | None = None
     settings: dict[str, str] = {}
     note: str | None = None
@@ -54,14 +57,16 @@ class TableSpec(Display):
     """
 
     kind: Literal["scores", "settings", "costs"] = "scores"
-    id: str = Field(pattern=r"^table_s?\d+[a-z]?$")
+    id: str = Field(pattern=r"^table_[bs]?\d+[a-z]?$")
     title: str
     paper: str
     columns: list[Column] = []
     setting_columns: list[SettingColumn] = []
     score: ScoreOf | None = None
     rows: list[Row] = []
-    best_of: Literal["table", "group"] = Field("table", description="where the best is looked for: group, when each group has a protocol of its own")
+    best_of: Literal["table", "group", "none"] = Field(
+        "table", description="where the best is looked for: group, when each group has a protocol of its own; none, when nothing is ranked"
+    )
     compared: SettingsComparison | None = Field(None, description="what a table of settings shows")
     costs: list[CostColumn] = Field([], description="columns of a table of costs")
     notes: list[str] = []

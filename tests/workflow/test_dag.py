@@ -37,6 +37,13 @@ def test_tables_share_their_runs(checkout):
     assert (jobs["resolve_run"], jobs["score_samples"], jobs["train_segment"]) == (20, 20, 22)
 
 
+def test_the_benchmark_of_all_methods_needs_one_run_a_row(checkout):
+    jobs = checkout.planned("table_b0")
+    rows = [row for row in Catalogue(checkout.folder, "digits").tables["table_b0"].rows if row.run]
+    assert per_score(len(rows)).items() <= jobs.items()
+    assert (jobs["resolve_run"], jobs["render_table"], jobs["train_encoder"]) == (len(rows), 1, 1)
+
+
 def test_only_repa_needs_the_external_encoder(checkout):
     jobs = checkout.planned("table_s1")
     assert jobs["train_encoder"] == jobs["extract_features"] == 1

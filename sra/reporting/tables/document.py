@@ -128,7 +128,7 @@ class TableDocument(DisplayDocument):
     setting_columns: list[SettingColumn]
     columns: list[DocumentColumn]
     rows: list[DocumentRow]
-    best_of: Literal["table", "group"] = "table"
+    best_of: Literal["table", "group", "none"] = "table"
     settings: SettingsBody | None = None
     notes: list[Note]
 
@@ -156,5 +156,11 @@ class TableDocument(DisplayDocument):
                 "Over baseline: what alignment adds to the same model's training without it; of the paper, inferred from the numbers that it prints."
             )
         within = " within its group of rows" if self.best_of == "group" else ""
+        best = f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
         agreement = f" Δ: ours {MINUS} paper; ≈ within the tolerance, ≠ beyond it." if self.comparable else ""
-        return f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good.{agreement}"
+        return f"{best if self.ranked else 'Nothing is ranked here, and no number is marked as best.'}{agreement}"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether a best number is marked, and rows may be sorted by their numbers."""
+        return self.best_of != "none"

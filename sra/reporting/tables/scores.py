@@ -65,13 +65,15 @@ def _tolerance_text(column: Column, margin: Margin) -> str:
 def _row(table: TableSpec, row: Row, evidence: Evidence, notes: Notes, tolerances: Tolerances) -> DocumentRow:
     score = table.score_of(row)
     marks = [notes.mark(row.note)] if row.note else []
+    if row.other_protocol:
+        marks.append(notes.mark(f"published under another protocol ({', '.join(row.settings.values())}), so no difference is taken"))
     if row.score and row.run:
         marks.append(notes.mark(f"scored at {_score_text(score)}"))
     cells = []
     for column in table.columns:
         number = evidence.published.number(row.published, column.metric, place_of(table, row))
         outcome = evidence.score(row.run, score, column.metric)
-        cells.append(_cell(column, number, outcome, row.run, tolerances if evidence.preset.comparable else None))
+        cells.append(_cell(column, number, outcome, row.run, tolerances if evidence.preset.comparable and not row.other_protocol else None))
     marks += [notes.mark(cell.reason if cell.value is not None else f"{cell.status}: {cell.reason}") for cell in cells if cell.reason]
     found = evidence.scores.find(row.run, score)
     return DocumentRow(
@@ -88,7 +90,7 @@ def _row(table: TableSpec, row: Row, evidence: Evidence, notes: Notes, tolerance
 
 
 def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run: str | None, tolerances: Tolerances | None) -> Cell:
-    """One cell. tolerances: None where ours and the paper's have no common scale."""
+    """One cell. tolerances: None where ours and the published number have no common scale, or no common protocol."""
     value, spread = outcome.value, outcome.spread
     missing = outcome.status if run else ABSENT  # the paper's row alone
     difference = value - number.value if tolerances is not None and number and value is not None else None
@@ -116,7 +118,9 @@ def _sd_text(sd: float | None, column: Column) -> str:
 
 
 def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
-    """Mark the best of each column, in the whole table or in each group of neighbouring rows."""
+    """Mark the best of each column, in the whole table or in each group of neighbouring rows; none where nothing is ranked."""
+    if table.best_of == "none":
+        return rows
     parts = [list(part) for _, part in groupby(rows, key=lambda row: row.group if table.best_of == "group" else None)]
     return [row for part in parts for row in _best_marked(part, table.columns)]
 
@@ -151,7 +155,7 @@ def _score_text(score: ScoreOf) -> str:
 def _conditions(table: TableSpec, preset: Preset, seeds: str) -> str:
     """What holds for the whole table, in the paper's units and in ours."""
     score = table.score
-    unless = ", unless a row or its group says otherwise" if any(row.score for row in table.rows) else ""
+    unless = ", unless a row or its group says otherwise" if any(row.score or row.other_protocol for row in table.rows) else ""
     if preset.comparable:
         return f"Paper and ours{unless}: {_score_text(score)}. Ours: {seeds}."
     step, count = preset.milestones.get(score.milestone), preset.samples.get(score.samples)

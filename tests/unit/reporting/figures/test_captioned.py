@@ -199,7 +199,8 @@ def test_captions_are_utf8(tmp_path):
 
 
 def test_the_picture_of_text_to_image_has_a_name_of_its_own():
-    assert [number_of(identity) for identity in ("figure_t2i", "figure_7c", "table_s2")] == ["Figure T2I", "Figure 7c", "Table S2"]
+    numbers = {"figure_t2i": "Figure T2I", "figure_7c": "Figure 7c", "table_s2": "Table S2", "table_b0": "Table B0"}
+    assert {identity: number_of(identity) for identity in numbers} == numbers
     for identity in ("figure_t2", "figure_t2ia", "figure_x", "table_t2i"):
         with pytest.raises(ValueError, match="pattern"):
             captioned(id=identity)

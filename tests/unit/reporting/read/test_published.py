@@ -9,6 +9,7 @@ from sra.content.figures import CurvesFigure
 from sra.core.errors import InputError
 from sra.reporting.read.published import load_published
 from sra.reporting.write.numbers import milestone_text, steps_of_milestone
+from sra.spec.methods.known import METHOD_OF
 
 HEADER = "key,metric,value,unit,source,confidence\n"
 
@@ -212,6 +213,33 @@ def test_neighbours_can_be_told_apart(root):
     published = load_published(root / "report" / "published")
     confidences = {number.confidence for row in table.rows if (number := published.number(row.published, "fid", table.id))}
     assert confidences == {"exact", "secondary", "read off a figure", "user report"}
+
+
+def test_the_benchmark_has_a_row_for_each_method_and_ranks_none(root):
+    registry = Catalogue(root, "digits")
+    table = registry.tables["table_b0"]
+    runs = [row.run for row in table.rows if row.run]
+    assert len(runs) == len(set(runs)) == 18
+    methods = {registry.spec(run).alignment.method for run in runs}
+    assert {name for name in METHOD_OF if "+" not in name} == methods
+    assert table.best_of == "none"
+    assert any("One training of each decides nothing" in note for note in table.notes)
+    assert len({row.label for row in table.rows}) == len(table.rows)
+
+
+def test_the_benchmark_takes_no_difference_from_a_number_of_another_protocol(root):
+    """The words beside a published number are those of its row's own score, or the row says that they are not."""
+    registry = Catalogue(root, "paper")
+    table = registry.tables["table_b0"]
+    for row in table.rows:
+        score = table.score_of(row)
+        sampler = registry.sampler(score.sampler)
+        images = f"{registry.sample_count(score.samples) // 1000}K images"
+        ours = f"{milestone_text(score.milestone)}, {SAMPLERS[sampler.kind]} {sampler.evaluations}, {images}"
+        assert sampler.guidance.scale == 1
+        assert bool(row.settings) == bool(row.published)
+        assert row.other_protocol == (row.published is not None and row.settings["protocol"] != f"{ours}, no guidance")
+    assert 5 <= sum(row.other_protocol for row in table.rows if row.run) < sum(row.published is not None for row in table.rows if row.run)
 
 
 def test_code_and_configuration_hold_no_published_number(root):

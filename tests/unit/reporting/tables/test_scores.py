@@ -122,6 +122,38 @@ def test_best_may_be_chosen_within_groups(render, write_score, tmp_path):
     assert [row.cells[0].best for row in render(table(*rows), scores).rows] == [False, False, False, True]
 
 
+def test_where_nothing_is_ranked_no_number_stands_out_and_no_column_sorts(render, write_score, tmp_path, comparable):
+    rows = [Row(label=name, run=f"r{name}", published=f"table_9/{name}") for name in "ab"]
+    scores = [write_score("ra", fid=9.0, **{"is": 1.0}), write_score("rb", fid=25.0, **{"is": 2.0})]
+    document = render(table(*rows, best_of="none"), scores, comparable)
+    assert not any(cell.best or cell.published_best for row in document.rows for cell in row.cells)
+    assert document.rows[0].cells[0].difference_text == "\u221221.00"
+    html, markdown = ((tmp_path / f"out/table_9.{kind}").read_text() for kind in ("html", "md"))
+    assert "Nothing is ranked here, and no number is marked as best. Δ: ours" in markdown
+    assert "Bold" not in markdown
+    assert "sortable" not in html
+    render(table(*rows), scores, comparable)
+    assert "sortable" in (tmp_path / "out/table_9.html").read_text()
+
+
+def test_no_difference_is_taken_from_a_number_of_another_protocol(render, write_score, comparable, tmp_path):
+    settings = {"protocol": "ODE, 10K images"}
+    rows = [
+        Row(label="same", run="ra", published="table_9/a"),
+        Row(label="other", run="rb", published="table_9/b", other_protocol=True, settings=settings),
+    ]
+    scores = [write_score("ra", fid=29.0, **{"is": 1.0}), write_score("rb", fid=29.1, **{"is": 2.0})]
+    document = render(table(*rows, setting_columns=[SettingColumn(key="protocol", label="Published under")]), scores, comparable)
+    same, other = (row.cells[0] for row in document.rows)
+    assert (same.difference_text, same.agrees) == ("−1.00", True)
+    assert (other.published, other.text, other.difference, other.difference_text, other.agrees) == ("29.10", "29.10", None, "n/a", None)
+    assert "published under another protocol (ODE, 10K images), so no difference is taken" in {
+        note.text for note in document.notes if note.mark == document.rows[1].mark
+    }
+    assert "unless a row or its group says otherwise" in document.conditions
+    assert document.rows[0].mark == ""
+
+
 def test_a_metric_that_the_paper_does_not_print_is_ours_alone(render, write_score, tmp_path, comparable):
     columns = [Column(metric="fid", better="lower"), Column(metric="recall", better="higher")]
     render(table(Row(label="A", run="ra", published="table_9/a"), columns=columns), [write_score("ra", fid=1.0, recall=0.5)], comparable)

@@ -72,15 +72,13 @@ RECIPES = {
         "family": "sit",
         "source": "a paper",
         "process": {"kind": "flow"},
-        "sra": {"blocks": {"B": [3, 8]}},
-        "repa": {"blocks": {"B": 4}},
+        "methods": {"sra": {"sizes": {"B": {"student_block": 3, "teacher_block": 8}}}, "repa": {"sizes": {"B": {"block": 4}}}},
     },
     "dit": {
         "family": "dit",
         "source": "a paper",
         "process": {"kind": "ddpm", "timesteps": 500},
-        "sra": {"blocks": {"B": [2, 7]}},
-        "repa": {"blocks": {"B": 4}},
+        "methods": {"sra": {"sizes": {"B": {"student_block": 2, "teacher_block": 7}}}, "repa": {"sizes": {"B": {"block": 4}}}},
     },
 }
 EXPERIMENTS = {
@@ -180,7 +178,7 @@ def test_no_setting_is_without_that_test():
         ("presets/paper", "models", {"B": {"depth": 10, "width": 96, "heads": 4}}, "layers", "10"),
         ("presets/paper", "models", {"B": {"depth": 12, "width": 96, "heads": 4}}, "width", "96"),
         ("presets/paper", "models", {"B": {"depth": 12, "width": 96, "heads": 4}}, "heads", "4"),
-        ("recipes/sit", "sra", {"blocks": {"B": [4, 9]}}, "blocks", "4 → 9"),
+        ("recipes/sit", "methods", {"sra": {"sizes": {"B": {"student_block": 4, "teacher_block": 9}}}}, "blocks", "4 → 9"),
         ("presets/paper", "batch", 512, "batch_size", "512"),
         ("recipes/sit", "optimizer", {"learning_rate": 0.0002}, "learning_rate", "0.0002"),
         ("recipes/sit", "optimizer", {"betas": [0.9, 0.95]}, "betas", "(0.9, 0.95)"),

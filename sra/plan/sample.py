@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from sra.content.wanted import Wanted
+from sra.content.required import RequiredScore
 from sra.forecast.disk import pack_bytes
 from sra.forecast.work import Works
 from sra.plan import assets, needs
@@ -61,7 +61,7 @@ def shards(context: Context, wildcards) -> list[str]:
 def runtime(context: Context, wildcards, attempt: int) -> int:
     """Minutes of one shard."""
     score = ScoreOf(milestone=wildcards.milestone, sampler=wildcards.sampler, samples=int(wildcards.paper_count))
-    whole = Works(context.catalogue(wildcards.preset)).sampling(Wanted(wildcards.run, score))
+    whole = Works(context.catalogue(wildcards.preset)).sampling(RequiredScore(wildcards.run, score))
     works = tuple(replace(work, amount=work.amount / int(wildcards.shards)) for work in whole)
     seconds = needs.predicted_seconds(context, wildcards.preset, "sample", works)
     return needs.runtime(context, wildcards, attempt, "sample", seconds)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sra.content.wanted import point_before, point_named
+from sra.content.required import point_before, point_named
 from sra.forecast.work import Works
 from sra.plan import assets, needs
 from sra.plan.context import Context

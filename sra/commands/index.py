@@ -30,7 +30,7 @@ def index(
     if images in ("", "paths.imagenet"):
         yours = "for the preset own set paths.own to your folder of class folders"
         raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
-    if images.startswith("paths."):  # what the workflow gives where nothing is set
+    if str(images).startswith("paths."):  # what the workflow gives where nothing is set
         raise InputError(f"{images}: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
     asked = (expected_images, expected_classes, least_images) != (None, None, 0)
     expected = Expected(expected_images, expected_classes, least_images) if asked else None

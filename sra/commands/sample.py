@@ -16,8 +16,9 @@ from sra.commands.options import Autoencoder, Device, Output, Shard, Shards
 from sra.core.errors import InputError, StageError, unknown
 from sra.core.npz import Blocks, write_npz
 from sra.core.progress import Progress
-from sra.core.receipts import write_receipt
+from sra.core.receipts import recorded_sha256, write_receipt
 from sra.data.finite import first_broken_row
+from sra.data.latent_mean import latent_mean_of
 from sra.encoders.pixels import to_uint8
 from sra.encoders.vae import Vae, vae_hashes
 from sra.models.device import choose_device
@@ -26,7 +27,7 @@ from sra.sampling.draw import conditions_of, drawn_batches, shard_indices
 from sra.sampling.trained_model import ConvertedSpec, load_converted, load_trained
 from sra.spec.load import checked_json, load
 from sra.spec.registry import Registry
-from sra.spec.run import RunSpec, read_run
+from sra.spec.run import RunSpec, contrastive_weight, read_run
 from sra.spec.samplers import Sampler, Samplers, refuse_unfit
 from sra.spec.scale import PRECISIONS, Precision
 from sra.spec.score import DRAWN
@@ -53,6 +54,7 @@ def sample(
     batch: Annotated[int, typer.Option(min=1, help="images at a time")] = 16,
     captions: Annotated[Path | None, typer.Option(help="index.json of the captioned images, for text to image")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="folder or hub name of what encodes them")] = None,
+    latent_mean: Annotated[Path | None, typer.Option(help="what sra latent-mean wrote of the training latents, for a corrected velocity")] = None,
     precision: Annotated[str, typer.Option(help="of the network's products: fp32, tf32, bf16 or fp16")] = "fp32",
     device: Device = "auto",
 ) -> None:
@@ -77,6 +79,7 @@ def sample(
     else:
         model, receipt = load_trained(spec, weights)
     refuse_unfit(drawn_by, spec.process)
+    mean = _mean_for(drawn_by, spec, latent_mean)
     if drawn_by.guidance.scale != 1 and receipt["facts"].get("null_class") is False:
         raise InputError(f"{weights}: has no null class, so it cannot be guided; give a sampler without guidance, such as sde250")
     chosen = choose_device(device)
@@ -91,12 +94,13 @@ def sample(
     if config and image_size != spec.image_size:
         raise InputError(f"{vae}: makes images of {image_size} pixels, run {spec.run} is of {spec.image_size}; give the autoencoder of its preset")
     hashes = {"vae": vae_hashes(vae, decoder)["vae"], **conditions.hashes}
+    hashes |= {"latent_mean": recorded_sha256(latent_mean)} if latent_mean else {}
     indices = shard_indices(drawn_by, count, shard, shards)
     asked: list[np.ndarray] = []
 
     def images() -> Iterator[np.ndarray]:
         with Progress(f"sample {spec.run}", len(indices), "images") as progress:
-            for latents, asked_of_batch in drawn_batches(spec, model, conditions, drawn_by, indices, batch, chosen, precision):
+            for latents, asked_of_batch in drawn_batches(spec, model, conditions, drawn_by, indices, batch, chosen, precision, mean):
                 mine = indices[progress.done : progress.done + len(latents)]
                 _refuse_not_finite(latents, mine, spec, "a latent", f"sampling in {precision}", REMEDY[precision])
                 # Of the decoder's convolutions; it always runs in float32.
@@ -144,6 +148,20 @@ def _refuse_not_finite(values: Tensor, indices: range, spec: RunSpec | Converted
     if broken is not None:
         first = f"the first is of image {indices[broken]}"
         raise StageError(f"run {spec.run}: {work} gave {what} that is not finite, {first}; nothing was written; {remedy}")
+
+
+def _mean_for(sampler: Sampler, spec: RunSpec | ConvertedSpec, file: Path | None) -> Tensor | None:
+    """The mean latent (C, h, w) that a corrected velocity needs; None for other samplers. Raises InputError for one that is missing."""
+    if sampler.velocity == "raw":
+        if file:
+            raise InputError(f"--latent-mean {file}: is for samplers of a corrected velocity alone; leave it out")
+        return None
+    if not isinstance(spec, RunSpec):
+        raise InputError("velocity: corrected is for a run trained with contrastive flow matching; give its config.json")
+    contrastive_weight(spec)
+    if file is None:
+        raise InputError(f"run {spec.run}: a corrected velocity needs the mean of its training latents; give --latent-mean, made by sra latent-mean")
+    return latent_mean_of(file, spec.model.latent)
 
 
 def _is_json(sampler: str) -> bool:

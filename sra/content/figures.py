@@ -94,7 +94,7 @@ class CaptionsFigure(SampleFigure):
     count: PositiveInt = 8
 
 
-class Inside(Strict):
+class InspectedModel(Strict):
     """A model to look into: a run at milestones of the paper.
 
     released: a run from released weights that is shown instead where its file fits the preset, at `released_milestone`.
@@ -114,7 +114,7 @@ class Inside(Strict):
         return self
 
 
-class ProbeLine(Inside):
+class ProbeLine(InspectedModel):
     """One line of a plot of probe accuracies. times: shares of the time range, in which noise grows.  blocks: of the paper's model, from 1.
 
     published: front part of the keys in report/published; the value on the x axis completes it (b20 for a block, t100 for time 0.1, m400k).
@@ -192,7 +192,7 @@ class FeaturesFigure(Figure):
 
     kind: Literal["features"]
     id: str = Field(pattern=r"^figure_s?\d+[a-z]?$")
-    models: list[Inside] = Field(min_length=1)
+    models: list[InspectedModel] = Field(min_length=1)
     blocks: list[PositiveInt] = Field(min_length=1)
     times: list[Annotated[Share, Field(lt=1)]] = Field(min_length=1)
     image_class: int = Field(88, ge=0)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
-from sra.content.inside import components_files, probe_files
-from sra.content.wanted import measured_by_figure, measured_by_table, packs_of_figure, training_points, wanted_by_figure, wanted_by_table
+from sra.content.inspected import components_files, probe_files
+from sra.content.required import measured_by_figure, measured_by_table, packs_of_figure, required_by_figure, required_by_table, training_points
 from sra.core.files import read_json
 from sra.core.origin import commit_of, day_of, is_changed, version_label
 from sra.deposit.appendix import Facts, Target, render_appendix
@@ -100,7 +100,7 @@ def measured_seconds(registry: Catalogue, item: str) -> float | None:
 def _jobs(registry: Catalogue, item: str) -> Iterator[str]:
     """Patterns of the benchmark files of the jobs behind a table or figure, each of at least one file."""
     table, figure = registry.tables.get(item), registry.figures.get(item)
-    scored = wanted_by_table(table, registry) if table else wanted_by_figure(figure, registry)
+    scored = required_by_table(table, registry) if table else required_by_figure(figure, registry)
     for one in dict.fromkeys([*scored, *(packs_of_figure(figure, registry) if figure else ())]):
         yield from _of_weights(registry, one.run, one.score.milestone)
         place = f"{one.run}/{one.score.milestone}/{one.score.sampler}/n{one.score.samples}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
-from sra.content.inside import available
+from sra.content.inspected import available
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
 from sra.core.receipts import receipt_of, receipt_path, recorded_sha256

@@ -32,10 +32,19 @@ class Process(Protocol):
     def earlier(self, timestep: Tensor, share: Tensor) -> Tensor:
         """Times less noisy by a share (B,) of the whole range, not below 0."""
 
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    def sample(
+        self,
+        denoise: Denoiser,
+        sampler: Sampler,
+        noise: Tensor,
+        condition: Tensor,
+        null: Tensor,
+        draw: Callable[[], Tensor],
+        leading: int | None = None,
+    ) -> Tensor:
         """Latents (B, C, H, W) float32 from standard normal noise; `draw` gives fresh noise of that shape for each stochastic step.
 
-        null: the one condition that says nothing, in the shape of one row of `condition`.
+        null: the one condition that says nothing, in the shape of one row of `condition`.  leading: see `Guided`.
         """
 
 

@@ -124,13 +124,22 @@ class Ddpm:
         return (timestep - (share.double() * self.steps).long()).clamp(0, self.steps - 1)
 
     @torch.no_grad()
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    def sample(
+        self,
+        denoise: Denoiser,
+        sampler: Sampler,
+        noise: Tensor,
+        condition: Tensor,
+        null: Tensor,
+        draw: Callable[[], Tensor],
+        leading: int | None = None,
+    ) -> Tensor:
         """Ancestral sampling on `sampler.evaluations` of the chain's steps, one evaluation each; nothing is clipped. The state is float32.
 
         The last step draws no noise. Guidance intervals are shares of the chain: step / number of steps.
         """
         refuse_unfit(sampler, DdpmProcess(timesteps=self.steps))
-        guided = Guided(denoise, sampler.guidance, null)
+        guided = Guided(denoise, sampler.guidance, null, leading)
         chain = respaced(self.steps, sampler.evaluations)
         schedule = Schedule(self.schedule.alpha_bar[chain])
         state = noise.float()

@@ -44,7 +44,16 @@ class Flow:
         return (timestep - share.to(timestep.dtype)).clamp(min=0)
 
     @torch.no_grad()
-    def sample(self, denoise: Denoiser, sampler: Sampler, noise: Tensor, condition: Tensor, null: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    def sample(
+        self,
+        denoise: Denoiser,
+        sampler: Sampler,
+        noise: Tensor,
+        condition: Tensor,
+        null: Tensor,
+        draw: Callable[[], Tensor],
+        leading: int | None = None,
+    ) -> Tensor:
         """Latents (B, C, H, W) float32 at time 0 from noise at time 1. The state is float64, the network sees float32.
 
         `sampler.evaluations` counts network evaluations (a guided one, with and without the condition, is one evaluation):
@@ -53,7 +62,7 @@ class Flow:
         ode_heun   two a step, one in the last, so (evaluations + 1) // 2 steps; the released --num-steps counts steps.
         """
         refuse_unfit(sampler, FlowProcess())
-        guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null)
+        guided = Guided(lambda x, t, y: denoise(x.float(), t.float(), y).double(), sampler.guidance, null, leading)
         velocity = partial(_velocity, guided, condition)
         state = noise.double()
         if isinstance(sampler, SdeSampler):

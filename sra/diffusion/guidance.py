@@ -16,11 +16,13 @@ class Guided:
     """A denoiser that extrapolates from no condition towards the condition. It is asked twice only where guidance acts.
 
     null: what stands for no condition, in the shape of one row: the class "none" () int64, the empty caption's tokens (L, E).
+    leading: of a state (B, L) of several parts, how many numbers guidance reaches; None: all.
     """
 
     denoise: Denoiser
     guidance: Guidance
     null: Tensor
+    leading: int | None = None
 
     def acts_at(self, time: float) -> bool:
         """Whether guidance acts at a share of the time range in [0, 1]; both ends of the interval belong to it (released samplers.py)."""
@@ -35,7 +37,7 @@ class Guided:
         if not self.acts_at(time):
             return self.denoise(x, timestep, condition)
         conditional, unconditional = self._both(x, timestep, condition, self.null.expand_as(condition))
-        count = x.shape[1] if self.guidance.channels == "all" else min(LEADING_CHANNELS, x.shape[1])
+        count = self.leading or (x.shape[1] if self.guidance.channels == "all" else min(LEADING_CHANNELS, x.shape[1]))
         towards = conditional[:, :count] - unconditional[:, :count]
         return torch.cat([unconditional[:, :count] + self.guidance.scale * towards, conditional[:, count:]], dim=1)
 

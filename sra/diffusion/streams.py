@@ -14,9 +14,9 @@ from sra.spec.samplers import Sampler
 class SampleNoise:
     """Standard normal numbers from one stream for each image, drawn on the CPU so that every device sees the same."""
 
-    def __init__(self, seed: int, indices: Sequence[int], shape: tuple[int, ...]):
+    def __init__(self, seed: int, indices: Sequence[int], shape: tuple[int, ...], purpose: str = "sample"):
         self.shape = shape
-        self.streams = [Generator().manual_seed(derive_seed(seed, "sample", index)) for index in indices]
+        self.streams = [Generator().manual_seed(derive_seed(seed, purpose, index)) for index in indices]
 
     def draw(self) -> Tensor:
         """The next numbers of every image, (B, *shape) float32: first the starting noise, then one draw for each noisy step."""

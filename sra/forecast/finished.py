@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sra.content.wanted import Point
+from sra.content.required import Point
 from sra.core.receipts import receipt_of, receipt_path
 from sra.spec.layout import Results
 from sra.spec.run import RunSpec

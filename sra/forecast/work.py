@@ -1,7 +1,7 @@
 """What single jobs compute, in FLOPs by network, for estimates of a whole plan and for the walltime of each job."""
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import Wanted
+from sra.content.required import RequiredScore
 from sra.forecast.flops import DECODER_FLOPS, sampling_flops, state_bytes, training_flops
 from sra.forecast.rates import What, Work
 from sra.spec.encoders import ENCODERS, TEXT_ENCODERS, Tower
@@ -26,7 +26,7 @@ class Works:
     def training(self, spec: RunSpec, steps: int) -> Work:
         preset, tower = self.registry.preset_of(spec.run), self.encoder(spec)
         flops = training_flops(spec, tower and tower.width).total
-        if tower and preset.encoder_features == "online" and spec.reads_encoder:
+        if tower and spec.reads_encoder and (spec.encodes_in_step or preset.encoder_features == "online"):
             flops += tower.flops(spec.model.tokens)
         if spec.text_encoder and preset.text_to_image.text_features == "online":
             flops += work.amount if (work := self.captions(spec, 1)) else 0
@@ -36,13 +36,13 @@ class Works:
         tower = self.encoder(spec)
         return state_bytes(spec, tower and tower.width)
 
-    def evaluations(self, wanted: Wanted) -> Work:
+    def evaluations(self, wanted: RequiredScore) -> Work:
         """Of the model alone, while samples are drawn."""
         model, preset = self.registry.spec(wanted.run).model, self.registry.preset_of(wanted.run)
         flops = sampling_flops(model, self.registry.sampler(wanted.score.sampler))
         return Work("sample", self.registry.sample_count(wanted.score.samples) * flops, model.name, precision=preset.sampling_precision)
 
-    def sampling(self, wanted: Wanted) -> tuple[Work, ...]:
+    def sampling(self, wanted: RequiredScore) -> tuple[Work, ...]:
         """Everything between weights and a pack of images."""
         preset, spec = self.registry.preset_of(wanted.run), self.registry.spec(wanted.run)
         count, flops = self.registry.sample_count(wanted.score.samples), DECODER_FLOPS.get(spec.vae, {}).get(spec.image_size)

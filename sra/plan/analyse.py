@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sra.content.claims import load_claims, probed_by
 from sra.content.figures import FigureSpec
-from sra.content.inside import components_files, probe_files
+from sra.content.inspected import components_files, probe_files
 from sra.core.errors import InputError
 from sra.plan.context import Context
 from sra.spec.layout import Results, Shared

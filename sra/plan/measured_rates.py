@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable
 
-from sra.content.wanted import Wanted, training_points, wanted_by_all
+from sra.content.required import RequiredScore, required_by_all, training_points
 from sra.core.receipts import receipt_of
 from sra.core.units import several
 from sra.forecast.finished import finished_segments, job_seconds, without_start
@@ -30,7 +30,7 @@ def measured_rates(remaining: Remaining, rates: Rates) -> Iterable[Rate]:
             if segment.machine and segment.machine["device"] == kind:
                 step_flops = remaining.segment(spec, segment.first_step, segment.point).work[0].amount / (segment.point.step - segment.first_step)
                 trained.setdefault(spec.model.name, []).append(segment.rate(step_flops, start) / Machine.model_validate(segment.machine).world)
-    for wanted in wanted_by_all(remaining.registry):
+    for wanted in required_by_all(remaining.registry):
         if (seconds := _sampling_seconds(remaining, wanted, kind, start)) is not None:
             spec = remaining.registry.spec(wanted.run)
             drawn.setdefault(spec.model.name, []).append(remaining.works.evaluations(wanted).amount / seconds)
@@ -78,7 +78,7 @@ def _trained_spec(remaining: Remaining, run: str) -> RunSpec | None:
     return None if not registry.has_part_of(run) or registry.checkpoint(run) or not registry.milestones(run) else registry.spec(run)
 
 
-def _sampling_seconds(remaining: Remaining, wanted: Wanted, kind: str, start: float) -> float | None:
+def _sampling_seconds(remaining: Remaining, wanted: RequiredScore, kind: str, start: float) -> float | None:
     """Of the shards of a set that is there and was drawn on such a device; None where the seconds of a shard are missing."""
     root = remaining.registry.root
     pack = root / remaining.results.samples(wanted.run, wanted.score)

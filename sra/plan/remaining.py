@@ -9,16 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from sra.content.figures import FigureSpec
-from sra.content.inside import components_files, probe_files
-from sra.content.wanted import (
+from sra.content.inspected import components_files, probe_files
+from sra.content.required import (
     Point,
-    Wanted,
+    RequiredScore,
     measured_by_figure,
     measured_by_table,
     packs_of_figure,
+    required_by_figure,
+    required_by_table,
     training_points,
-    wanted_by_figure,
-    wanted_by_table,
 )
 from sra.core.errors import unknown
 from sra.forecast import disk
@@ -65,11 +65,11 @@ class Remaining:
             raise unknown("table or figure", item, known)
         if item in self.registry.tables:
             table = self.registry.tables[item]
-            chains = [self.score(one) for one in wanted_by_table(table, self.registry)]
+            chains = [self.score(one) for one in required_by_table(table, self.registry)]
             chains += [self.measurement(run) for run in measured_by_table(table, self.registry)]
         else:
             figure = self.registry.figures[item]
-            chains = [self.score(one) for one in wanted_by_figure(figure, self.registry)]
+            chains = [self.score(one) for one in required_by_figure(figure, self.registry)]
             chains += [self.pack(one) for one in packs_of_figure(figure, self.registry)]
             chains += [self.measurement(run) for run in measured_by_figure(figure, self.registry)]
             chains += self._inside(figure)
@@ -78,7 +78,7 @@ class Remaining:
 
     # From a score back to its images
 
-    def score(self, wanted: Wanted) -> Chain:
+    def score(self, wanted: RequiredScore) -> Chain:
         """Features of its samples and of the reference, and what is computed from them."""
         if self._exists(self.results.score(wanted.run, wanted.score), self._drawn(wanted)):
             return ()
@@ -96,7 +96,7 @@ class Remaining:
         name = f"score of {_words(wanted)}"
         return (*self.pack(wanted), *self._references(wanted.run), Task("scoring", name, tuple(filter(None, work)), sets=1))
 
-    def pack(self, wanted: Wanted) -> Chain:
+    def pack(self, wanted: RequiredScore) -> Chain:
         """Samples of one run, in one pack."""
         if self.is_drawn(wanted):
             return ()
@@ -107,13 +107,13 @@ class Remaining:
         models = (*self._standin("vae", spec.vae, spec), *self._standin("clip", spec.text_encoder, spec))
         return (*models, *self.weights(wanted.run, wanted.score.milestone), task)
 
-    def is_drawn(self, wanted: Wanted) -> bool:
+    def is_drawn(self, wanted: RequiredScore) -> bool:
         return self._exists(self.results.samples(wanted.run, wanted.score), self._drawn(wanted))
 
-    def shards(self, wanted: Wanted) -> int:
+    def shards(self, wanted: RequiredScore) -> int:
         return len(sample.shards(self.context, self._wildcards(wanted.run, wanted)))
 
-    def _drawn(self, wanted: Wanted) -> dict[str, Any]:
+    def _drawn(self, wanted: RequiredScore) -> dict[str, Any]:
         """What a score or pack says of itself when it is the one that is wanted."""
         sampler = self.registry.sampler(wanted.score.sampler).model_dump(mode="json")
         count = self.registry.sample_count(wanted.score.samples)
@@ -279,7 +279,7 @@ class Remaining:
     def _images(self, dataset: str) -> int:
         return data.images_of(self.context, dataset)
 
-    def _wildcards(self, run: str, wanted: Wanted | None = None) -> SimpleNamespace:
+    def _wildcards(self, run: str, wanted: RequiredScore | None = None) -> SimpleNamespace:
         """What Snakemake would ask with."""
         wildcards = SimpleNamespace(preset=self.context.preset, run=run)
         if wanted:
@@ -290,5 +290,5 @@ class Remaining:
         return not self.from_nothing and disk.is_there(self.context.root / path, facts)
 
 
-def _words(wanted: Wanted) -> str:
+def _words(wanted: RequiredScore) -> str:
     return f"{wanted.run} at {wanted.score.milestone} by {wanted.score.sampler}, {wanted.score.samples}"

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from sra.content.wanted import Wanted
+from sra.content.required import RequiredScore
 from sra.forecast.disk import pack_bytes
 from sra.forecast.work import Works
 from sra.plan import assets, needs
@@ -32,11 +32,19 @@ def prompts(context: Context, wildcards) -> dict[str, str | list[str]]:
     return {"captions": Shared(spec.dataset).index, "text_encoder": assets.inputs(context, wildcards, "clip")}
 
 
+def latent_mean(context: Context, wildcards) -> list[str]:
+    """The mean of the latents that the run trains on, for a sampler of a corrected velocity; else nothing."""
+    spec = context.spec(wildcards)
+    corrected = context.catalogue(wildcards.preset).sampler(wildcards.sampler).velocity == "corrected"
+    return [Shared(spec.dataset).latent_mean(spec.vae)] if corrected else []
+
+
 def options(context: Context, wildcards) -> list[str]:
-    """Batch and precision, which change no image but for rounding, and the prompts."""
+    """Batch and precision, which change no image but for rounding, the prompts and the mean latent."""
     preset, captions = context.preset_of(wildcards), prompts(context, wildcards)["captions"]
-    told = ["--captions", captions, "--text-encoder", assets.source(context, wildcards, "clip")] if captions else []
-    return ["--batch", str(preset.sampling_batch), "--precision", preset.sampling_precision, *told]
+    asked = ["--captions", captions, "--text-encoder", assets.source(context, wildcards, "clip")] if captions else []
+    given = [word for file in latent_mean(context, wildcards) for word in ("--latent-mean", file)]
+    return ["--batch", str(preset.sampling_batch), "--precision", preset.sampling_precision, *asked, *given]
 
 
 def shards(context: Context, wildcards) -> list[str]:
@@ -53,7 +61,7 @@ def shards(context: Context, wildcards) -> list[str]:
 def runtime(context: Context, wildcards, attempt: int) -> int:
     """Minutes of one shard."""
     score = ScoreOf(milestone=wildcards.milestone, sampler=wildcards.sampler, samples=int(wildcards.paper_count))
-    whole = Works(context.catalogue(wildcards.preset)).sampling(Wanted(wildcards.run, score))
+    whole = Works(context.catalogue(wildcards.preset)).sampling(RequiredScore(wildcards.run, score))
     works = tuple(replace(work, amount=work.amount / int(wildcards.shards)) for work in whole)
     seconds = needs.predicted_seconds(context, wildcards.preset, "sample", works)
     return needs.runtime(context, wildcards, attempt, "sample", seconds)

@@ -2,7 +2,7 @@
 
 import re
 
-from sra.content.wanted import Wanted
+from sra.content.required import RequiredScore
 from sra.core.errors import InputError
 from sra.plan import assets, data
 from sra.plan.context import Context
@@ -12,7 +12,7 @@ from sra.spec.scale import Preset
 MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made here: split, images kept, resize of pytorch-fid
 
 
-def refuse_impossible(context: Context, wanted: list[Wanted]) -> None:
+def refuse_impossible(context: Context, wanted: list[RequiredScore]) -> None:
     """Raise InputError for scores that mean nothing, and for those of captioned runs that sampling or scoring would refuse after the training."""
     catalogue = context.catalogue()
     for item in wanted:

@@ -4,8 +4,16 @@ from collections.abc import Callable
 
 from sra.content.claims import load_claims
 from sra.content.figures import FigureSpec
+from sra.content.required import (
+    RequiredScore,
+    measured_by_figure,
+    measured_by_table,
+    packs_of_figure,
+    required_by_claims,
+    required_by_figure,
+    required_by_table,
+)
 from sra.content.tables import TableSpec
-from sra.content.wanted import Wanted, measured_by_figure, measured_by_table, packs_of_figure, wanted_by_claims, wanted_by_figure, wanted_by_table
 from sra.plan.context import Context
 from sra.spec.layout import Results
 
@@ -76,17 +84,17 @@ def planning_options(context: Context) -> list[str]:
 
 def scores_of_table(context: Context, wildcards) -> list[str]:
     catalogue = context.catalogue(wildcards.preset)
-    return _scores(wanted_by_table(catalogue.tables[wildcards.table], catalogue), wildcards.preset)
+    return _scores(required_by_table(catalogue.tables[wildcards.table], catalogue), wildcards.preset)
 
 
 def scores_of_figure(context: Context, wildcards) -> list[str]:
     catalogue = context.catalogue(wildcards.preset)
-    return _scores(wanted_by_figure(catalogue.figures[wildcards.figure], catalogue), wildcards.preset)
+    return _scores(required_by_figure(catalogue.figures[wildcards.figure], catalogue), wildcards.preset)
 
 
 def scores_of_claims(context: Context, wildcards) -> list[str]:
     catalogue = context.catalogue(wildcards.preset)
-    return _scores(wanted_by_claims(load_claims(catalogue), catalogue), wildcards.preset)
+    return _scores(required_by_claims(load_claims(catalogue), catalogue), wildcards.preset)
 
 
 def costs_of_table(context: Context, wildcards) -> list[str]:
@@ -163,7 +171,7 @@ def templates(context: Context) -> list[str]:
     return sorted(f"report/templates/{path.name}" for path in (context.root / "report" / "templates").iterdir())
 
 
-def _scores(wanted: list[Wanted], preset: str) -> list[str]:
+def _scores(wanted: list[RequiredScore], preset: str) -> list[str]:
     return [Results(preset).score(item.run, item.score) for item in wanted]
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sra.content.wanted import point_before, point_named
+from sra.content.required import point_before, point_named
 from sra.forecast.work import Works
 from sra.plan import assets, needs
 from sra.plan.context import Context
@@ -22,8 +22,12 @@ def latents(context: Context, wildcards) -> str:
 
 
 def targets(context: Context, wildcards) -> dict[str, str | list[str]]:
-    """What REPA's targets are made from: stored features, or the images and the encoder; empty lists for the other methods."""
-    spec, online = context.spec(wildcards), context.preset_of(wildcards).encoder_features == "online"
+    """What an encoder's targets are made from: stored features, or the images and the encoder; empty lists for methods without one.
+
+    A method that reads more than tokens, such as attention, has the encoder in each step whatever the preset stores.
+    """
+    spec = context.spec(wildcards)
+    online = spec.encodes_in_step or context.preset_of(wildcards).encoder_features == "online"
     needed = {"features": [], "pixels": [], "encoder": []}
     if spec.encoder and online:
         needed |= {"pixels": Shared(spec.dataset).pixels, "encoder": assets.inputs(context, wildcards, "encoder")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
-from sra.content.wanted import wanted_by_all
+from sra.content.required import required_by_all
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
 from sra.plan import data, score, show
@@ -33,7 +33,7 @@ def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None) -> C
     user = checked(config, UserConfig, "config/config.yaml or --config")
     context = Context(root, user, {loaded.preset_id: loaded} if loaded else {})
     data.refuse_unknown(context)
-    score.refuse_impossible(context, wanted_by_all(context.catalogue()))
+    score.refuse_impossible(context, required_by_all(context.catalogue()))
     load_claims(context.catalogue())
     context.rates(context.preset)  # refuses unknown hardware
     return context

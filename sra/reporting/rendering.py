@@ -5,17 +5,17 @@ from pathlib import Path
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
 from sra.content.figures import FigureSpec
-from sra.content.inside import as_it_stands, carriers, components_files, probe_files
+from sra.content.inspected import carriers, components_files, figure_at_preset, probe_files
 from sra.content.margins import load_tolerances
-from sra.content.wanted import (
-    Wanted,
+from sra.content.required import (
+    RequiredScore,
     measured_by_figure,
     measured_by_table,
     packs_of_figure,
-    wanted_by_all,
-    wanted_by_claims,
-    wanted_by_figure,
-    wanted_by_table,
+    required_by_all,
+    required_by_claims,
+    required_by_figure,
+    required_by_table,
 )
 from sra.core.errors import unknown
 from sra.core.origin import commit_of, day_of, is_changed
@@ -23,7 +23,7 @@ from sra.core.progress import tracked
 from sra.forecast.disk import bytes_here
 from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
-from sra.reporting.read.probes import InsideFiles
+from sra.reporting.read.probes import InspectedFiles
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
@@ -42,7 +42,7 @@ def render_table(registry: Catalogue, table: str) -> None:
     spec = registry.tables[table]
     folder = (root / Results(preset).table(table)).parent
     runs = [row.run for row in spec.rows if row.run]
-    scores, seen = _scores(root, preset, wanted_by_table(spec, registry)), _preset_of(registry, runs)
+    scores, seen = _scores(root, preset, required_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
     known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
     tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
@@ -52,8 +52,8 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     root, preset = registry.root, registry.preset_id
     if figure not in registry.figures:
         raise unknown("figure", figure, registry.figures)
-    spec = as_it_stands(registry.figures[figure], registry)
-    wanted = wanted_by_figure(spec, registry)
+    spec = figure_at_preset(registry.figures[figure], registry)
+    wanted = required_by_figure(spec, registry)
     packs = {item.run: root / Results(preset).samples(item.run, item.score) for item in packs_of_figure(spec, registry)}
     folder = (root / Results(preset).figure(figure)).parent
     scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
@@ -64,8 +64,8 @@ def render_figure(registry: Catalogue, figure: str) -> None:
 def render_claims(registry: Catalogue) -> None:
     root, preset = registry.root, registry.preset_id
     found = load_claims(registry)
-    scores = _scores(root, preset, wanted_by_claims(found, registry))
-    probed = [as_it_stands(figure, registry) for figure in probed_by(found, registry)]
+    scores = _scores(root, preset, required_by_claims(found, registry))
+    probed = [figure_at_preset(figure, registry) for figure in probed_by(found, registry)]
     inside = [(figure, _inside(figure, registry)) for figure in probed]
     claims.render_claims(found, registry, scores, _published(root), root / Results(preset).folder, inside)
 
@@ -73,7 +73,7 @@ def render_claims(registry: Catalogue) -> None:
 def render_report(registry: Catalogue) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
-    files = _scores(root, registry.preset_id, wanted_by_all(registry))
+    files = _scores(root, registry.preset_id, required_by_all(registry))
     folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None
@@ -106,12 +106,12 @@ def render_everything(registry: Catalogue) -> None:
     render_report(registry)
 
 
-def _inside(figure: FigureSpec, registry: Catalogue) -> InsideFiles:
+def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:
     """Where the probes and components of a figure lie; of none where it does not look inside a model."""
     root, results = registry.root, Results(registry.preset_id)
     probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
     components = {(file.run, file.milestone): root / results.pca(file.run, file.milestone) for file in components_files([figure], registry)}
-    return InsideFiles(probes, components, carriers(figure, registry))
+    return InspectedFiles(probes, components, carriers(figure, registry))
 
 
 def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:
@@ -120,7 +120,7 @@ def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:
     return seen[0] if seen and all(part == seen[0] for part in seen) else registry.preset
 
 
-def _scores(root: Path, preset: str, wanted: list[Wanted]) -> list[Path]:
+def _scores(root: Path, preset: str, wanted: list[RequiredScore]) -> list[Path]:
     return [root / Results(preset).score(item.run, item.score) for item in wanted]
 
 

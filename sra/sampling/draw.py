@@ -14,9 +14,11 @@ from sra.diffusion.process import build_process
 from sra.diffusion.streams import OfficialStream, SampleNoise
 from sra.models.products import autocast
 from sra.models.trunk import Transformer
+from sra.sampling.correction import Correction
+from sra.sampling.joint import JointNoise, JointState
 from sra.sampling.sample_conditions import SampleConditions, SampledCaptions, SampledClasses
 from sra.sampling.trained_model import ConvertedSpec
-from sra.spec.run import RunSpec
+from sra.spec.run import RunSpec, contrastive_weight
 from sra.spec.samplers import Sampler
 from sra.spec.scale import Precision
 
@@ -53,10 +55,17 @@ def drawn_batches(
     batch: int,
     device: torch.device,
     precision: Precision = "fp32",
+    latent_mean: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Latents (B, C, h, w) float32 of the images with these indices, in order, and what was asked for (B,), as the pack records it."""
+    """Latents (B, C, h, w) float32 of the images with these indices, in order, and what was asked for (B,), as the pack records it.
+
+    latent_mean: (C, h, w) of the training latents, for a corrected velocity.
+    """
     latent, process = spec.model.latent, build_process(spec.process)
     shape = (latent.channels, latent.size, latent.size)
+    state = JointState(shape, spec.model.summary_width) if spec.model.summary_width else None
+    leading = math.prod(shape) if state and sampler.guidance.summary == "conditional" else None
+    correction = Correction(contrastive_weight(spec), latent_mean.to(device)) if sampler.velocity == "corrected" else None
 
     # What no state decides is computed once: the embedding of each time for all batches, of conditions for all times.
     @cache
@@ -70,18 +79,24 @@ def drawn_batches(
 
     def denoise(x: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
         with autocast(precision, device):
-            return model.predict(x, embedded_time(timestep.item()), condition)
+            time = embedded_time(timestep.item())
+            if state:
+                image, summary = state.parts(x)
+                return state.joined(*model.predict_both(image, time, condition, summary))
+            velocity = model.predict(x, time, condition)
+        return correction.corrected(velocity) if correction else velocity
 
     null = embedded(conditions.null[None])[0]
 
     @torch.inference_mode()
     def drawn(noise: Tensor, condition: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-        return process.sample(denoise, sampler, noise, embedded(condition), null, draw)
+        latents = process.sample(denoise, sampler, noise, embedded(condition), null, draw, leading)
+        return state.parts(latents)[0] if state else latents
 
     if sampler.official_seeding is None:
         for start in range(0, len(indices), batch):
             part = indices[start : start + batch]
-            noise = SampleNoise(sampler.seed, part, shape)
+            noise = JointNoise(sampler.seed, part, state) if state else SampleNoise(sampler.seed, part, shape)
             condition, asked = conditions.of(part)
             yield drawn(noise.draw().to(device), condition, lambda noise=noise: noise.draw().to(device)), asked
         return

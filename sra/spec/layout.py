@@ -38,6 +38,9 @@ class Shared:
     def latents(self, vae: str) -> str:
         return str(self.folder / "latents" / vae / "store.json")
 
+    def latent_mean(self, vae: str) -> str:
+        return str(self.folder / "latents" / vae / "mean.npz")
+
     def features(self, encoder: str) -> str:
         return str(self.folder / "features" / encoder / "store.json")
 

@@ -9,7 +9,7 @@ from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.load import checked, load, read_yaml
 from sra.spec.method import Experiment, Recipe, RunRow
 from sra.spec.metric import ScoreOf
-from sra.spec.run import RunSpec, resolve_run
+from sra.spec.run import RunSpec, contrastive_weight, resolve_run
 from sra.spec.samplers import Sampler, Samplers, refuse_unfit
 from sra.spec.scale import USUAL_RESOLUTION, Preset, class_here
 from sra.spec.seeds import Seeds, seeded, split_seed
@@ -184,8 +184,11 @@ class Registry:
 
     def refuse_unfit(self, name: str, run: str) -> None:
         """Raises InputError for a sampler that cannot draw from the run's model."""
+        spec, sampler = self.spec(run), self.sampler(name)
         try:
-            refuse_unfit(self.sampler(name), self.spec(run).process)
+            refuse_unfit(sampler, spec.process)
+            if sampler.velocity == "corrected":
+                contrastive_weight(spec)
         except InputError as error:
             raise InputError(f"run {run}, sampler {name}: {error}") from None
 

@@ -27,6 +27,7 @@ from sra.spec.method import (
 )
 from sra.spec.methods.base import MethodOptions
 from sra.spec.methods.combined import CombinedOptions
+from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.known import METHOD_OF, AlignmentOptions
 from sra.spec.methods.sra import SraOptions
 from sra.spec.methods.summary import SummaryOptions
@@ -296,3 +297,13 @@ def _first_line(error: ValueError) -> str:
     """The first line of pydantic's report of a broken rule, without its frame."""
     errors = getattr(error, "errors", None)
     return errors()[0]["msg"].removeprefix("Value error, ") if errors else str(error)
+
+
+def contrastive_weight(spec: RunSpec) -> float:
+    """The weight whose shift a corrected velocity takes out. Raises InputError for a run that has none, or had it only for a time."""
+    part = next((part for part in spec.alignment.parts if isinstance(part, ContrastiveOptions)), None)
+    if part is None:
+        raise InputError(f"velocity: corrected is for contrastive flow matching, run {spec.run} is trained without; give a sampler of raw velocity")
+    if part.stop_step:
+        raise InputError(f"velocity: corrected knows no weight that stopped, as that of run {spec.run} does; give a sampler of raw velocity")
+    return part.weight

@@ -22,6 +22,8 @@ class Guidance(Strict):
     interval: tuple[Share, Share] = (0.0, 1.0)
     # first_three: DiT's and SiT's samplers guide three of the four latent channels; SRA and REPA guide all.
     channels: Literal["all", "first_three"] = "all"
+    # Of a model with an extra token (REG): guided like the image, or as the condition alone gives it, the released cls_scale 0.
+    summary: Literal["guided", "conditional"] = Field("guided", exclude_if=lambda rule: rule == "guided")
 
     @model_validator(mode="after")
     def _interval_has_its_ends_in_order(self):
@@ -61,6 +63,8 @@ class SamplerOptions(Strict):
     classes: list[Annotated[int, Field(ge=0, lt=CLASSES_OF_IMAGENET)]] | None = Field(None, min_length=1)
     # Of text to image: in_order is one random caption of each validation image in turn (REPA), random any caption of the split (U-ViT).
     captions: Literal["in_order", "random"] = "in_order"
+    # corrected: contrastive flow matching learns (E[u] - weight mean u) / (1 - weight), and this takes the shift out at every time.
+    velocity: Literal["raw", "corrected"] = Field("raw", exclude_if=lambda rule: rule == "raw")
     uint8: Literal["floor", "round"] = "floor"  # SRA and REPA truncate 255 (x + 1) / 2; DiT and SiT round
     seed: int = 0
     official_seeding: OfficialSeeding | None = None  # None: an image is a function of (seed, index), whatever the shards and batches

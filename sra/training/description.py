@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from sra.content.wanted import Point, training_points
+from sra.content.required import Point, training_points
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.memory import peak_resident

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from score_files import HOSTILE, digest, write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import wanted_by_all
+from sra.content.required import required_by_all
 from sra.reporting.rendering import render_everything
 from sra.reporting.report import pdf
 from sra.spec.layout import Results
@@ -79,7 +79,7 @@ def _write_results(registry: Catalogue) -> None:
     results = Results(PRESET)
     of_table = {run: value for _, run, _, value in ROWS}
     size = registry.preset.image_size
-    for run, score in ((item.run, item.score) for item in wanted_by_all(registry)):
+    for run, score in ((item.run, item.score) for item in required_by_all(registry)):
         value = of_table.get(run, int(digest(f"{run}{score}")[:3], 16) / 100)
         if value is None:
             continue

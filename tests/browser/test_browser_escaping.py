@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import wanted_by_figure, wanted_by_table
+from sra.content.required import required_by_figure, required_by_table
 from sra.reporting.rendering import render_everything
 from sra.reporting.report import pdf
 from sra.spec.layout import Results
@@ -55,9 +55,9 @@ def page_file(chromium, tmp_path_factory, new_checkout) -> Path:
     figure |= {"title": texts[3], "caption": " ".join(texts[:6]), "paper": texts[4], "count": len(texts)}
     checkout.show_only(table_s9=yaml.safe_dump(table | {"rows": rows, "notes": texts}), figure_t2i=yaml.safe_dump(figure))
     registry, results = Catalogue(checkout.folder, PRESET), Results(PRESET)
-    for wanted in wanted_by_table(registry.tables["table_s9"], registry):
+    for wanted in required_by_table(registry.tables["table_s9"], registry):
         write_score_file(registry.root / results.score(wanted.run, wanted.score), wanted.run, preset=PRESET, warnings=texts, fid=9.0)
-    for wanted in wanted_by_figure(registry.figures["figure_t2i"], registry):
+    for wanted in required_by_figure(registry.figures["figure_t2i"], registry):
         pack = registry.root / results.samples(wanted.run, wanted.score)
         pack.parent.mkdir(parents=True, exist_ok=True)
         images = np.full((len(texts), 32, 32, 3), 200, np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import packs_of_figure, wanted_by_all
+from sra.content.required import packs_of_figure, required_by_all
 
 ROOT = Path(__file__).parents[2]
 DATA = {"make_digits": 1, "index_images": 1, "train_vae": 1, "extract_latents": 1, "finish_latents": 1, "train_extractor": 1, "make_reference": 1}
@@ -56,7 +56,7 @@ def test_the_paper_preset_plans_without_its_data(checkout):
     assert (jobs["extract_latents"], jobs["extract_text"]) == (3 * 64, 64)  # ImageNet at two resolutions, and MS-COCO
     assert jobs["train_between"] > 0
     registry = Catalogue(checkout.folder, "paper")
-    scored = wanted_by_all(registry)
+    scored = required_by_all(registry)
     packs = {*scored, *(item for name in registry.shown_figures for item in packs_of_figure(registry.figures[name], registry))}
     assert (jobs["score_samples"], jobs["pack_samples"]) == (len(scored), len(packs))
     assert jobs["sample_shard"] == sum(math.ceil(item.score.samples / 10_000) for item in packs)

@@ -3,6 +3,28 @@
 from sra.plan import assets, needs, sample
 
 
+rule latent_mean:
+    """The mean of the latents, for samplers that take the shift of contrastive flow matching out."""
+    input:
+        store="results/shared/{dataset}/latents/{vae}/store.json",
+    output:
+        mean="results/shared/{dataset}/latents/{vae}/mean.npz",
+    log:
+        "results/shared/{dataset}/logs/latent_mean/{vae}.log",
+    benchmark:
+        "results/shared/{dataset}/benchmarks/latent_mean/{vae}.tsv"
+    conda:
+        "../envs/stages.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "average the latents of {wildcards.dataset}"
+    shell:
+        "sra latent-mean --latents {input.store} --output {output.mean} 2> {log}"
+
+
 rule sample_shard:
     """Draw, decode and store one shard. Image i is a function of (seed, i), whatever the shards and batches."""
     input:
@@ -10,6 +32,7 @@ rule sample_shard:
         config="results/{preset}/runs/{run}/config.json",
         weights="results/{preset}/runs/{run}/weights/{milestone}.safetensors",
         vae=ask(assets.inputs, kind="vae"),
+        latent_mean=ask(sample.latent_mean),
     output:
         shard=temp("results/{preset}/samples/{run}/{milestone}/{sampler}/n{paper_count}/shard_{shard}_of_{shards}.npz"),
     log:

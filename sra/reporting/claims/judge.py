@@ -40,7 +40,7 @@ from sra.reporting.claims.verdicts import (
 from sra.reporting.figures.probes import ProbesDocument, build_probes, key_end
 from sra.reporting.read.comparison import Outcome
 from sra.reporting.read.evidence import Evidence
-from sra.reporting.read.probes import InsideFiles, load_probes
+from sra.reporting.read.probes import InspectedFiles, load_probes
 from sra.reporting.read.published import PublishedNumber, load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.read.spread import Spread, seeds_text
@@ -57,7 +57,7 @@ def render_claims(
     score_files: Iterable[Path],
     published_folder: Path,
     output_folder: Path,
-    inside: Iterable[tuple[ProbesFigure, InsideFiles]] = (),
+    inside: Iterable[tuple[ProbesFigure, InspectedFiles]] = (),
 ) -> ClaimsDocument:
     """Write `claims.json .csv .md` to the output folder. Files that do not exist leave their claims `not run`.
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sra.content.figures import FeaturesFigure, Inside
+from sra.content.figures import FeaturesFigure, InspectedModel
 from sra.core.errors import InputError
 from sra.core.npz import read_npz
 from sra.core.receipts import verify_contents
 from sra.reporting.display import heading_of
 from sra.reporting.figures.draw.style import MUTED, PAGE_WIDTH, figure_style, save_figure
-from sra.reporting.figures.picture import DataTable, InsideDocument
+from sra.reporting.figures.picture import DataTable, InspectionDocument
 from sra.reporting.figures.remarks import block_remarks, block_text
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.write.numbers import ABSENT, milestone_text
@@ -46,7 +46,7 @@ class FeaturesPanel(Strict):
     components_sha256: str | None
 
 
-class FeaturesDocument(InsideDocument):
+class FeaturesDocument(InspectionDocument):
     """Components of one image's tokens. blocks: of the paper, each the first that falls on its one of `blocks_here`, where several do."""
 
     kind: Literal["features"] = "features"
@@ -136,7 +136,7 @@ def build_features(figure: FeaturesFigure, evidence: Evidence) -> FeaturesDocume
     )
 
 
-def _panel(figure: FeaturesFigure, model: Inside, blocks_here: list[int], evidence: Evidence) -> FeaturesPanel:
+def _panel(figure: FeaturesFigure, model: InspectedModel, blocks_here: list[int], evidence: Evidence) -> FeaturesPanel:
     milestone = model.milestones[0]
     path, found = evidence.components.get((model.run, milestone)), None
     status, reason = "ok", evidence.beyond(milestone)

@@ -26,7 +26,7 @@ class DataTable:
     rows: list[list[str]]
 
 
-class InsideDocument(PictureDocument):
+class InspectionDocument(PictureDocument):
     """A figure that looks inside models. rule: how what is shown was made, in one sentence."""
 
     rule: str

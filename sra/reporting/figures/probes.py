@@ -10,7 +10,7 @@ from sra.reporting.display import heading_of
 from sra.reporting.figures.draw.axes import not_below_zero, set_values, spaced, steps_text
 from sra.reporting.figures.draw.plates import DrawnLine, Plate, Plates, draw_lines, draw_plates
 from sra.reporting.figures.draw.style import MethodStyle, line_styles
-from sra.reporting.figures.picture import DataTable, InsideDocument
+from sra.reporting.figures.picture import DataTable, InspectionDocument
 from sra.reporting.figures.remarks import HOLLOW_MARKERS, block_remarks, block_text, comparison_remarks, not_run_remarks
 from sra.reporting.read.comparison import AccuracyComparison, Outcome
 from sra.reporting.read.evidence import Evidence
@@ -47,7 +47,7 @@ class ProbedLine(Strict):
     points: list[ProbePoint]
 
 
-class ProbesDocument(InsideDocument):
+class ProbesDocument(InspectionDocument):
     """Probe accuracies against block, time or training steps."""
 
     kind: Literal["probes"] = "probes"

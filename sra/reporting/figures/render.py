@@ -13,7 +13,7 @@ from sra.reporting.figures.grids import build_grid, draw_grid
 from sra.reporting.figures.probes import build_probes, draw_probes
 from sra.reporting.figures.targets import build_targets, draw_targets
 from sra.reporting.read.evidence import load_evidence
-from sra.reporting.read.probes import InsideFiles
+from sra.reporting.read.probes import InspectedFiles
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
 
@@ -26,7 +26,7 @@ def render_figure(
     preset_id: str,
     preset: Preset,
     output_folder: Path,
-    inside: InsideFiles | None = None,
+    inside: InspectedFiles | None = None,
     seeds: Seeds = Seeds(),
     cost_files: Iterable[Path] = (),
 ) -> FigureDocument:

@@ -9,7 +9,7 @@ from sra.reporting.display import heading_of
 from sra.reporting.figures.draw.axes import set_values, spread
 from sra.reporting.figures.draw.plates import Plate, Plates, draw_plates
 from sra.reporting.figures.draw.style import METHOD_STYLES, TEXT
-from sra.reporting.figures.picture import DataTable, InsideDocument
+from sra.reporting.figures.picture import DataTable, InspectionDocument
 from sra.reporting.figures.probes import RULE
 from sra.reporting.figures.remarks import block_remarks, block_text, comparison_remarks, not_run_remarks
 from sra.reporting.read.comparison import AccuracyComparison, Outcome, ScoreComparison
@@ -54,7 +54,7 @@ class BaselineFid(ScoreComparison):
     run: str
 
 
-class TargetsDocument(InsideDocument):
+class TargetsDocument(InspectionDocument):
     """FID against the accuracy of the target block. probed_run, probed_milestone, time: whose accuracies these are."""
 
     kind: Literal["targets"] = "targets"

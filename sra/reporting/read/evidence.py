@@ -7,7 +7,7 @@ from typing import get_args
 
 from sra.reporting.read.comparison import Outcome
 from sra.reporting.read.costs import Costs, load_costs
-from sra.reporting.read.probes import InsideFiles, Probes, load_probes
+from sra.reporting.read.probes import InspectedFiles, Probes, load_probes
 from sra.reporting.read.published import Published, load_published
 from sra.reporting.read.scores import Scores, load_scores
 from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text
@@ -82,11 +82,11 @@ def load_evidence(
     score_files: Iterable[Path] = (),
     seeds: Seeds = Seeds(),
     cost_files: Iterable[Path] = (),
-    inside: InsideFiles | None = None,
+    inside: InspectedFiles | None = None,
     packs: Mapping[str, Path] | None = None,
 ) -> Evidence:
     """Read those of the named files that exist. seeds: those that were asked for."""
-    inside = inside or InsideFiles()
+    inside = inside or InspectedFiles()
     return Evidence(
         preset_id,
         preset,

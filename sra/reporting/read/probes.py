@@ -43,7 +43,7 @@ class Probes:
 
 
 @dataclass(frozen=True)
-class InsideFiles:
+class InspectedFiles:
     """What figures that look inside models are drawn from; files that do not exist are `not run`.
 
     components: files of principal components, by run and milestone.  carriers: by run, what carries the paper's blocks to its model here.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
-from sra.content.inside import components_files, probe_files
-from sra.content.wanted import Wanted, training_points, wanted_by_all
+from sra.content.inspected import components_files, probe_files
+from sra.content.required import RequiredScore, required_by_all, training_points
 from sra.core.locks import is_held
 from sra.forecast.disk import is_there
 from sra.plan.remaining import Remaining
@@ -30,8 +30,8 @@ def status_of(registry: Catalogue, now: float | None = None) -> StatusDocument:
     folder = root / remaining.results.folder
     failures = failures_of(root, preset)
     reader = _Reader(root, remaining, {failure.log for failure in failures}, time.time() if now is None else now)
-    wanted: dict[str, list[Wanted]] = {}
-    for item in wanted_by_all(remaining.registry):
+    wanted: dict[str, list[RequiredScore]] = {}
+    for item in required_by_all(remaining.registry):
         wanted.setdefault(item.run, []).append(item)
     figures = [remaining.registry.figures[name] for name in remaining.registry.shown_figures]
     inside: dict[str, set[str]] = {}
@@ -75,7 +75,7 @@ class _Reader:
     failed: set[str]
     now: float
 
-    def run(self, run: str, wanted: list[Wanted], inside: set[str]) -> RunStatus:
+    def run(self, run: str, wanted: list[RequiredScore], inside: set[str]) -> RunStatus:
         """inside: milestones whose model is looked into."""
         registry, results = self.remaining.registry, self.remaining.results
         preset, spec = registry.preset_of(run), registry.spec(run)

@@ -18,8 +18,8 @@ from rocrate.rocrate import ROCrate
 from score_files import digest, write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.content.inside import components_files, probe_files
-from sra.content.wanted import measured_by_figure, measured_by_table, packs_of_figure, wanted_by_all
+from sra.content.inspected import components_files, probe_files
+from sra.content.required import measured_by_figure, measured_by_table, packs_of_figure, required_by_all
 from sra.core.errors import InputError
 from sra.core.files import sha256_of_file, write_text
 from sra.core.receipts import write_receipt
@@ -193,7 +193,7 @@ def test_the_registry_has_all_that_the_workflow_makes_for_tables_and_figures(che
     sets = waiting[waiting["kind"].isin(["score", "images"])]
     assert set(zip(sets["run"], sets["milestone"], sets["sampler"], sets["paper_samples"].astype(int), strict=True)) == {
         (item.run, item.score.milestone, item.score.sampler, item.score.samples)
-        for item in [*wanted_by_all(registry), *(pack for figure in figures for pack in packs_of_figure(figure, registry))]
+        for item in [*required_by_all(registry), *(pack for figure in figures for pack in packs_of_figure(figure, registry))]
     }
     probes = waiting[waiting["kind"] == "probe"]
     assert set(zip(probes["run"], probes["milestone"], probes["time"].astype(float), probes["block"].astype(int), strict=True)) == {

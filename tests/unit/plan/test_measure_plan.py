@@ -8,8 +8,8 @@ import pytest
 from cost_files import write_cost_file
 
 from sra.content.catalogue import Catalogue
+from sra.content.required import measured_by_figure, measured_by_table, required_by_figure, required_by_table
 from sra.content.tables import TableSpec
-from sra.content.wanted import measured_by_figure, measured_by_table, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
 from sra.forecast.flops import parameters, training_flops
 from sra.plan import needs, show
@@ -26,7 +26,7 @@ RUNS = [f"{family}_{size}2{method}" for family in ("sit", "dit") for size in ("b
 def test_table_7_measures_twelve_runs_and_scores_none():
     table = DIGITS.tables["table_7"]
     assert measured_by_table(table, DIGITS) == RUNS
-    assert wanted_by_table(table, DIGITS) == []
+    assert required_by_table(table, DIGITS) == []
 
 
 def test_figures_against_hours_measure_their_runs_and_no_other_does():
@@ -37,7 +37,7 @@ def test_figures_against_hours_measure_their_runs_and_no_other_does():
 
 
 def test_the_supplement_needs_the_scores_of_figure_4_and_no_other():
-    assert wanted_by_figure(DIGITS.figures["figure_s1"], DIGITS) == wanted_by_figure(DIGITS.figures["figure_4"], DIGITS)
+    assert required_by_figure(DIGITS.figures["figure_s1"], DIGITS) == required_by_figure(DIGITS.figures["figure_4"], DIGITS)
 
 
 def test_released_weights_are_not_measured():

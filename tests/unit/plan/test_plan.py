@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from sra.content.catalogue import Catalogue
+from sra.content.required import point_before, point_named, required_by_all, required_by_figure, required_by_table, training_points
 from sra.content.tables import Row
-from sra.content.wanted import point_before, point_named, training_points, wanted_by_all, wanted_by_figure, wanted_by_table
 from sra.core.errors import InputError
 from sra.plan import analyse, assets, data, needs, sample, score, show, train
 from sra.plan.sources import source_hash
@@ -22,24 +22,24 @@ DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
 
 def test_table_1_shares_its_default_run():
     table = DIGITS.tables["table_1"]
-    wanted = wanted_by_table(table, DIGITS)
+    wanted = required_by_table(table, DIGITS)
     assert len(table.rows) == 21
     assert len(wanted) == len({item.run for item in wanted}) == 18
 
 
 def test_a_score_wanted_twice_is_planned_once():
-    everything = wanted_by_all(DIGITS)
+    everything = required_by_all(DIGITS)
     assert len(everything) == len(set(everything))
-    parts = [wanted_by_table(DIGITS.tables[name], DIGITS) for name in DIGITS.shown_tables]
-    parts += [wanted_by_figure(DIGITS.figures[name], DIGITS) for name in DIGITS.shown_figures]
+    parts = [required_by_table(DIGITS.tables[name], DIGITS) for name in DIGITS.shown_tables]
+    parts += [required_by_figure(DIGITS.figures[name], DIGITS) for name in DIGITS.shown_figures]
     assert set(everything) == {item for part in parts for item in part}
     assert len(everything) < sum(map(len, parts))
 
 
 def test_milestones_that_a_preset_does_not_reach_are_not_wanted():
     figure = PAPER.figures["figure_4"]
-    at_paper = {item.score.milestone for item in wanted_by_figure(figure, PAPER)}
-    at_digits = {item.score.milestone for item in wanted_by_figure(figure, DIGITS)}
+    at_paper = {item.score.milestone for item in required_by_figure(figure, PAPER)}
+    at_digits = {item.score.milestone for item in required_by_figure(figure, DIGITS)}
     assert at_paper == {"m200k", "m300k", "m400k", "m600k"}
     assert at_digits == at_paper & set(DIGITS.preset.milestones)
 
@@ -48,7 +48,7 @@ def test_a_table_may_not_ask_for_what_a_run_has_not():
     table = DIGITS.tables["table_6"]
     asked = table.model_copy(update={"rows": [Row(label="x", run="sit_b2_sra_ema0", score=table.score.model_copy(update={"milestone": "m600k"}))]})
     with pytest.raises(InputError, match=r"table table_6: run sit_b2_sra_ema0 has no milestone m600k.*it has m400k"):
-        wanted_by_table(asked, DIGITS)
+        required_by_table(asked, DIGITS)
 
 
 def test_segments_end_at_milestones_and_at_the_presets_length():
@@ -94,14 +94,14 @@ def test_a_released_checkpoint_is_found_in_the_users_folder(tmp_path):
 
 def test_released_weights_replace_the_trained_ones_and_nothing_is_trained():
     released = Catalogue(ROOT, "paper", released=True)
-    wanted = wanted_by_table(released.tables["table_3"], released)
+    wanted = required_by_table(released.tables["table_3"], released)
     assert {item.run for item in wanted} == {"dit_xl2_released", "sit_xl2_released", "sit_xl2_repa_released", "sit_xl2_sra_released"}
-    assert {item.run for item in wanted_by_table(PAPER.tables["table_3"], PAPER)} == {"sit_xl2_sra"}
-    assert {released.checkpoint(item.run) is None for item in wanted_by_all(released)} == {False}
+    assert {item.run for item in required_by_table(PAPER.tables["table_3"], PAPER)} == {"sit_xl2_sra"}
+    assert {released.checkpoint(item.run) is None for item in required_by_all(released)} == {False}
 
 
 def test_released_weights_of_another_scale_are_not_wanted():
-    assert wanted_by_all(Catalogue(ROOT, "digits", released=True)) == []
+    assert required_by_all(Catalogue(ROOT, "digits", released=True)) == []
 
 
 def test_the_names_of_released_runs_say_so(tmp_path):
@@ -274,7 +274,7 @@ def test_a_preset_without_captions_leaves_their_runs_out(tmp_path):
     preset = tmp_path / "config/presets/digits.yaml"
     text = preset.read_text()
     preset.write_text(text[: text.index("text_to_image:")] + text[text.index("needs:") :])
-    assert not any(item.run.startswith("mmdit") for item in wanted_by_all(Catalogue(tmp_path, "digits")))
+    assert not any(item.run.startswith("mmdit") for item in required_by_all(Catalogue(tmp_path, "digits")))
     with pytest.raises(InputError, match="has no text_to_image; add it, or choose a preset that has"):
         Catalogue(tmp_path, "digits").spec("mmdit")
 

@@ -6,7 +6,7 @@ import pytest
 
 from sra.content.catalogue import Catalogue
 from sra.content.figures import GridFigure
-from sra.content.wanted import packs_of_figure, wanted_by_figure, wanted_by_table
+from sra.content.required import packs_of_figure, required_by_figure, required_by_table
 from sra.core.errors import InputError
 from sra.plan import score
 from sra.plan.workflow import checked_plan
@@ -20,7 +20,7 @@ def test_sixteen_figures_share_one_pack_that_is_not_scored(preset):
     registry = Catalogue(ROOT, preset)
     packs = {item for name in GRIDS for item in packs_of_figure(registry.figures[name], registry)}
     assert len(packs) == 1
-    assert all(wanted_by_figure(registry.figures[name], registry) == [] for name in GRIDS)
+    assert all(required_by_figure(registry.figures[name], registry) == [] for name in GRIDS)
 
 
 def test_the_pack_has_the_classes_of_the_figures_and_enough_of_each():
@@ -42,4 +42,4 @@ def test_some_classes_alone_are_not_compared_with_all():
     table = registry.tables["table_6"]
     asked = table.model_copy(update={"score": table.score.model_copy(update={"sampler": "sde250_cfg4_figures"})})
     with pytest.raises(InputError, match="sampler sde250_cfg4_figures: draws some classes alone, scores compare with images of all"):
-        score.refuse_impossible(plan, wanted_by_table(asked, registry))
+        score.refuse_impossible(plan, required_by_table(asked, registry))

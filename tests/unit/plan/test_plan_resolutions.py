@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.content.inside import available
-from sra.content.wanted import training_points, wanted_by_table
+from sra.content.inspected import available
+from sra.content.required import required_by_table, training_points
 from sra.forecast.disk import latents_bytes, pack_bytes
 from sra.plan import assets, data, sample, score, train
 from sra.plan.remaining import Remaining
@@ -62,15 +62,15 @@ def test_the_papers_reference_at_512_is_held_against_its_own_row():
 
 def test_table_4_trains_sra_at_two_lengths_and_a_baseline():
     for registry in (DIGITS, PAPER):
-        wanted = [(item.run, item.score.milestone) for item in wanted_by_table(registry.tables[TABLE], registry)]
+        wanted = [(item.run, item.score.milestone) for item in required_by_table(registry.tables[TABLE], registry)]
         assert wanted == [("sit_xl2_512", "m1m"), ("sit_xl2_512_sra", "m1m"), ("sit_xl2_512_sra", "m2m")]
 
 
 def test_table_4_of_released_checkpoints_trains_nothing():
     registry = Catalogue(ROOT, "paper", released=True)
-    wanted = [(item.run, item.score.milestone, item.score.sampler) for item in wanted_by_table(registry.tables[TABLE], registry)]
+    wanted = [(item.run, item.score.milestone, item.score.sampler) for item in required_by_table(registry.tables[TABLE], registry)]
     assert wanted == [("dit_xl2_512_released", "m3m", "ddpm250_cfg15"), ("sit_xl2_512_sra_released", "m2m", "sde250_cfg25")]
-    assert wanted_by_table(registry.tables[TABLE], Catalogue(ROOT, "digits", released=True)) == []
+    assert required_by_table(registry.tables[TABLE], Catalogue(ROOT, "digits", released=True)) == []
 
 
 def test_a_checkpoint_fits_the_run_of_its_resolution():
@@ -82,8 +82,8 @@ def test_a_checkpoint_fits_the_run_of_its_resolution():
 def test_without_the_part_the_table_wants_nothing():
     bare = Catalogue(ROOT, "digits")
     bare.__dict__["preset"] = DIGITS.preset.model_copy(update={"resolutions": {}})
-    assert wanted_by_table(DIGITS.tables[TABLE], bare) == []
-    assert wanted_by_table(DIGITS.tables["table_3"], bare) == wanted_by_table(DIGITS.tables["table_3"], DIGITS)
+    assert required_by_table(DIGITS.tables[TABLE], bare) == []
+    assert required_by_table(DIGITS.tables["table_3"], bare) == required_by_table(DIGITS.tables["table_3"], DIGITS)
 
 
 def test_segments_of_a_run_end_at_its_own_milestones():

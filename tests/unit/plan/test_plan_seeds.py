@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.content.figures import SampleFigure
-from sra.content.inside import components_files, probe_files
-from sra.content.wanted import packs_of_figure, wanted_by_all, wanted_by_claims, wanted_by_figure, wanted_by_table
+from sra.content.inspected import components_files, probe_files
+from sra.content.required import packs_of_figure, required_by_all, required_by_claims, required_by_figure, required_by_table
 from sra.plan import analyse, show
 from sra.plan.remaining import Remaining
 from sra.plan.workflow import checked_plan
@@ -20,7 +20,7 @@ SIX = Catalogue(ROOT, "digits", asked=Seeds(training=(0, 1, 2), sampling=(0, 1))
 
 
 def test_a_table_wants_every_seed_and_what_it_had():
-    one, six = (wanted_by_table(registry.tables["table_1"], registry) for registry in (ONE, SIX))
+    one, six = (required_by_table(registry.tables["table_1"], registry) for registry in (ONE, SIX))
     assert len(set(six)) == 6 * len(one)
     assert set(one) <= set(six)
 
@@ -28,16 +28,16 @@ def test_a_table_wants_every_seed_and_what_it_had():
 def test_pictures_show_one_seed():
     for name, figure in ONE.figures.items():
         assert packs_of_figure(figure, ONE) == packs_of_figure(SIX.figures[name], SIX), name
-        same = wanted_by_figure(figure, ONE) == wanted_by_figure(SIX.figures[name], SIX)
-        assert same == (isinstance(figure, SampleFigure) or not wanted_by_figure(figure, ONE)), name
+        same = required_by_figure(figure, ONE) == required_by_figure(SIX.figures[name], SIX)
+        assert same == (isinstance(figure, SampleFigure) or not required_by_figure(figure, ONE)), name
 
 
 def test_claims_stay_part_of_what_is_shown():
-    assert set(wanted_by_claims(load_claims(SIX), SIX)) <= set(wanted_by_all(SIX))
+    assert set(required_by_claims(load_claims(SIX), SIX)) <= set(required_by_all(SIX))
 
 
 def test_samplers_with_a_seed_of_their_own_are_drawn_from_the_seeds_that_are_asked_for():
-    names = {item.score.sampler for item in wanted_by_table(SIX.tables["table_s2"], SIX)}
+    names = {item.score.sampler for item in required_by_table(SIX.tables["table_s2"], SIX)}
     assert {split_seed(name)[1] for name in names if name.startswith("ode50_cfg2_uvit")} == {0, 1}
 
 
@@ -62,7 +62,7 @@ def test_the_rules_are_told_which_seeds_are_shown():
 
 
 def test_files_of_seeds_lie_beside_each_other():
-    paths = {Results("digits").score(item.run, item.score) for item in wanted_by_table(SIX.tables["table_6"], SIX)}
+    paths = {Results("digits").score(item.run, item.score) for item in required_by_table(SIX.tables["table_6"], SIX)}
     assert "results/digits/scores/sit_b2_sra__s1/m400k/sde250__s1/n50000.json" in paths
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import wanted_by_table
+from sra.content.required import required_by_table
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.core.receipts import write_receipt
@@ -128,7 +128,7 @@ def spec_of(root, run):
 def wanted(remaining):
     """The score of sit_b2 in table_1, and what its files say of themselves."""
     registry = remaining().registry
-    one = wanted_by_table(registry.tables["table_1"], registry)[0]
+    one = required_by_table(registry.tables["table_1"], registry)[0]
     sampler = registry.sampler("sde250").model_dump(mode="json")
     return one, {"fingerprint": registry.spec("sit_b2").fingerprint, "sampler": sampler, "count": 12}
 

@@ -10,7 +10,7 @@ import yaml
 from sra.content.catalogue import Catalogue
 from sra.content.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
 from sra.content.margins import Margin
-from sra.content.wanted import wanted_by_all
+from sra.content.required import required_by_all
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.claims.judge import build_claims, claims_sentence, render_claims
@@ -323,7 +323,7 @@ def test_claims_cost_no_run_of_their_own(root, preset, released):
     reachable = {(run, score) for run, score in scores_behind(claims, registry) if score.milestone in registry.preset.milestones}
     possible = {(run, score) for run, score in reachable if not released or registry.checkpoint(run)}
     assert possible
-    assert possible <= {(item.run, item.score) for item in wanted_by_all(registry)}
+    assert possible <= {(item.run, item.score) for item in required_by_all(registry)}
 
 
 def test_before_anything_ran_no_claim_has_a_verdict(root):

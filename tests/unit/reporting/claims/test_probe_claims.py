@@ -10,7 +10,7 @@ import yaml
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
-from sra.content.inside import as_it_stands, carriers
+from sra.content.inspected import carriers, figure_at_preset
 from sra.core.errors import InputError
 from sra.plan import analyse, show
 from sra.plan.workflow import checked_plan
@@ -50,7 +50,7 @@ def registry_of(tmp_path, root):
 def judged(registry: Catalogue, files: list):
     """The document of claims from probe files."""
     published, claims = load_published(registry.root / "report/published"), load_claims(registry)
-    figures = [as_it_stands(figure, registry) for figure in probed_by(claims, registry)]
+    figures = [figure_at_preset(figure, registry) for figure in probed_by(claims, registry)]
     probes, preset = load_probes(files, registry.preset_id), registry.preset
     known = Evidence(registry.preset_id, preset, published, probes=probes)
     probed = {figure.id: build_probes(figure, replace(known, carriers=carriers(figure, registry))) for figure in figures}
@@ -129,7 +129,7 @@ def test_the_papers_own_accuracies_get_the_papers_own_verdicts(root, write_probe
     registry, published = Catalogue(root, "paper"), load_published(root / "report/published")
     claims, accuracies = load_claims(registry), {}
     for figure in probed_by(claims, registry):
-        for line, here in zip(figure.lines, as_it_stands(figure, registry).lines, strict=True):
+        for line, here in zip(figure.lines, figure_at_preset(figure, registry).lines, strict=True):
             for at in line.places(figure.x):
                 key = f"{line.published}/{key_end(figure, at)}"
                 where = {"block": here.blocks[0], "time": here.times[0], "milestone": here.milestones[0]} | {figure.x: at}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sra.content.catalogue import Catalogue
-from sra.content.figures import FeaturesFigure, Inside, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
+from sra.content.figures import FeaturesFigure, InspectedModel, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.core.npz import write_npz
@@ -23,7 +23,7 @@ from sra.reporting.figures.draw.axes import not_below_zero
 from sra.reporting.figures.draw.style import METHOD_STYLES, line_styles
 from sra.reporting.figures.render import render_figure
 from sra.reporting.figures.targets import pearson
-from sra.reporting.read.probes import InsideFiles
+from sra.reporting.read.probes import InspectedFiles
 from sra.reporting.read.scores import Scores
 from sra.reporting.report.summary import progress_of
 from sra.spec.load import checked
@@ -64,7 +64,13 @@ def targets(**changes) -> TargetsFigure:
 
 
 def features(**changes) -> FeaturesFigure:
-    values = {"kind": "features", "id": "figure_9", "models": [Inside(run="base", milestones=["m4m"])], "blocks": [1, 3, 14, 28], "times": [0.7, 0.1]}
+    values = {
+        "kind": "features",
+        "id": "figure_9",
+        "models": [InspectedModel(run="base", milestones=["m4m"])],
+        "blocks": [1, 3, 14, 28],
+        "times": [0.7, 0.1],
+    }
     return FeaturesFigure(**HEADING | values | changes)
 
 
@@ -97,7 +103,7 @@ def components(tmp_path):
 @pytest.fixture
 def render(tmp_path, published, preset):
     def call(figure, probe_files=(), scores=(), components=None, preset=preset, carriers=CARRIERS, folder="out"):
-        files = InsideFiles(list(probe_files), {("base", "m4m"): components} if components else {}, carriers)
+        files = InspectedFiles(list(probe_files), {("base", "m4m"): components} if components else {}, carriers)
         return render_figure(figure, scores, {}, published, "small", preset, tmp_path / folder, files)
 
     return call
@@ -311,7 +317,7 @@ def test_damaged_components_are_refused(render, components):
 
 
 def test_models_of_unequal_depth_are_refused(render):
-    figure = features(models=[Inside(run="base", milestones=["m4m"]), Inside(run="ours", milestones=["m4m"])])
+    figure = features(models=[InspectedModel(run="base", milestones=["m4m"]), InspectedModel(run="ours", milestones=["m4m"])])
     with pytest.raises(InputError, match="ours has another number of blocks than base"):
         render(figure, carriers={"base": carrier(12), "ours": carrier(8)})
 

@@ -10,8 +10,8 @@ import yaml
 from report_samples import TEMPLATES
 
 from sra.content.catalogue import Catalogue
+from sra.content.required import required_by_table
 from sra.content.tables import TableSpec
-from sra.content.wanted import wanted_by_table
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
@@ -358,7 +358,7 @@ def table_5(root, tmp_path):
     def call(preset_id):
         registry = Catalogue(root, preset_id)
         table = registry.tables["table_5"]
-        assert wanted_by_table(table, registry) == []
+        assert required_by_table(table, registry) == []
         return render_table(table, [], root / "report/published", preset_id, registry.preset, tmp_path / preset_id, TEMPLATES)
 
     return call

@@ -8,7 +8,7 @@ import pytest
 from score_files import write_score_file
 
 from sra.content.catalogue import Catalogue
-from sra.content.wanted import wanted_by_table
+from sra.content.required import required_by_table
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
 from sra.reporting.rendering import render_table
@@ -45,7 +45,7 @@ def tables(tmp_path_factory, new_checkout):
         render_table(registry, name)
         file = registry.root / results.table(name)
         found[f"{name}, empty"] = file.with_suffix(".tex").read_text(encoding="utf-8")
-        for place, item in enumerate(wanted_by_table(spec, registry)):
+        for place, item in enumerate(required_by_table(spec, registry)):
             metrics = {column.metric: place + 0.5 for column in spec.columns}
             path = registry.root / results.score(item.run, item.score)
             write_score_file(path, item.run, item.score.milestone, item.score.sampler, item.score.samples, "digits", **metrics)

@@ -6,12 +6,12 @@ from itertools import product
 from typing import TypeVar
 
 from sra.content.catalogue import Catalogue
-from sra.content.figures import FeaturesFigure, FigureSpec, Inside, ProbesFigure, TargetPoint, TargetsFigure
+from sra.content.figures import FeaturesFigure, FigureSpec, InspectedModel, ProbesFigure, TargetPoint, TargetsFigure
 from sra.core.errors import InputError
 from sra.spec.run import size_of
 from sra.spec.scale import PAPER_SIZES, Carrier, Width
 
-AnyInside = TypeVar("AnyInside", bound=Inside)
+AnyInspected = TypeVar("AnyInspected", bound=InspectedModel)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ComponentsFile:
     image_class: int
 
 
-def runs_and_milestones(inside: Inside, registry: Catalogue) -> list[tuple[str, str]]:
+def runs_and_milestones(inside: InspectedModel, registry: Catalogue) -> list[tuple[str, str]]:
     """Run and milestone of what this preset shows for a model of a figure: the released run where its file fits the preset, else the run at each
     milestone that the preset reaches. Empty where only released weights are asked for and none fit.
     """
@@ -52,7 +52,7 @@ def runs_and_milestones(inside: Inside, registry: Catalogue) -> list[tuple[str, 
     return [(chosen.run, milestone) for milestone in reached]
 
 
-def chosen_run(inside: AnyInside, registry: Catalogue) -> AnyInside:
+def chosen_run(inside: AnyInspected, registry: Catalogue) -> AnyInspected:
     """The same model with the released run in the place of its own where its file fits the preset."""
     if not (inside.released and available(registry, inside.released)):
         return inside
@@ -71,7 +71,7 @@ def available(registry: Catalogue, run: str) -> bool:
     return checkpoint.entry.resolution == preset.image_size and size_of(checkpoint.entry.model) not in preset.models
 
 
-def as_it_stands(figure: FigureSpec, registry: Catalogue) -> FigureSpec:
+def figure_at_preset(figure: FigureSpec, registry: Catalogue) -> FigureSpec:
     """The figure with the runs and milestones that it shows here, as it is drawn; a figure of another kind as it is."""
     if isinstance(figure, FeaturesFigure):
         return figure.model_copy(update={"models": [chosen_run(model, registry) for model in figure.models]})
@@ -93,7 +93,7 @@ def carrier(run: str, registry: Catalogue) -> Carrier:
     return Carrier(PAPER_SIZES[size_of(model.name)], here, registry.preset_of(run).encoders)
 
 
-def models_of(figure: FigureSpec) -> list[Inside]:
+def models_of(figure: FigureSpec) -> list[InspectedModel]:
     """The models that the figure looks into; none for a figure of another kind."""
     if isinstance(figure, FeaturesFigure):
         return figure.models

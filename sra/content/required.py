@@ -5,37 +5,37 @@ from dataclasses import dataclass
 from sra.content.catalogue import Catalogue
 from sra.content.claims import Claims, scores_behind
 from sra.content.figures import CurvesFigure, FigureSpec, SampleFigure, TargetsFigure
-from sra.content.inside import available, trained_points
+from sra.content.inspected import available, trained_points
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.spec.metric import ScoreOf
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequiredScore:
     """One score of one run, which some table, figure or claim needs."""
 
     run: str
     score: ScoreOf
 
 
-def wanted_by_table(table: TableSpec, registry: Catalogue) -> list[Wanted]:
+def required_by_table(table: TableSpec, registry: Catalogue) -> list[RequiredScore]:
     """The scores behind the table's cells, each once, without those whose milestone the preset does not reach."""
-    wanted = [Wanted(row.run, table.score_of(row)) for row in table.rows if row.run and table.kind == "scores"]
+    wanted = [RequiredScore(row.run, table.score_of(row)) for row in table.rows if row.run and table.kind == "scores"]
     return _with_seeds(_reachable(wanted, registry, f"table {table.id}"), registry)
 
 
-def wanted_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
+def required_by_figure(figure: FigureSpec, registry: Catalogue) -> list[RequiredScore]:
     if isinstance(figure, SampleFigure):
         return [item for item in packs_of_figure(figure, registry) if registry.sampler(item.score.sampler).classes is None]
     if isinstance(figure, TargetsFigure):
         score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
         runs = [figure.baseline, *(point.run for point in trained_points(figure, registry))]
-        return _with_seeds(_reachable([Wanted(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
+        return _with_seeds(_reachable([RequiredScore(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
     if not isinstance(figure, CurvesFigure):
         return []  # probes and components are no scores
     wanted = [
-        Wanted(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
+        RequiredScore(series.run, ScoreOf(milestone=milestone, sampler=panel.sampler, samples=figure.samples))
         for panel in figure.panels
         for series in panel.series
         for milestone in figure.milestones_of(panel)
@@ -43,23 +43,23 @@ def wanted_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
     return _with_seeds(_reachable(wanted, registry, f"figure {figure.id}"), registry)
 
 
-def packs_of_figure(figure: FigureSpec, registry: Catalogue) -> list[Wanted]:
+def packs_of_figure(figure: FigureSpec, registry: Catalogue) -> list[RequiredScore]:
     """The sample packs whose images the figure shows, of each run's own seed; none for a figure of another kind."""
     if not isinstance(figure, SampleFigure):
         return []
-    return _reachable([Wanted(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
+    return _reachable([RequiredScore(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
 
 
-def wanted_by_all(registry: Catalogue) -> list[Wanted]:
+def required_by_all(registry: Catalogue) -> list[RequiredScore]:
     """Every score that some table or figure of the report shows, each once: a baseline shared by many is trained once."""
-    tables = (wanted for name in registry.shown_tables for wanted in wanted_by_table(registry.tables[name], registry))
-    figures = (wanted for name in registry.shown_figures for wanted in wanted_by_figure(registry.figures[name], registry))
+    tables = (wanted for name in registry.shown_tables for wanted in required_by_table(registry.tables[name], registry))
+    figures = (wanted for name in registry.shown_figures for wanted in required_by_figure(registry.figures[name], registry))
     return list(dict.fromkeys([*tables, *figures]))
 
 
-def wanted_by_claims(claims: Claims, registry: Catalogue) -> list[Wanted]:
+def required_by_claims(claims: Claims, registry: Catalogue) -> list[RequiredScore]:
     """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
-    wanted = [Wanted(run, score) for run, score in scores_behind(claims, registry)]
+    wanted = [RequiredScore(run, score) for run, score in scores_behind(claims, registry)]
     return _with_seeds(_reachable(wanted, registry, "report/claims.yaml"), registry)
 
 
@@ -81,11 +81,11 @@ def _trained(runs: list[str], registry: Catalogue) -> list[str]:
     return [run for run in dict.fromkeys(runs) if registry.checkpoint(run) is None and available(registry, run)]
 
 
-def _with_seeds(wanted: list[Wanted], registry: Catalogue) -> list[Wanted]:
-    return [Wanted(run, score) for item in wanted for run, score in registry.with_seeds(item.run, item.score)]
+def _with_seeds(wanted: list[RequiredScore], registry: Catalogue) -> list[RequiredScore]:
+    return [RequiredScore(run, score) for item in wanted for run, score in registry.with_seeds(item.run, item.score)]
 
 
-def _reachable(wanted: list[Wanted], registry: Catalogue, where: str) -> list[Wanted]:
+def _reachable(wanted: list[RequiredScore], registry: Catalogue, where: str) -> list[RequiredScore]:
     kept = []
     for item in dict.fromkeys(wanted):
         if not registry.has_part_of(item.run):

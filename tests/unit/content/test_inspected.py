@@ -5,23 +5,23 @@ from pathlib import Path
 import pytest
 
 from sra.content.catalogue import Catalogue
-from sra.content.figures import FeaturesFigure, Inside, ProbesFigure, TargetsFigure
-from sra.content.inside import (
+from sra.content.figures import FeaturesFigure, InspectedModel, ProbesFigure, TargetsFigure
+from sra.content.inspected import (
     ComponentsFile,
-    as_it_stands,
     carriers,
     chosen_run,
     components_files,
+    figure_at_preset,
     probe_files,
     runs_and_milestones,
     trained_points,
 )
-from sra.content.wanted import wanted_by_figure
+from sra.content.required import required_by_figure
 from sra.core.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 DIGITS, PAPER = Catalogue(ROOT, "digits"), Catalogue(ROOT, "paper")
-VANILLA = Inside(run="sit_xl2", milestones=["m4m"], released="sit_xl2_released", released_milestone="m7m")
+VANILLA = InspectedModel(run="sit_xl2", milestones=["m4m"], released="sit_xl2_released", released_milestone="m7m")
 
 
 def figures(registry):
@@ -36,25 +36,25 @@ def test_a_released_run_stands_where_its_file_fits():
 def test_with_released_weights_alone_nothing_is_trained_for_a_figure():
     assert runs_and_milestones(VANILLA, Catalogue(ROOT, "paper", released=True)) == [("sit_xl2_released", "m7m")]
     assert runs_and_milestones(VANILLA, Catalogue(ROOT, "digits", released=True)) == []
-    assert runs_and_milestones(Inside(run="sit_xl2_sra", milestones=["m400k"]), Catalogue(ROOT, "paper", released=True)) == []
+    assert runs_and_milestones(InspectedModel(run="sit_xl2_sra", milestones=["m400k"]), Catalogue(ROOT, "paper", released=True)) == []
 
 
 def test_milestones_that_a_preset_does_not_reach_are_left_out_and_unknown_ones_refused():
-    growing = Inside(run="sit_xl2_sra", milestones=["m200k", "m800k"])
+    growing = InspectedModel(run="sit_xl2_sra", milestones=["m200k", "m800k"])
     assert runs_and_milestones(growing, DIGITS) == [("sit_xl2_sra", "m200k")]
     assert runs_and_milestones(growing, PAPER) == [("sit_xl2_sra", "m200k"), ("sit_xl2_sra", "m800k")]
     with pytest.raises(InputError, match=r"run sit_b2_sra_w01 has no milestone m200k, which a figure looks into.*it has m400k"):
-        runs_and_milestones(Inside(run="sit_b2_sra_w01", milestones=["m200k"]), DIGITS)
+        runs_and_milestones(InspectedModel(run="sit_b2_sra_w01", milestones=["m200k"]), DIGITS)
 
 
 def test_figures_show_what_stands_and_other_kinds_stay_as_they_are():
-    shown = as_it_stands(PAPER.figures["figure_7a"], PAPER)
+    shown = figure_at_preset(PAPER.figures["figure_7a"], PAPER)
     assert [(line.run, line.milestones) for line in shown.lines] == [("sit_xl2_released", ["m7m"]), ("sit_xl2_sra_released", ["m4m"])]
-    targets = as_it_stands(PAPER.figures["figure_7c"], PAPER)
+    targets = figure_at_preset(PAPER.figures["figure_7c"], PAPER)
     assert (targets.probed.run, targets.baseline) == ("sit_xl2_released", "sit_xl2")
-    assert as_it_stands(PAPER.figures["figure_2a"], PAPER).models == [chosen_run(VANILLA, PAPER)]
-    assert as_it_stands(PAPER.figures["figure_4"], PAPER) is PAPER.figures["figure_4"]
-    assert as_it_stands(DIGITS.figures["figure_7a"], DIGITS) == DIGITS.figures["figure_7a"]
+    assert figure_at_preset(PAPER.figures["figure_2a"], PAPER).models == [chosen_run(VANILLA, PAPER)]
+    assert figure_at_preset(PAPER.figures["figure_4"], PAPER) is PAPER.figures["figure_4"]
+    assert figure_at_preset(DIGITS.figures["figure_7a"], DIGITS) == DIGITS.figures["figure_7a"]
 
 
 def test_the_papers_blocks_are_carried_to_each_model():
@@ -104,7 +104,7 @@ def test_targets_train_each_block_of_the_model_here_once(registry, name):
     assert targets == [carrier.block(point.block) for point in points]
     assert set(targets) == {carrier.block(point.block) for point in figure.points if point.run}
     assert {registry.spec(point.run).alignment.student_block for point in points} == {carrier.block(8)}
-    assert {wanted.run for wanted in wanted_by_figure(figure, registry)} == {figure.baseline, *(point.run for point in points)}
+    assert {wanted.run for wanted in required_by_figure(figure, registry)} == {figure.baseline, *(point.run for point in points)}
 
 
 def test_the_runs_of_targets_differ_in_the_target_alone():

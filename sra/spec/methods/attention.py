@@ -48,7 +48,7 @@ class AttentionOptions(MethodOptions):
 
     @property
     def blocks_words(self) -> str:
-        return f"{self.first_block} to {self.last_block}"
+        return f"{self.first_block} to {self.last_block}" if self.first_block < self.last_block else str(self.first_block)
 
     def carried(self, to: Carrier) -> Self:
         return super().carried(to).model_copy(update={"encoder": to.encoder(self.encoder)})

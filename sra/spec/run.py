@@ -179,7 +179,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     size = size_of(experiment.model)
     paper, here = (_shape_of(size, changed) for changed in ({}, preset.models))
     try:
-        alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
+        alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders, preset.batch))
         alignment.check_fits(recipe.family, preset.batch)
         summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:

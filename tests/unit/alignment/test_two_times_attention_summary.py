@@ -8,9 +8,9 @@ import torch
 from sra.alignment.attention import AttentionAlignment, attention_cross_entropy
 from sra.alignment.base import StudentPass
 from sra.alignment.build import build_alignments
-from sra.alignment.schedules import WeightSchedule
 from sra.alignment.summary import SummaryAlignment
 from sra.alignment.two_times import TwoTimesAlignment, group_sizes
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow

@@ -16,10 +16,10 @@ from sra.core.receipts import write_receipt
 from sra.forecast.flops import block_flops, head_parameters, parameters, training_flops
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
-from sra.spec.method import WeightsFrom
 from sra.spec.methods.known import RepaSraOptions
 from sra.spec.methods.repa import RepaOptions
 from sra.spec.methods.sra import SraOptions
+from sra.spec.recipe import WeightsFrom
 from sra.spec.run import write_run
 from sra.training import description as stage
 

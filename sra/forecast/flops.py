@@ -90,10 +90,11 @@ def _only_attended_to(tokens: int) -> _Stream:
 class TrainingFlops:
     """Of one image in one training step, at a step where every alignment with a weight is on."""
 
-    student: int  # forward and backward
+    student: int  # forward and backward, without the extra token
     teacher: int  # forward to the target's block, no backward
     heads: int  # of the alignments, with their losses' products, forward and backward
     recomputed: int  # the blocks' second forward under activation checkpointing
+    extra_token: int = 0  # what it adds to the student, forward and backward (REG)
     encoder: int = 0  # forward of a vision encoder that makes REPA's targets in each step
     text_encoder: int = 0  # forward of one that encodes the caption in each step
 
@@ -104,7 +105,7 @@ class TrainingFlops:
     @property
     def surcharge(self) -> float:
         """What alignment adds, as a share of the same training without it."""
-        added = self.teacher + self.heads + self.encoder
+        added = self.teacher + self.heads + self.extra_token + self.encoder
         return added / (self.total - added)
 
 
@@ -192,15 +193,19 @@ def _deciding_times(sampler: Sampler) -> list[float]:
     return [number / count for number in range(count)]  # of a respaced chain, nearly
 
 
-def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False) -> TrainingFlops:
+def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False, stopped: bool = False) -> TrainingFlops:
     """A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
 
     An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher.
+    stopped: after the last step of those alignments that stop.
     """
     model = run.model
-    costs = [part_cost(part, model, encoder_width) for part in run.alignment.parts if part.weight]
+    plain = 3 * forward_flops(model.model_copy(update={"summary_width": None}))
+    acting = [part for part in run.alignment.parts if part.weight and not (stopped and part.stop_step)]
+    costs = [part_cost(part, model, encoder_width) for part in acting]
     return TrainingFlops(
-        student=3 * forward_flops(model),
+        student=plain,
+        extra_token=3 * forward_flops(model) - plain,
         teacher=sum(forward_flops(model, cost.teacher_block) for cost in costs if cost.teacher_block),
         heads=sum(cost.heads for cost in costs),
         recomputed=_all_blocks_flops(model) if checkpointing else 0,

@@ -27,6 +27,7 @@ from sra.reporting.read.probes import InspectedFiles
 from sra.reporting.read.scores import load_scores
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
+from sra.reporting.report.methods import methods_at_a_glance
 from sra.reporting.report.planned import planned_cost
 from sra.reporting.tables import render as tables
 from sra.spec.layout import Results, Shared
@@ -89,6 +90,7 @@ def render_report(registry: Catalogue) -> None:
         claims_file,
         planned_cost(registry),
         bytes_here(root, registry.preset_id, preset.datasets),
+        methods_at_a_glance(registry),
     )
     pdf.render_pdf(document, figures_folder, root / results.report_pdf, root / TEMPLATES)
     page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)

@@ -4,7 +4,7 @@ import os
 import statistics
 import time
 from dataclasses import dataclass, replace
-from math import isqrt
+from math import ceil, isqrt
 from pathlib import Path
 
 import torch
@@ -35,6 +35,7 @@ from sra.models.device import choose_device
 from sra.models.initial import initial_weights
 from sra.models.mmdit import JointBlock
 from sra.models.products import autocast, set_float32_products
+from sra.spec.encoders import ENCODERS
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
 from sra.spec.registry import Registry
@@ -80,13 +81,14 @@ def describe_training(
     registry = Registry(root, run.preset)
     frozen = frozen_networks(run, encoder, text_encoder)
     encoder_width, assumed = (frozen[ENCODER].width, []) if ENCODER in frozen else _encoder_width(run, root)
+    assumed += _encoder_not_at_hand(run, frozen)
     points, why_not = _points(registry, run)
     flops = image_flops(run, machine, encoder_width, frozen)
     step_flops = run.training.batch * flops.total
     sections = [
         _heading(run, machine, device, registry, _images(registry, run, latents), frozen),
         _parameters(run, encoder_width),
-        _flops(run, flops),
+        _flops(run, flops, _surcharge(run, flops, image_flops(run, machine, encoder_width, frozen, stopped=True))),
         _memory(run, machine, device, encoder_width, frozen),
     ]
     # After the memory, which a measurement would add to.
@@ -137,29 +139,49 @@ def _condition(run: RunSpec, registry: Registry, frozen: Frozen) -> str:
 
 
 def _parameters(run: RunSpec, encoder_width: int | None) -> str:
-    heads = [(part.method.upper(), head_parameters(part, run.model, encoder_width)) for part in run.alignment.parts]
+    heads = [(part.name, head_parameters(part, run.model, encoder_width)) for part in run.alignment.parts]
     rows = [("model", grouped(parameters(run.model)), "and once more as the averaged model")]
     rows += [(f"{method} head", grouped(count), "trained with the model, dropped after training") for method, count in heads if count]
     return text_table("parameters", ("", ""), rows)
 
 
-def image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> TrainingFlops:
-    """An encoder whose targets nothing reads does not run."""
-    read = run.reads_encoder
-    encoder = frozen[ENCODER].flops if ENCODER in frozen and read else 0
-    text_encoder = frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0
-    return replace(training_flops(run, encoder_width, machine.activation_checkpointing), encoder=encoder, text_encoder=text_encoder)
+def image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen, stopped: bool = False) -> TrainingFlops:
+    """An encoder whose targets nothing reads does not run. stopped: after the last step of those alignments that stop."""
+    read = any(part.weight and not (stopped and part.stop_step) for part in run.alignment.parts if hasattr(part, "encoder"))
+    encoder = frozen[ENCODER].flops if ENCODER in frozen else _flops_by_shape(run)
+    return replace(
+        training_flops(run, encoder_width, machine.activation_checkpointing, stopped),
+        encoder=encoder if read else 0,
+        text_encoder=frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0,
+    )
 
 
-def _flops(run: RunSpec, flops: TrainingFlops) -> str:
+def _flops_by_shape(run: RunSpec) -> int:
+    """Of an encoder that the run needs in each step, where it is not at hand; 0 for a shape that is not known."""
+    return ENCODERS[run.encoder].flops(run.model.tokens) if run.encodes_in_step and run.encoder in ENCODERS else 0
+
+
+def _surcharge(run: RunSpec, flops: TrainingFlops, stopped: TrainingFlops) -> str:
+    """What alignment adds, for people; with the last step of what stops, and what is left then."""
+    if not run.alignment.parts:
+        return ""
+    words = f"alignment adds {100 * flops.surcharge:.1f} %"
+    stops = [part.stop_step for part in run.alignment.parts if part.weight and part.stop_step]
+    if not stops:
+        return words
+    return f"{words} until step {grouped(ceil(max(stops) / run.training.paper_steps_per_step))}, {100 * stopped.surcharge:.1f} % from then on"
+
+
+def _flops(run: RunSpec, flops: TrainingFlops, surcharge: str) -> str:
     parts = [
         ("student", flops.student, "forward and backward"),
+        ("extra token", flops.extra_token, "of the student, forward and backward"),
         ("teacher", flops.teacher, "forward to its block, no backward"),
         ("heads", flops.heads, "forward and backward"),
         (ENCODER, flops.encoder, "forward, frozen"),
         (TEXT_ENCODER, flops.text_encoder, "forward, frozen"),
         ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
-        ("total", flops.total, f"alignment adds {100 * flops.surcharge:.1f} %" if run.alignment.parts else ""),
+        ("total", flops.total, surcharge),
     ]
     rows = [(name, decimal(count), decimal(count * run.training.batch), note) for name, count, note in parts if count]
     return text_table("FLOPs", ("an image", "a step", ""), rows)
@@ -291,13 +313,23 @@ def _images(registry: Registry, run: RunSpec, latents: Path | None) -> tuple[int
 
 
 def _encoder_width(run: RunSpec, root: Path) -> tuple[int | None, list[str]]:
-    """Of the extracted features; before there are any, a ViT-B's with a line that says so."""
+    """Of the extracted features; before there are any, by the encoder's name, or else a ViT-B's with a line that says so."""
     if run.encoder is None:
         return None, []
     store = root / Shared(run.dataset).features(run.encoder)
     if store.exists():
         return read_json(store)["row_shape"][-1], []
+    if run.encoder in ENCODERS:
+        return ENCODERS[run.encoder].width, []
     return VIT_B_WIDTH, [f"assumed: features of width {VIT_B_WIDTH} from encoder {run.encoder}, until {store.relative_to(root)} exists"]
+
+
+def _encoder_not_at_hand(run: RunSpec, frozen: Frozen) -> list[str]:
+    """A line about an encoder that the run needs in each step, where it was not given."""
+    if not run.encodes_in_step or ENCODER in frozen:
+        return []
+    counted = "its FLOPs are counted by its shape" if run.encoder in ENCODERS else "its FLOPs are not counted"
+    return [f"assumed: encoder {run.encoder} runs in each step; {counted}, its memory only with --encoder"]
 
 
 def _free_memory(device: torch.device) -> int:

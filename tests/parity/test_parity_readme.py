@@ -6,6 +6,8 @@ from pathlib import Path
 from measure import COMPARISONS, HEADER, row
 from registry import FIXTURES, REPOSITORIES, fixture
 
+from sra.spec.methods.known import METHOD_OF
+
 ROOT = Path(__file__).parents[2]
 FOLDER = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
 SECTION = FOLDER.split("## Is it the same?")[1].split("\n## ")[0]
@@ -31,6 +33,12 @@ def test_the_folders_readme_names_every_fixture_and_commit():
     for repository, commit in REPOSITORIES.values():
         assert repository in FOLDER
         assert commit in FOLDER
+
+
+def test_methods_say_that_they_are_held_to_official_code_exactly_where_they_are():
+    compared = {(comparison.repository, comparison.commit) for comparison in COMPARISONS}
+    for origin in (origin for options in METHOD_OF.values() for origin in options.origins()):
+        assert ((origin.code, origin.commit) in compared) == (not origin.unchecked), origin.name
 
 
 def test_every_array_of_a_fixture_is_described():

@@ -139,7 +139,7 @@ rule render_report:
         mem_mb=ask(needs.mem_mb, stage="report"),
         runtime=ask(needs.runtime, stage="report"),
     params:
-        source=source_hash("reporting", "content"),
+        source=source_hash("reporting", "content", "spec", "forecast"),
         options=show.display_options(plan),
     message:
         "render the report"

@@ -19,6 +19,7 @@ from sra.reporting.report.document import (
     FactValue,
     FigureItem,
     Head,
+    Methods,
     Planned,
     ReportDocument,
     Spent,
@@ -69,6 +70,7 @@ def build_report(
     claims_file: Path | None = None,
     planned: Planned | None = None,
     disk_bytes: int | None = None,
+    methods: Methods | None = None,
 ) -> ReportDocument:
     """Make the report. Folders that do not exist count as empty; without a file of claims there are none.
 
@@ -107,6 +109,7 @@ def build_report(
         claims=claims,
         tables=[TableItem(document=table, cites=library.of_item(table.id), alone=_alone(table.id, planned)) for table in tables],
         figures=[FigureItem(document=figure, cites=library.of_item(figure.id), alone=_alone(figure.id, planned)) for figure in figures],
+        methods=methods and library.with_cites(methods),
         quirks=load(written / "quirks.yaml", Quirks).quirks,
         costs=costs_of(spent, planned, disk_bytes),
         reading=terms_of(preset, library),

@@ -8,6 +8,7 @@ from sra.reporting.claims.verdicts import ClaimsDocument, Verdict
 from sra.reporting.documents import Document, FigureDocument, TableDocument
 from sra.reporting.read.scores import ScoreFile
 from sra.reporting.report.summary import BaselineComparison, Progress
+from sra.reporting.write.numbers import count_text
 from sra.spec.base import Strict
 from sra.spec.scale import Preset
 
@@ -90,6 +91,85 @@ class TableItem(Item):
 
 class FigureItem(Item):
     document: FigureDocument
+
+
+class MethodInModel(Strict):
+    """A method in a model of one size.
+
+    blocks: empty where it has none.  parameters: what it trains beside the model.  kept: those of them that samples are drawn with.
+    stored, in_step: FLOPs that it adds to a training step, as a share: with the encoder's features stored, and with the encoder in the step; None
+    where that is not to be had.
+    """
+
+    blocks: str
+    parameters: int
+    kept: int
+    stored: float | None
+    in_step: float | None
+
+
+class Method(Strict):
+    """One method by its defaults. paper, here: in the paper's model and in the preset's; here is None where that is the same, or not to be trained.
+
+    stop_step: of the paper, from which nothing of it acts.  trains: names of model families.  unchecked: why no official code was run beside it.
+    cites: numbers of the references that its paper is.
+    """
+
+    method: str
+    name: str
+    signal: str
+    paper: MethodInModel
+    here: MethodInModel | None
+    stop_step: int | None
+    encoder: str | None
+    encodes_in_step: bool
+    trains: str
+    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{5}$")]  # becomes a link
+    code: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None  # likewise
+    commit: str | None
+    licence: str | None
+    unchecked: str
+    cites: list[int] = []
+
+    @property
+    def when_encoded(self) -> str:
+        """When the encoder runs."""
+        when = "in each step" if self.encodes_in_step else "stored, or in each step"
+        return when + (f", until step {count_text(self.stop_step)}" if self.stop_step else "")
+
+    @property
+    def checked(self) -> str:
+        """Whether loss and gradients are held to the official code."""
+        return f"○ not compared: {self.unchecked}" if self.unchecked else "✓ compared, equal"
+
+
+class Methods(Strict):
+    """Methods at a glance. paper, here: the shapes of the model in the paper and at this preset, None where that is the same.
+
+    combined: what is made of several methods and has no paper of its own, in words.
+    """
+
+    model: str
+    paper: str
+    here: str | None
+    methods: list[Method]
+    combined: list[str]
+
+    @property
+    def caption(self) -> str:
+        """What the columns are of."""
+        here = f" Second lines: here, {self.here}." if self.here else ""
+        return (
+            f"Each method, what it learns from, and what it costs by its defaults on {self.model}, {self.paper}.{here} Parameters: trained beside "
+            "the model, and those of them that stay in the model that is sampled. FLOPs: added to a plain training step, by closed forms, with the "
+            "encoder's features stored before training and with the encoder in the step. Compared: loss and gradients with those of the official "
+            "code, on equal weights and draws."
+        )
+
+    @property
+    def together(self) -> str:
+        """A sentence on combinations; empty where there are none."""
+        return f"Together, each with its own weight: {', '.join(self.combined)}." if self.combined else ""
 
 
 class Quirk(Strict):
@@ -230,6 +310,7 @@ class ReportDocument(Strict):
     claims: ClaimsDocument | None
     tables: list[TableItem]
     figures: list[FigureItem]
+    methods: Methods | None
     quirks: list[Quirk]
     costs: Costs
     reading: list[Term]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sra.core.errors import InputError, unknown
 from sra.reporting.claims.verdicts import ClaimsDocument
-from sra.reporting.report.document import Limit, Quirk, Reference, Term
+from sra.reporting.report.document import Limit, Methods, Quirk, Reference, Term
 from sra.reporting.report.summary import CAPTIONS_OF_SCENES, Progress
 from sra.reporting.write.numbers import count_text, milestone_text
 from sra.spec.base import Strict
@@ -53,6 +53,12 @@ class Library:
             if key not in self._numbers:
                 raise unknown("reference", key, self._numbers, where=str(where or self.path))
         return sorted(self._numbers[key] for key in keys)
+
+    def with_cites(self, methods: Methods) -> Methods:
+        """The same, each method with the number of its paper where that is among the references."""
+        numbers = {reference.url.rpartition("/")[2].split("v")[0]: [number] for number, reference in enumerate(self.references, 1)}
+        cited = [method.model_copy(update={"cites": numbers.get(method.arxiv, [])}) for method in methods.methods]
+        return methods.model_copy(update={"methods": cited})
 
     def of_item(self, item: str) -> list[int]:
         return [number for number, reference in enumerate(self.references, 1) if item in reference.items]

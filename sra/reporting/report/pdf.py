@@ -17,6 +17,7 @@ from sra.reporting.report.pdf_tables import (
     commands_table,
     costs_table,
     hashes_table,
+    methods_table,
     paper_table,
     progress_table,
     quirks_table,
@@ -80,6 +81,7 @@ def pdf_data(report: ReportDocument) -> dict[str, Any]:
     tables = {
         "tables": [paper_table(item) for item in report.tables],
         "claims": report.claims and claims_table(report.claims, report.numbers),
+        "methods": report.methods and methods_table(report.methods),
         "quirks": quirks_table(report.quirks),
         "costs": costs_table(report.costs) if report.costs.rows else None,
         "runs": runs_table(report.provenance, report.head.preset) if report.provenance.trained else None,

@@ -1,15 +1,28 @@
 """Tables of the report as grids for the PDF: scores, settings, claims, quirks, costs, runs, hashes and commands."""
 
+from collections.abc import Callable
 from itertools import accumulate
 
 from sra.reporting.claims.formats import SIGNS, missing_words, paper_numbers, telling_numbers
 from sra.reporting.claims.verdicts import ClaimDocument, ClaimPart, ClaimsDocument, Verdict
-from sra.reporting.report.document import Command, CostRow, Costs, Provenance, Quirk, Spent, Summary, TableItem
+from sra.reporting.report.document import (
+    Command,
+    CostRow,
+    Costs,
+    Method,
+    MethodInModel,
+    Methods,
+    Provenance,
+    Quirk,
+    Spent,
+    Summary,
+    TableItem,
+)
 from sra.reporting.report.pdf_grid import Item, PdfBody, PdfCell, PdfGrid, PdfTable, lines_of, phantom, simple_table
 from sra.reporting.report.spending import memory_text, time_text
 from sra.reporting.tables import grid as tables
 from sra.reporting.tables.grid import grid_of
-from sra.reporting.write.numbers import ABSENT, count_text, milestone_text
+from sra.reporting.write.numbers import ABSENT, added_text, count_text, milestone_text, size_text
 
 
 def paper_table(item: TableItem) -> PdfTable:
@@ -104,6 +117,32 @@ def progress_table(summary: Summary) -> PdfTable:
         for item in summary.progress
     ]
     return simple_table("progress", caption, columns, rows)
+
+
+def methods_table(methods: Methods) -> PdfTable:
+    """Each method by its options; a second line in a cell is of this preset's model."""
+    columns = {"Method": "text", "Blocks": "text", "Parameters trained": "number", "kept": "number"}
+    columns |= {"FLOPs, stored": "number", "in the step": "number", "Encoder": "text", "Paper and code": "text"}
+    found = simple_table("methods-table", f"{methods.caption} {methods.together}", columns, [_method(method) for method in methods.methods])
+    return found.model_copy(update={"cites": sorted({number for method in methods.methods for number in method.cites})})
+
+
+def _method(method: Method) -> list[Item]:
+    def lines(text: Callable[[MethodInModel], str]) -> list[PdfCell]:
+        here = [_muted(text(method.here))] if method.here and text(method.here) not in ("", "0", "0 %", ABSENT) else []
+        return [PdfCell(text=text(method.paper) or ABSENT), *here]
+
+    code = [_muted(f"{method.code} at {method.commit}, {method.licence or 'no licence'}")] if method.code else []
+    return [
+        [PdfCell(text=method.name), _muted(method.signal), _muted(f"{method.method}: {method.trains}")],
+        lines(lambda of: of.blocks),
+        lines(lambda of: size_text(of.parameters)),
+        lines(lambda of: size_text(of.kept)),
+        lines(lambda of: added_text(of.stored)),
+        lines(lambda of: added_text(of.in_step)),
+        [PdfCell(text=method.encoder), _muted(method.when_encoded)] if method.encoder else "none",
+        [PdfCell(text=f"arXiv {method.arxiv}"), *code, PdfCell(text=method.checked, tone="not run" if method.unchecked else "supported")],
+    ]
 
 
 def quirks_table(quirks: list[Quirk]) -> PdfTable:

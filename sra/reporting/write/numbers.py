@@ -6,6 +6,7 @@ import unicodedata
 from typing import Literal
 
 from sra.core.errors import InputError
+from sra.core.units import decimal
 
 MINUS = "\u2212"
 NARROW_SPACE = "\u202f"  # between thousands
@@ -66,6 +67,20 @@ def difference_text(difference: float, spec: str) -> str:
 def count_text(count: int) -> str:
     """A count as text: 50000 -> 50 000, with a narrow space from five digits on."""
     return MINUS + _grouped(str(-count)) if count < 0 else _grouped(str(count))
+
+
+def size_text(parameters: int) -> str:
+    """A number of parameters with three digits: 2361600 -> 2.36 M."""
+    return decimal(parameters) if parameters else "0"
+
+
+def added_text(share: float | None) -> str:
+    """What is added, in percent: 0.248 -> +24.8 %; of what rounds to nothing, whether it is nothing; a dash for None."""
+    if share is None:
+        return ABSENT
+    if 0 <= share < 0.0005:
+        return "0 %" if share == 0 else "< 0.1 %"
+    return f"{difference_text(share, '.1%')} %"
 
 
 def _grouped(digits: str) -> str:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -15,6 +15,14 @@ class AttentionOptions(MethodOptions):
     and stop before them; the recipe's default is as many blocks that end at REPA's. A range is carried to another depth by its two ends.
     """
 
+    ORIGIN: ClassVar = Origin(
+        "HASTE",
+        "patch tokens and attention of an external encoder, until a step",
+        "2505.16792",
+        "NUS-HPC-AI-Lab/HASTE",
+        "eb7b1f1",
+        unchecked="its code has no licence",
+    )
     BLOCKS: ClassVar = ("first_block", "last_block")
     FAMILIES: ClassVar = ("sit", "dit")
     NOT_OTHERS: ClassVar = "its tokens attend to a text, which the encoder's have not"
@@ -37,6 +45,10 @@ class AttentionOptions(MethodOptions):
     def words(self) -> str:
         blocks = f"blocks {self.first_block} to {self.last_block}"
         return f"attention of {blocks} as in the last of encoder {self.encoder}, λ {self.weight:g}{stop_words(self.stop_step)}"
+
+    @property
+    def blocks_words(self) -> str:
+        return f"{self.first_block} to {self.last_block}" if self.first_block < self.last_block else str(self.first_block)
 
     def carried(self, to: Carrier) -> Self:
         return super().carried(to).model_copy(update={"encoder": to.encoder(self.encoder)})

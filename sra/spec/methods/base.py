@@ -1,5 +1,6 @@
 """What the options of every alignment method have in common."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
@@ -16,13 +17,33 @@ def left_out_at(default: Any, description: str | None = None) -> Any:
     return Field(default, exclude_if=lambda value: value == default, description=description)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a method comes from, for people who compare methods.
+
+    name: as its paper writes it.  signal: what the model learns from beside its own task, in one phrase.  arxiv: number of its paper.
+    code, commit, licence: of the official repository on GitHub, as it was read; None where there is none.
+    unchecked: why its loss and gradients are held to no official code; empty where tests/parity holds them to it.
+    """
+
+    name: str
+    signal: str
+    arxiv: str
+    code: str | None = None
+    commit: str | None = None
+    licence: str | None = None
+    unchecked: str = ""
+
+
 class MethodOptions(Strict):
     """Base of an alignment method's options: one class for each `method`, listed in `sra.spec.methods.known`.
 
+    ORIGIN: its paper and code; None in what is made of others and has no paper of its own.
     BLOCKS: the options that name blocks, counted from 1 in the paper's model; a run that is trained needs all of them.
     FAMILIES: the models that the method trains, and NOT_OTHERS why no others.
     """
 
+    ORIGIN: ClassVar[Origin | None] = None
     BLOCKS: ClassVar[tuple[str, ...]] = ()
     FAMILIES: ClassVar[tuple[Family, ...]] = ("sit", "dit", "mmdit")
     NOT_OTHERS: ClassVar[str] = ""
@@ -35,9 +56,24 @@ class MethodOptions(Strict):
         return (self,)
 
     @property
+    def name(self) -> str:
+        """What its paper calls it."""
+        return self.ORIGIN.name if self.ORIGIN else self.method
+
+    @property
     def words(self) -> str:
         """The method in one line, for people."""
         return " and ".join(part.words for part in self.parts)
+
+    @property
+    def blocks_words(self) -> str:
+        """Its blocks in one word: `3 → 8`; empty for a method that has none."""
+        return " → ".join(str(getattr(self, name)) for name in self.BLOCKS)
+
+    @classmethod
+    def origins(cls) -> tuple[Origin, ...]:
+        """Its own, or those of its parts."""
+        return (cls.ORIGIN,) if cls.ORIGIN else ()
 
     @property
     def groups_of(self) -> int:
@@ -83,6 +119,8 @@ def apart(options: MethodOptions, earlier: str, later: str, to: Carrier) -> Meth
 
 class BaselineOptions(MethodOptions):
     """The baseline: generation loss alone."""
+
+    ORIGIN: ClassVar = Origin("No alignment", "its own task alone", "2401.08740", "willisma/SiT", "947f95b", "MIT")
 
     method: Literal["none"] = "none"
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import create_model, model_validator
 
-from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.base import MethodOptions, Origin
 from sra.spec.scale import Carrier
 
 
@@ -16,9 +16,18 @@ class CombinedOptions(MethodOptions):
         """The options of each part by its field."""
         return {name: field.annotation for name, field in cls.model_fields.items() if name != "method"}
 
+    @classmethod
+    def origins(cls) -> tuple[Origin, ...]:
+        return super().origins() or tuple(origin for part in cls.part_fields().values() for origin in part.origins())
+
     @property
     def parts(self) -> tuple[MethodOptions, ...]:
         return tuple(part for name in self.part_fields() for part in getattr(self, name).parts)
+
+    @property
+    def blocks_words(self) -> str:
+        named = [part for part in self.parts if part.BLOCKS]
+        return ", ".join(f"{part.method} {part.blocks_words}" if len(named) > 1 else part.blocks_words for part in named)
 
     def carried(self, to: Carrier) -> Self:
         return self.model_copy(update={name: getattr(self, name).carried(to) for name in self.part_fields()})
@@ -31,8 +40,10 @@ class CombinedOptions(MethodOptions):
         return self
 
 
-def combination(title: str, *parts: type[MethodOptions], method: str | None = None) -> type[CombinedOptions]:
-    """The options of a method that is made of others. It is called by their names with + between them, or by a name of its own."""
+def combination(title: str, *parts: type[MethodOptions], method: str | None = None, origin: Origin | None = None) -> type[CombinedOptions]:
+    """The options of a method that is made of others. It is called by their names with + between them, or has a name and an origin of its own."""
     fields = {part.model_fields["method"].default: (part, ...) for part in parts}
     name = method or "+".join(fields)
-    return create_model(title, __base__=CombinedOptions, __doc__=f"{' and '.join(fields)} at once.", method=(Literal[name], name), **fields)
+    made = create_model(title, __base__=CombinedOptions, __doc__=f"{' and '.join(fields)} at once.", method=(Literal[name], name), **fields)
+    made.ORIGIN = origin
+    return made

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -14,6 +14,9 @@ class ContrastiveOptions(MethodOptions):
     The weight is the paper's; at 1, the default of the released flag, the whole loss is linear in the prediction and has no minimum.
     """
 
+    ORIGIN: ClassVar = Origin(
+        "Contrastive flow matching", "another sample's velocity, kept away from", "2506.05350", "gstoica27/DeltaFM", "489f536", "MIT"
+    )
     FAMILIES: ClassVar = ("sit", "mmdit")
     NOT_OTHERS: ClassVar = "it contrasts velocities, which a chain of noise levels has not"
 

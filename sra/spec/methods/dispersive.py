@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from sra.spec.methods.base import MethodOptions, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -15,6 +15,7 @@ class DispersiveOptions(MethodOptions):
     code has group 32, weight 0.25, temperature 1 and the last block.
     """
 
+    ORIGIN: ClassVar = Origin("Dispersive loss", "the other samples of a group, kept away from", "2506.09027", "raywang4/DispLoss", "c58de8d", "MIT")
     BLOCKS: ClassVar = ("block",)
 
     method: Literal["dispersive"] = "dispersive"

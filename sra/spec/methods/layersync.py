@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, apart, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, apart, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -15,6 +15,7 @@ class LayerSyncOptions(MethodOptions):
     that is its own target, is no method and refused.
     """
 
+    ORIGIN: ClassVar = Origin("LayerSync", "a later block of the same pass", "2510.12581", "vita-epfl/LayerSync", "4001d6d", "MIT")
     BLOCKS: ClassVar = ("student_block", "target_block")
 
     method: Literal["layersync"] = "layersync"

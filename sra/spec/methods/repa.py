@@ -5,13 +5,14 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from sra.spec.base import Layers
-from sra.spec.methods.base import MethodOptions, left_out_at, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, left_out_at, stop_words
 from sra.spec.scale import Carrier
 
 
 class RepaOptions(MethodOptions):
     """Alignment with an external encoder's patch tokens (REPA, arXiv 2410.06940, section 3.2 and Table 6)."""
 
+    ORIGIN: ClassVar = Origin("REPA", "patch tokens of an external encoder", "2410.06940", "sihyun-yu/REPA", "67f7145", "MIT")
     BLOCKS: ClassVar = ("block",)
 
     method: Literal["repa"] = "repa"
@@ -39,8 +40,7 @@ class RepaOptions(MethodOptions):
         spatial = f", {self.kernel} x {self.kernel} convolution" if self.projector == "conv" else ""
         spatial += f", spatially normalised targets (mean times {self.mean_share:g})" if self.target == "spatial" else ""
         spatial += ", with the encoder's summary" if self.align_summary else ""
-        name = {"repa": "REPA", "irepa": "iREPA"}[self.method]
-        return f"{name}: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{spatial}{stop_words(self.stop_step)}"
+        return f"{self.ORIGIN.name}: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{spatial}{stop_words(self.stop_step)}"
 
     def carried(self, to: Carrier) -> Self:
         changes = {"encoder": to.encoder(self.encoder), "projector_width": to.projector_width(self.projector_width)}
@@ -52,6 +52,15 @@ class IrepaOptions(RepaOptions):
 
     Weight 1.0 is the released command's; its REPA has 0.5.
     """
+
+    ORIGIN: ClassVar = Origin(
+        "iREPA",
+        "patch tokens of an external encoder, normalised over the image",
+        "2512.10794",
+        "End2End-Diffusion/iREPA",
+        "99ad4ac",
+        "MIT",
+    )
 
     method: Literal["irepa"] = "irepa"
     weight: NonNegativeFloat = 1.0

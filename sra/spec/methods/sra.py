@@ -5,12 +5,13 @@ from typing import ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from sra.spec.base import Share
-from sra.spec.methods.base import MethodOptions, left_out_at, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, left_out_at, stop_words
 
 
 class SraOptions(MethodOptions):
     """Self-representation alignment, section 3.2 and Table 5. Blocks count from 1."""
 
+    ORIGIN: ClassVar = Origin("SRA", "a later block of the averaged model, at less noise", "2505.02831", "vvvvvjdy/SRA", "1723f85", "MIT")
     BLOCKS: ClassVar = ("student_block", "teacher_block")
 
     method: Literal["sra"] = "sra"

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from sra.spec.methods.base import MethodOptions, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, stop_words
 
 
 class Sra2Options(MethodOptions):
@@ -13,6 +13,7 @@ class Sra2Options(MethodOptions):
     Five layers of twice the model's width are what both printed sizes allow: 8.3 M for B ("about 8M") and 4 % of a forward pass of XL.
     """
 
+    ORIGIN: ClassVar = Origin("SRA 2", "the clean latent of each token's own patch", "2601.17830", unchecked="no code is public")
     BLOCKS: ClassVar = ("block",)
 
     method: Literal["sra2"] = "sra2"

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from sra.spec.encoders import ENCODERS
-from sra.spec.methods.base import MethodOptions, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -15,6 +15,14 @@ class SummaryOptions(MethodOptions):
     The token stays in the model: samples are drawn as pairs of image and summary.
     """
 
+    ORIGIN: ClassVar = Origin(
+        "REG",
+        "tokens of an external encoder, and its summary as one token more to be denoised",
+        "2507.01467",
+        "Martinser/REG",
+        "021ea2e",
+        "MIT",
+    )
     FAMILIES: ClassVar = ("sit",)
     NOT_OTHERS: ClassVar = "its extra token is defined for the velocity of class-conditional models alone"
     CHANGES_TIMES: ClassVar = True

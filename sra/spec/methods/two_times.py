@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from sra.spec.base import Share
-from sra.spec.methods.base import MethodOptions, apart, stop_words
+from sra.spec.methods.base import MethodOptions, Origin, apart, stop_words
 from sra.spec.scale import Carrier
 
 
@@ -17,6 +17,9 @@ class DualTimesOptions(MethodOptions):
     alone, which the paper says the gain is.
     """
 
+    ORIGIN: ClassVar = Origin(
+        "DTS + AS", "a later block of the averaged model, each image at two times", "2607.02508", "vvvvvjdy/SRA", "1723f85", "MIT"
+    )
     BLOCKS: ClassVar = ("student_block", "teacher_block")
     FAMILIES: ClassVar = ("sit",)
     NOT_OTHERS: ClassVar = "it gives tokens times of their own, which is defined for the velocity of class-conditional models alone"
@@ -39,11 +42,10 @@ class DualTimesOptions(MethodOptions):
 
     @property
     def words(self) -> str:
-        name = {"dts_as": "DTS + AS", "self_flow": "Self-Flow"}[self.method]
         times = f"{self.times} time{'s' if self.times == 'two' else ''} an image, {self.ratio:g} of the tokens apart"
         apart = {"both": "attention separated", "student": "the student's attention separated", "none": "full attention"}[self.separation]
         aligned = f"blocks {self.student_block} → {self.teacher_block}, λ {self.weight:g}" if self.weight else "no alignment (control)"
-        return f"{name}: {times}, {apart}, {aligned}{stop_words(self.stop_step)}"
+        return f"{self.ORIGIN.name}: {times}, {apart}, {aligned}{stop_words(self.stop_step)}"
 
     @property
     def groups_tokens(self) -> bool:
@@ -60,6 +62,16 @@ class SelfFlowOptions(DualTimesOptions):
     No training code is public. Blocks are 0.3 and 0.7 of the depth; how times are drawn on ImageNet is not said, here uniformly; nor whether the
     teacher sees dropped classes, here the student's.
     """
+
+    ORIGIN: ClassVar = Origin(
+        "Self-Flow",
+        "a later block of the averaged model at the earlier of an image's two times",
+        "2603.06507",
+        "black-forest-labs/Self-Flow",
+        "53db4f0",
+        "Apache-2.0",
+        unchecked="its code only draws samples",
+    )
 
     method: Literal["self_flow"] = "self_flow"
     weight: NonNegativeFloat = 0.8

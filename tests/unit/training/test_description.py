@@ -1,5 +1,6 @@
 """What the dry run prints: the run in words, sums that close, lengths that follow from the rate, and where the rate comes from."""
 
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import write_receipt
-from sra.forecast.flops import block_flops, head_parameters, parameters, training_flops
+from sra.forecast.flops import block_flops, forward_flops, head_parameters, parameters, training_flops
+from sra.forecast.method_costs import part_cost
+from sra.spec.encoders import ENCODERS
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
 from sra.spec.methods.known import RepaSraOptions
@@ -118,8 +121,8 @@ def test_an_encoder_in_the_loop_is_counted(described):
     unread = described(weightless, encoder="timm/vit_base_patch14_dinov2.lvd142m")
     assert "encoder" not in unread.split("memory")[0].split("FLOPs")[1]
     lengths = [seconds_of(text[text.index("1000 steps in") :].splitlines()[0]) for text in (stored, online)]
-    flops = training_flops(run, 768).total
-    assert lengths[1] / lengths[0] == pytest.approx((flops + forward) / flops, rel=0.1)
+    before, flops = (training_flops(run, width).total for width in (ENCODERS[run.encoder].width, 768))
+    assert lengths[1] / lengths[0] == pytest.approx((flops + forward) / before, rel=0.1)
 
 
 def test_a_text_encoder_in_the_loop_is_counted(described, tmp_path):
@@ -153,6 +156,36 @@ def test_parameters_flops_and_the_share_of_sra(described):
     assert f"{parameters(run.model):,}".replace(",", " ") in text
     assert line_of(text, "total").split()[:4] == [f"{flops.total / 1e6:.1f}", "M", f"{flops.total * 32 / 1e6:.0f}", "M"]
     assert f"alignment adds {100 * (flops.teacher + flops.heads) / flops.student:.1f} %" in text
+
+
+def test_an_encoder_that_a_method_needs_in_each_step_is_counted_before_it_is_at_hand_and_until_the_method_stops(described):
+    run = DIGITS.spec("sit_b2_haste")
+    text, encoder = described(run), ENCODERS[run.encoder]
+    flops = training_flops(run, encoder.width)
+    assert line_of(text, "encoder").startswith(f"{encoder.flops(run.model.tokens) / 1e6:.2f} M")
+    added = 100 * (flops.heads + encoder.flops(run.model.tokens)) / flops.student
+    stop = math.ceil(run.alignment.repa.stop_step / run.training.paper_steps_per_step)
+    assert f"alignment adds {added:.1f} % until step {stop}, 0.0 % from then on" in text
+    assert text.rstrip().endswith(f"encoder {run.encoder} runs in each step; its FLOPs are counted by its shape, its memory only with --encoder")
+    one_stops = run.alignment.model_copy(update={"repa": run.alignment.repa.model_copy(update={"stop_step": None})})
+    left = 100 * (training_flops(run, encoder.width, stopped=False).heads - part_cost(run.alignment.parts[1], run.model).heads) / flops.student
+    left += 100 * encoder.flops(run.model.tokens) / flops.student
+    assert f"until step {stop}, {left:.1f} % from then on" in described(run.model_copy(update={"alignment": one_stops}))
+
+
+def test_a_token_more_is_what_alignment_adds(described):
+    run = DIGITS.spec("sit_b2_reg")
+    flops = training_flops(run, ENCODERS[run.encoder].width)
+    plain = run.model.model_copy(update={"summary_width": None})
+    assert flops.student == 3 * forward_flops(plain)
+    assert flops.student + flops.extra_token == 3 * forward_flops(run.model)
+    assert line_of(described(run), "extra token").startswith(f"{flops.extra_token / 1e6:.2f} M")
+    assert training_flops(DIGITS.spec("sit_b2_repa"), 64).extra_token == 0
+
+
+def test_heads_go_by_the_names_of_their_methods(described):
+    assert line_of(described("sit_b2_dts_as"), "DTS + AS head").endswith("dropped after training")
+    assert "assumed" not in described("sit_b2_repa")  # the width is known by the encoder's name
 
 
 def test_parts_of_the_memory_add_up(described, monkeypatch):

@@ -174,6 +174,8 @@ def test_the_library_names_items_that_exist_and_each_neighbour(tmp_path, preset,
     references = report_in(tmp_path, preset).references
     items = {item for reference in references for item in reference.items}
     assert items <= {path.stem for kind in ("tables", "figures") for path in (root / "report" / kind).glob("*.yaml")}
+    benchmark = {reference.key for reference in references if "table_b0" in reference.items}
+    assert benchmark >= {"repa", "sra2", "layersync", "haste", "reg", "dispersive", "contrastive", "irepa"}
     assert {"repa", "sra2", "selfflow", "layersync", "haste", "reg"} <= {reference.key for reference in references if "table_s4" in reference.items}
     assert all(reference.url.startswith("https://arxiv.org/abs/") for reference in references)
     assert all(reference.url.rpartition("/")[2].split("v")[0] in reference.where for reference in references)

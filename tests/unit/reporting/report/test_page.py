@@ -16,6 +16,7 @@ from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures.render import render_figure
+from sra.reporting.report.methods import methods_at_a_glance
 from sra.reporting.report.page import contents_of
 from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
@@ -188,6 +189,22 @@ def test_runs_are_shown_as_trained_and_old_scores_are_named(tmp_path, preset, wr
     assert f"blocks {alignment.student_block} → {alignment.teacher_block}, k ~ U[0, 0.2), λ 0.2, smooth_l1, with head" in text
     assert f">{0.9999**spec.training.paper_steps_per_step:.4g}<" in text  # the decay at which a step here forgets, not the paper's
     assert "now: sit_b2_sra. Run snakemake again." in text
+
+
+def test_methods_stand_after_the_figures_each_with_its_paper_and_code(build, root):
+    methods = methods_at_a_glance(Catalogue(root, "digits"))
+    text = build(methods=methods)
+    page = Page(text)
+    assert page.ids.index("figure_10") < page.ids.index("methods") < page.ids.index("quirks")
+    links = {attributes["href"]: attributes for attributes in page.all("a")}
+    for method in methods.methods:
+        assert f">{method.name}<span" in text
+        assert links[f"https://arxiv.org/abs/{method.arxiv}"]["rel"] == "noopener noreferrer"
+        assert method.code is None or f"https://github.com/{method.code}/tree/{method.commit}" in links
+    section = text.split('<h2 id="methods">')[1].split("</section>")[0]
+    assert section.count("<tr>") == 2 + len(methods.methods)
+    assert section.count('href="#ref-') == len(methods.methods)  # every paper is among the references
+    assert "methods" not in Page(build()).ids
 
 
 def test_an_empty_preset_still_has_a_page(tmp_path, preset):

@@ -8,10 +8,12 @@ from PIL import Image
 from pypdf import PdfReader
 from report_samples import TEMPLATES, claims_of, report_in
 
+from sra.content.catalogue import Catalogue
 from sra.content.figures import CurvesFigure, Panel, Series
 from sra.content.tables import Column, Row, SettingColumn, TableSpec
 from sra.core.errors import StageError
 from sra.reporting.figures.render import render_figure
+from sra.reporting.report.methods import methods_at_a_glance
 from sra.reporting.report.pdf import page_images, pdf_data, render_pdf
 from sra.reporting.report.pdf_grid import plain
 from sra.reporting.tables.render import render_table
@@ -37,6 +39,7 @@ def made(tmp_path, preset, write_score, write_published):
         note=None,
         commit="abc1234",
         date="2026-11-23",
+        methods=None,
     ):
         keys = [(f"r{row}", metric) for row in range(rows) for metric in columns]
         several = [printed] * len(keys) if isinstance(printed, str) else printed
@@ -63,7 +66,7 @@ def made(tmp_path, preset, write_score, write_published):
         scores = [write_score("base", fid=10.0), write_score("ours", fid=9.0)]
         render_table(spec, scores, published, "small", preset, tmp_path / "tables", TEMPLATES)
         render_figure(curves, scores, {}, published, "small", preset, tmp_path / "figures")
-        report = report_in(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, label), commit=commit, date=date)
+        report = report_in(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, label), commit=commit, date=date, methods=methods)
         for score in scores:
             score.unlink()
         return report
@@ -115,6 +118,16 @@ def test_everything_that_the_report_says_is_in_the_pdf(made, read):
     ):
         assert letters(plain(sentence)) in whole
     assert "\ufffd" not in text
+
+
+def test_methods_at_a_glance_are_in_the_pdf(made, read, root):
+    methods = methods_at_a_glance(Catalogue(root, "digits"))
+    whole = letters(words(read(made(methods=methods))))
+    for method in methods.methods:
+        for part in (method.name, method.signal, method.paper.blocks, f"arXiv {method.arxiv}", method.code or "", method.checked):
+            assert letters(plain(part)) in whole
+    assert letters(methods.together) in whole
+    assert "Methodsataglance" not in letters(words(read(made())))
 
 
 def test_the_band_heads_every_page_and_pages_are_counted(made, read, comparable):

@@ -52,5 +52,13 @@ def test_padding_puts_the_points_on_one_line():
     assert padded[3] == "not run"
 
 
+def test_what_is_added_tells_nothing_from_little():
+    assert [n.added_text(share) for share in (None, 0.0, 0.0004, 0.248, 1.553)] == ["—", "0 %", "< 0.1 %", "+24.8 %", "+155.3 %"]
+
+
+def test_sizes_have_three_digits():
+    assert [n.size_text(count) for count in (0, 9360, 2_361_600)] == ["0", "9.36 K", "2.36 M"]
+
+
 def test_words_in_a_row():
     assert [n.listed(list("abc")[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]

@@ -5,7 +5,7 @@ from typing import Self
 
 from torch import Generator, Tensor, nn
 
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.encoders.targets import Targets
 from sra.models.groups import TokenGroups

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.spec.methods.dispersive import DispersiveOptions
 from sra.spec.run import RunSpec
 

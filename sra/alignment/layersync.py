@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass
 from sra.alignment.distances import cosine
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.run import RunSpec
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.core.errors import InputError
 from sra.encoders.targets import Targets
 from sra.models.heads import Initialize, Projector, TokenConvolution, initialization_of

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from sra.alignment.base import Alignment, StudentPass
 from sra.alignment.distances import distance_of
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears
 from sra.spec.methods.sra import SraOptions

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass
 from sra.alignment.distances import distance_of
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.models.heads import Initialize, Projector, initialization_of
 from sra.models.initial import initialize_linears

@@ -9,7 +9,7 @@ from typing import Self
 from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.encoders.targets import Targets
 from sra.spec.methods.summary import SummaryOptions

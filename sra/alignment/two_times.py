@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from sra.alignment.base import Alignment, StudentPass, token_groups
 from sra.alignment.distances import cosine, cosine_over_tokens_official
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.models.heads import Initialize, ProjectionHead, initialization_of
 from sra.models.initial import initialize_linears

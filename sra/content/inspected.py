@@ -90,7 +90,7 @@ def carriers(figure: FigureSpec, registry: Catalogue) -> dict[str, Carrier]:
 def carrier(run: str, registry: Catalogue) -> Carrier:
     model = registry.spec(run).model
     here = Width(depth=model.depth, width=model.width, heads=model.heads)
-    return Carrier(PAPER_SIZES[size_of(model.name)], here, registry.preset_of(run).encoders)
+    return Carrier(PAPER_SIZES[size_of(model.name)], here, registry.preset_of(run).encoders, registry.preset_of(run).batch)
 
 
 def models_of(figure: FigureSpec) -> list[InspectedModel]:

@@ -15,7 +15,7 @@ from sra.content.tables import TableSpec
 from sra.core.files import write_text
 from sra.spec.assets import DatasetEntry, WeightsEntry
 from sra.spec.config import UserConfig
-from sra.spec.method import Experiment, Recipe
+from sra.spec.recipe import Experiment, Recipe
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Samplers
 from sra.spec.scale import Preset

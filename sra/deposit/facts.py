@@ -15,8 +15,8 @@ from sra.deposit.lines import registry_lines
 from sra.forecast.disk import bytes_here
 from sra.forecast.estimate import estimate
 from sra.forecast.finished import job_seconds
+from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import Prices, read_rates
-from sra.forecast.work import planned_device
 from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
 from sra.reporting.claims.verdicts import ClaimsDocument

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sra.diffusion.batch import Denoiser, NoisyBatch
 from sra.diffusion.guidance import Guided
-from sra.spec.method import DdpmProcess
+from sra.spec.recipe import DdpmProcess
 from sra.spec.samplers import Sampler, refuse_unfit
 
 FIRST_BETA, LAST_BETA = 1e-4, 0.02  # of 1000 steps; fewer steps are taken larger

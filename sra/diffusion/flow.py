@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sra.diffusion.batch import Denoiser, NoisyBatch
 from sra.diffusion.guidance import Guided
-from sra.spec.method import FlowProcess
+from sra.spec.recipe import FlowProcess
 from sra.spec.samplers import EulerSampler, Sampler, SdeSampler, refuse_unfit
 
 # (state (B, C, H, W), time, the time that decides about guidance) -> velocity (B, C, H, W); both tensors float64

@@ -3,7 +3,7 @@
 from sra.diffusion.batch import Process
 from sra.diffusion.ddpm import Ddpm
 from sra.diffusion.flow import Flow
-from sra.spec.method import DdpmProcess, FlowProcess
+from sra.spec.recipe import DdpmProcess, FlowProcess
 
 
 def build_process(spec: FlowProcess | DdpmProcess) -> Process:

@@ -9,7 +9,7 @@ formula against the network itself.
 from dataclasses import dataclass, fields, replace
 from math import ceil
 
-from sra.forecast.alignments import FP32, part_cost
+from sra.forecast.method_costs import FP32, part_cost
 from sra.spec.machine import Machine
 from sra.spec.methods.base import MethodOptions
 from sra.spec.run import ModelSpec, RunSpec

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sra.content.catalogue import Catalogue
+from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import Rates, read_rates
-from sra.forecast.work import planned_device
 from sra.spec.config import UserConfig
 from sra.spec.run import RunSpec
 from sra.spec.scale import Preset

@@ -6,9 +6,9 @@ from typing import Any
 
 from sra.core.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
 from sra.forecast.estimate import Estimate, estimate, shared_tasks
+from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import CONFIDENCE, Prices, Rate, Rates, is_core, read_rates
 from sra.forecast.tasks import STAGES
-from sra.forecast.work import planned_device
 from sra.plan.measured_rates import measured_rates
 from sra.plan.remaining import Remaining
 

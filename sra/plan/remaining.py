@@ -23,9 +23,9 @@ from sra.content.required import (
 from sra.core.errors import unknown
 from sra.forecast import disk
 from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, forward_flops
+from sra.forecast.job_flops import Works
 from sra.forecast.rates import Work
 from sra.forecast.tasks import Chain, Task
-from sra.forecast.work import Works
 from sra.plan import assets, data, sample, score, train
 from sra.plan.context import Context
 from sra.spec.encoders import JUDGES

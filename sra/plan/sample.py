@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sra.content.required import RequiredScore
 from sra.forecast.disk import pack_bytes
-from sra.forecast.work import Works
+from sra.forecast.job_flops import Works
 from sra.plan import assets, needs
 from sra.plan.context import Context
 from sra.spec.layout import Results, Shared

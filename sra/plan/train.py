@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sra.content.required import point_before, point_named
-from sra.forecast.work import Works
+from sra.forecast.job_flops import Works
 from sra.plan import assets, needs
 from sra.plan.context import Context
 from sra.spec.layout import Results, Shared

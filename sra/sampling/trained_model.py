@@ -12,7 +12,7 @@ from sra.core.receipts import receipt_path, verify_contents
 from sra.models.build import empty_model
 from sra.models.trunk import Transformer
 from sra.spec.load import checked
-from sra.spec.method import DdpmProcess, FlowProcess, Process
+from sra.spec.recipe import DdpmProcess, FlowProcess, Process
 from sra.spec.run import ModelSpec, RunSpec
 
 KIND = "weights"

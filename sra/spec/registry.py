@@ -7,8 +7,8 @@ from pathlib import Path
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.load import checked, load, read_yaml
-from sra.spec.method import Experiment, Recipe, RunRow
 from sra.spec.metric import ScoreOf
+from sra.spec.recipe import Experiment, Recipe, RunRow
 from sra.spec.run import RunSpec, contrastive_weight, resolve_run
 from sra.spec.samplers import Sampler, Samplers, refuse_unfit
 from sra.spec.scale import USUAL_RESOLUTION, Preset, class_here

@@ -10,7 +10,13 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
-from sra.spec.method import (
+from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.combined import CombinedOptions
+from sra.spec.methods.contrastive import ContrastiveOptions
+from sra.spec.methods.known import METHOD_OF, AlignmentOptions
+from sra.spec.methods.sra import SraOptions
+from sra.spec.methods.summary import SummaryOptions
+from sra.spec.recipe import (
     KEYS_OF_ANY_RUN,
     Ema,
     Experiment,
@@ -25,12 +31,6 @@ from sra.spec.method import (
     StartFrom,
     WeightsFrom,
 )
-from sra.spec.methods.base import MethodOptions
-from sra.spec.methods.combined import CombinedOptions
-from sra.spec.methods.contrastive import ContrastiveOptions
-from sra.spec.methods.known import METHOD_OF, AlignmentOptions
-from sra.spec.methods.sra import SraOptions
-from sra.spec.methods.summary import SummaryOptions
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
@@ -179,7 +179,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     size = size_of(experiment.model)
     paper, here = (_shape_of(size, changed) for changed in ({}, preset.models))
     try:
-        alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders))
+        alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders, preset.batch))
         alignment.check_fits(recipe.family, preset.batch)
         summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from sra.core.errors import InputError
 from sra.spec.base import Jobs, Share, Steps, Strict
-from sra.spec.method import DdpmProcess, FlowProcess
+from sra.spec.recipe import DdpmProcess, FlowProcess
 from sra.spec.scale import CLASSES_OF_IMAGENET
 
 ProcessKind = Literal["flow", "ddpm"]

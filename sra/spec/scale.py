@@ -265,17 +265,22 @@ class Preset(Strict):
 
 @dataclass(frozen=True)
 class Carrier:
-    """Carries what a method names in the paper's model over to a preset's model and its encoders."""
+    """Carries what a method names in the paper's model over to a preset's model, encoders and batch."""
 
     paper: Width
     here: Width
     encoders: Mapping[str, str]
+    batch: int = 256  # of the paper
 
     def block(self, block: int) -> int:
         return scaled_block(block, self.paper.depth, self.here.depth)
 
     def projector_width(self, projector: int) -> int:
         return scaled_projector_width(projector, self.paper.width, self.here.width)
+
+    def group(self, group: int) -> int:
+        """Samples that a loss compares with each other: a batch that is smaller is one group."""
+        return min(group, self.batch)
 
     def encoder(self, name: str) -> str:
         """The preset's stand-in, or the name itself for a timm model."""

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from sra.spec.method import Ema, RampEma
+from sra.spec.recipe import Ema, RampEma
 from sra.spec.scale import scaled_decay
 
 

@@ -4,6 +4,7 @@
     sra bench train                  and without alignment, beside it and diffusers' DiT
     sra bench train --model XL       what SRA adds to SiT-XL/2; 20 GB of memory
     sra bench train --model mmdit    an MMDiT of 12 blocks beside diffusers' SD3 transformer; 20 GB of memory
+    sra bench train --methods all    each alignment method beside the plain step; --methods layersync,reg some of them
     sra bench train --model XL --device cuda --precision bf16 --batch 256 --steps 5    on a GPU the straight loop is there at every size
 
 Each candidate trains in a process of its own. The straight loop and ours start from the same weights, and end as near to each other as
@@ -38,6 +39,7 @@ from train_candidates import (
     spec_of,
     write_stores,
 )
+from train_methods import chosen, rounds_of_methods, rows_of_methods
 
 from sra.forecast.flops import training_flops
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser = options_of(__doc__, turns=5, batch=8)
     parser.add_argument("--model", choices=RUNS, default="B")
     parser.add_argument("--quick", action="store_true", help="only ours and the straight loop, both with SRA; three turns")
+    parser.add_argument("--methods", type=chosen, help="all, or some with commas between: each beside the plain step of SiT-B/2")
     parser.add_argument("--compile", action="store_true", help="ours block by block through torch.compile; always on a GPU")
     parser.add_argument("--graphs", action="store_true", help="ours as CUDA graphs of whole steps")
     parser.add_argument("--steps", type=int, default=1, help="in a turn, whose mean is its time; default %(default)s")
@@ -61,6 +64,8 @@ def main() -> None:
     if options.quick and options.model != "B":
         parser.error("--quick is of --model B: two larger trainers at once need more memory than most machines have")
     options.compile |= options.device == "cuda"
+    if options.methods and options.model != "B":
+        parser.error("--methods are of --model B")
     turns = 3 if options.quick else options.turns
     rounds, ceilings, facts = [], {}, {"batch": options.batch, "precision": options.precision, "compiled": options.compile, "graphs": options.graphs}
     with tempfile.TemporaryDirectory() as folder:
@@ -72,8 +77,12 @@ def main() -> None:
             measured = ceilings_of(found.times, options.device, options.precision)
             ceilings = {name: max(value, ceilings.get(name, 0.0)) for name, value in measured.items()}
             facts |= {f"GB of {group.name}": round(peak / 1e9, 1) for group, peak in zip(groups, found.peak_bytes, strict=True) if group.name}
-    variant = "" if options.model == "B" else options.model.lower()
-    rows = [row for found in rounds for row in rows_of(found, options, ceilings["matrix product"])]
+    variant = "methods" if options.methods else "" if options.model == "B" else options.model.lower()
+    rows = [
+        row
+        for found in rounds
+        for row in (rows_of_methods(found, options) if options.methods else rows_of(found, options, ceilings["matrix product"]))
+    ]
     publish(f"training steps of {size_of(options)}", rows, options, ceilings, variant, **facts)
 
 
@@ -83,6 +92,8 @@ def rounds_of(options: argparse.Namespace, folder: str) -> list[list[Group]]:
     shared = {"folder": folder, "batch": options.batch, "device": options.device}
     ours = shared | {"precision": options.precision, "compiled": options.compile, "graphs": options.graphs}
     ceilings = Group(build_ceilings, {"device": options.device, "precision": options.precision})
+    if options.methods:
+        return rounds_of_methods(options.methods, options, folder, ceilings)
     diffusers = Group(build_diffusers, {**shared, "run": plain, "name": DIFFUSERS})
     straight_aligned = Group(build_straight, {**shared, "run": aligned, "name": STRAIGHT_ALIGNED})
     if options.model != "B":

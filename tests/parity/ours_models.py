@@ -8,8 +8,8 @@ from registry import Comparison, named, official, relative
 from torch import Tensor, nn
 
 from sra.alignment.repa import RepaAlignment
-from sra.alignment.schedules import WeightSchedule
 from sra.alignment.sra import SraAlignment
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.guidance import Guided
 from sra.models.blocks import sincos_positions
 from sra.models.claims import Claims

@@ -14,9 +14,9 @@ from sra.alignment.contrastive import ContrastiveAlignment
 from sra.alignment.dispersive import DispersiveAlignment
 from sra.alignment.layersync import LayerSyncAlignment
 from sra.alignment.repa import RepaAlignment
-from sra.alignment.schedules import WeightSchedule
 from sra.alignment.summary import SummaryAlignment
 from sra.alignment.two_times import TwoTimesAlignment
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
 from sra.encoders.targets import Targets

@@ -16,7 +16,7 @@ from sra.content.catalogue import Catalogue
 from sra.data.order import batch_indices
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
-from sra.spec.method import ConstantEma
+from sra.spec.recipe import ConstantEma
 from sra.spec.run import RunSpec
 from sra.training.batches import TrainingBatch
 from sra.training.draws import StepDraws

@@ -6,7 +6,7 @@ from registry import Comparison, named, official, relative, relative_by_part
 
 from sra.alignment.base import StudentPass
 from sra.alignment.repa import RepaAlignment
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
 from sra.encoders.targets import Targets

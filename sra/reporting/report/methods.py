@@ -5,13 +5,13 @@ from dataclasses import replace
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.forecast.flops import head_parameters, summary_parameters, training_flops
-from sra.forecast.work import Works
+from sra.forecast.job_flops import Works
 from sra.reporting.report.document import Method, MethodInModel, Methods
 from sra.reporting.tables.settings import PAPER
 from sra.spec.encoders import Tower
-from sra.spec.method import Experiment, RunRow
 from sra.spec.methods.base import FAMILY_NAMES, MethodOptions, Origin
 from sra.spec.methods.known import METHOD_OF
+from sra.spec.recipe import Experiment, RunRow
 from sra.spec.run import ModelSpec, RunSpec, resolve_run
 
 MODEL, RECIPE = "SiT-B/2", "sit"  # as in Table B0, on which the methods stand side by side

@@ -2,8 +2,8 @@
 
 from sra.content.catalogue import Catalogue
 from sra.forecast.estimate import estimate
+from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import Prices, is_core, read_rates
-from sra.forecast.work import planned_device
 from sra.plan.cost import NOT_COUNTED
 from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of

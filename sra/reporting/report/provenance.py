@@ -8,7 +8,7 @@ from sra.reporting.read.scores import Scores
 from sra.reporting.report.document import Fact, FactValue, Head, Provenance, Trained
 from sra.reporting.report.summary import guidance_scale
 from sra.reporting.write.numbers import count_text, listed, number_text
-from sra.spec.method import ConstantEma
+from sra.spec.recipe import ConstantEma
 from sra.spec.run import RunSpec, read_run
 from sra.spec.scale import Preset, scaled_decay
 from sra.spec.score import ScoreRecord

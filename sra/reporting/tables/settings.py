@@ -14,8 +14,8 @@ from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.published import PublishedSetting
 from sra.reporting.tables.document import Notes, SettingCell, SettingLine, SettingModel, SettingsBody, TableDocument
 from sra.reporting.write.numbers import ABSENT
-from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess
 from sra.spec.methods.sra import SraOptions
+from sra.spec.recipe import ConstantEma, DdpmProcess, FlowProcess
 from sra.spec.run import RunSpec
 from sra.spec.samplers import Sampler
 from sra.spec.scale import scaled_decay
@@ -76,7 +76,7 @@ READERS: dict[SettingName, Callable[[Ours], str | None]] = {
     "ema_decay": _ema_decay,
     "projection_head": lambda ours: "no" if ours.sra.head == "none" else "yes",
     "batch_size": lambda ours: str(ours.run.training.batch),
-    "optimizer": lambda ours: "AdamW",  # the only one there is: sra.spec.method.Optimizer
+    "optimizer": lambda ours: "AdamW",  # the only one there is: sra.spec.recipe.Optimizer
     "learning_rate": lambda ours: f"{ours.run.training.learning_rate:g}",
     "betas": lambda ours: "({:g}, {:g})".format(*ours.run.training.betas),
     "alpha_t": _of_flow("1 - t"),

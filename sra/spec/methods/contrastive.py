@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.scale import Carrier
 
 
 class ContrastiveOptions(MethodOptions):
@@ -33,6 +34,9 @@ class ContrastiveOptions(MethodOptions):
         if self.group < 2:
             raise ValueError(f"group {self.group}: a sample is contrasted with another of its group; give 2 or more")
         return self
+
+    def carried(self, to: Carrier) -> Self:
+        return self.model_copy(update={"group": to.group(self.group)})
 
     @property
     def groups_of(self) -> int:

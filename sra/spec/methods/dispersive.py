@@ -1,10 +1,11 @@
 """Dispersive loss (arXiv 2506.09027; raywang4/DispLoss at c58de8d): samples of a group push each other apart, without any target."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.scale import Carrier
 
 
 class DispersiveOptions(MethodOptions):
@@ -26,6 +27,9 @@ class DispersiveOptions(MethodOptions):
     diagonal: Literal["kept", "dropped"] = "kept"  # each sample's distance to itself, 0: kept in released code
     tokens: Literal["flat", "mean"] = "flat"  # all tokens as one vector (released), or their mean (ours)
     stop_step: PositiveInt | None = None
+
+    def carried(self, to: Carrier) -> Self:
+        return super().carried(to).model_copy(update={"group": to.group(self.group)})
 
     @property
     def groups_of(self) -> int:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sra.spec.method import ConstantEma, DdpmProcess, FlowProcess
 from sra.spec.methods.base import BaselineOptions
 from sra.spec.methods.known import AlignmentOptions
+from sra.spec.recipe import ConstantEma, DdpmProcess, FlowProcess
 from sra.spec.run import ModelSpec, RunSpec, TrainingSpec
 from sra.spec.scale import Latent
 

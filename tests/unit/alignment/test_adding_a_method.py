@@ -48,7 +48,7 @@ def test_the_documented_method_trains_in_a_copy_of_the_repository(tmp_path):
     for name in ("sra", "config", "report"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     written = dict(re.findall(r"```\w+\n# (\S+)\n(.*?)```", README, flags=re.DOTALL))
-    cost = "sra/forecast/alignments.py"
+    cost = "sra/forecast/method_costs.py"
     assert set(written) == {"sra/spec/methods/structure.py", "sra/alignment/structure.py", cost, "config/experiments/structure.yaml"}
     lines = re.findall(r"`(Structure\w+(?:: \w+)?,)`", README)
     assert lines == ["StructureOptions,", "StructureOptions: StructureAlignment,", "StructureOptions: _structure,"]

@@ -8,9 +8,9 @@ import torch
 from sra.alignment.attention import AttentionAlignment, attention_cross_entropy
 from sra.alignment.base import StudentPass
 from sra.alignment.build import build_alignments
-from sra.alignment.schedules import WeightSchedule
 from sra.alignment.summary import SummaryAlignment
 from sra.alignment.two_times import TwoTimesAlignment, group_sizes
+from sra.alignment.weight_schedule import WeightSchedule
 from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow
@@ -19,6 +19,7 @@ from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import FAMILY_NAMES
 from sra.spec.methods.combined import combination
 from sra.spec.methods.contrastive import ContrastiveOptions
+from sra.spec.methods.dispersive import DispersiveOptions
 from sra.spec.methods.layersync import LayerSyncOptions
 from sra.spec.methods.repa import RepaOptions
 from sra.spec.methods.summary import SummaryOptions
@@ -227,6 +228,13 @@ def test_two_methods_that_decide_what_the_student_sees_are_refused():
     ],
 )
 def test_blocks_that_fall_together_in_a_shallow_model_are_refused(options, match):
-    carrier = Carrier(Width(depth=12, width=32, heads=4), Width(depth=3, width=32, heads=4), {})
+    carrier = Carrier(Width(depth=12, width=32, heads=4), Width(depth=3, width=32, heads=4), {}, 32)
     with pytest.raises(ValueError, match=match):
         options.carried(carrier)
+
+
+@pytest.mark.parametrize(("batch", "group"), [(256, 32), (48, 32), (16, 16), (2, 2)])
+def test_a_batch_smaller_than_a_group_is_one_group(batch, group):
+    carrier = Carrier(Width(depth=12, width=32, heads=4), Width(depth=12, width=32, heads=4), {}, batch)
+    assert ContrastiveOptions(group=32).carried(carrier).group == group
+    assert DispersiveOptions(block=3, group=32).carried(carrier).group == group

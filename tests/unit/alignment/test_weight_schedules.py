@@ -2,7 +2,7 @@
 
 import pytest
 
-from sra.alignment.schedules import WeightSchedule
+from sra.alignment.weight_schedule import WeightSchedule
 
 EPOCH = 5004
 

@@ -15,7 +15,7 @@ from sra.forecast.flops import block_flops, forward_flops
 from sra.models.build import build_model
 from sra.spec.machine import Machine
 from sra.spec.measured import read_cost
-from sra.spec.method import WeightsFrom
+from sra.spec.recipe import WeightsFrom
 from sra.spec.run import write_run
 from sra.training import timing
 from sra.training.inputs import Inputs, trainer_of

@@ -15,7 +15,7 @@ from sra.core.errors import InputError
 from sra.models.build import build_model
 from sra.plan import train as plan_train
 from sra.plan.workflow import checked_plan
-from sra.spec.method import RunRow, StartFrom
+from sra.spec.recipe import RunRow, StartFrom
 from sra.spec.run import RunSpec, write_run
 
 ROOT = Path(__file__).parents[3]

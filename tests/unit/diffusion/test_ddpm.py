@@ -10,7 +10,7 @@ from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.ddpm import Ddpm, Schedule, binned_log_likelihood, linear_alpha_bar, respaced
 from sra.diffusion.process import build_process
-from sra.spec.method import DdpmProcess
+from sra.spec.recipe import DdpmProcess
 from sra.spec.samplers import DdpmSampler, SdeSampler
 
 DDPM = Ddpm()

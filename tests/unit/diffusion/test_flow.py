@@ -9,7 +9,7 @@ from sra.core.errors import InputError
 from sra.diffusion.batch import NoisyBatch
 from sra.diffusion.flow import Flow, ode_grid, score_from_velocity, sde_grid
 from sra.diffusion.process import build_process
-from sra.spec.method import FlowProcess
+from sra.spec.recipe import FlowProcess
 from sra.spec.samplers import SAMPLER_OF, SdeSampler
 
 MEAN, SPREAD = 0.7, 0.5

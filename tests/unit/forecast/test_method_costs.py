@@ -7,8 +7,8 @@ import pytest
 from sra.content.catalogue import Catalogue
 from sra.forecast.flops import forward_flops, head_parameters, parameters, summary_parameters, training_flops
 from sra.spec.encoders import ENCODERS
-from sra.spec.method import Experiment, RunRow
 from sra.spec.methods.known import METHOD_OF
+from sra.spec.recipe import Experiment, RunRow
 from sra.spec.run import model_named, resolve_run
 from sra.spec.scale import Latent
 

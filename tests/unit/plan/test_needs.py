@@ -7,7 +7,7 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.forecast.flops import state_bytes
-from sra.forecast.work import Works
+from sra.forecast.job_flops import Works
 from sra.plan import needs, sample, train
 from sra.plan.needs import MEMORY_MARGIN, TIME_MARGIN
 from sra.plan.workflow import checked_plan

@@ -6,7 +6,7 @@ import pytest
 
 from sra.core.errors import InputError
 from sra.spec.load import load
-from sra.spec.method import Experiment, Recipe
+from sra.spec.recipe import Experiment, Recipe
 from sra.spec.scale import Preset
 
 EXPERIMENT = """

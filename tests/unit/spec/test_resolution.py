@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sra.core.errors import InputError
-from sra.spec.method import Experiment
 from sra.spec.methods.sra import SraOptions
+from sra.spec.recipe import Experiment
 from sra.spec.registry import Registry
 from sra.spec.run import read_run, resolve_run, write_run
 from sra.spec.scale import AtResolution, Latent

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sra.core.errors import InputError
-from sra.spec.method import Experiment, RunRow
 from sra.spec.methods.sra import SraOptions
+from sra.spec.recipe import Experiment, RunRow
 from sra.spec.registry import Registry
 from sra.spec.run import RunSpec, check_place, model_named, resolve_run
 from sra.spec.scale import Latent

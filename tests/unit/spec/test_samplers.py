@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sra.core.errors import InputError
 from sra.diffusion.process import build_process
 from sra.spec.load import checked
-from sra.spec.method import DdpmProcess, FlowProcess
+from sra.spec.recipe import DdpmProcess, FlowProcess
 from sra.spec.samplers import SAMPLER_OF, Sampler, SdeSampler, refuse_unfit
 
 PROCESSES = (FlowProcess(), DdpmProcess(timesteps=100))

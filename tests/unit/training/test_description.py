@@ -14,15 +14,15 @@ from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import write_receipt
-from sra.forecast.alignments import part_cost
 from sra.forecast.flops import block_flops, forward_flops, head_parameters, parameters, training_flops
+from sra.forecast.method_costs import part_cost
 from sra.spec.encoders import ENCODERS
 from sra.spec.layout import Results, Shared
 from sra.spec.machine import Machine
-from sra.spec.method import WeightsFrom
 from sra.spec.methods.known import RepaSraOptions
 from sra.spec.methods.repa import RepaOptions
 from sra.spec.methods.sra import SraOptions
+from sra.spec.recipe import WeightsFrom
 from sra.spec.run import write_run
 from sra.training import description as stage
 

@@ -12,7 +12,7 @@ from sra.core.errors import InputError, StageError
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.machine import Machine
-from sra.spec.method import RampEma
+from sra.spec.recipe import RampEma
 from sra.training import graphs
 from sra.training.batches import Prefetched
 from sra.training.distributed import World

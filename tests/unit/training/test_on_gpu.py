@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sra.spec.machine import Machine
-from sra.spec.method import RampEma
+from sra.spec.recipe import RampEma
 from sra.training.loop import Trainer
 from sra.training.setup import set_up
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sra.core.errors import Interrupted, StageError
-from sra.spec.method import ConstantEma, RampEma
+from sra.spec.recipe import ConstantEma, RampEma
 from sra.training.adamw import AdamW
 from sra.training.draws import MethodDraws, draw_step
 from sra.training.ema import ema_decay, update_average

@@ -67,9 +67,10 @@ def test_the_papers_own_preset_has_one_line_a_cell():
     assert "Second lines" not in paper.caption
 
 
-def test_what_a_preset_cannot_train_has_no_line_of_its_own():
-    """Its batch is smaller than the group of contrastive flow matching."""
-    toy = {method.method: method for method in methods_at_a_glance(Catalogue(ROOT, "fashion_toy")).methods}
-    assert toy["contrastive"].here is None
-    assert toy["contrastive"].paper.stored == 0
-    assert toy["sra"].here.blocks == "1 → 3"
+def test_what_a_preset_cannot_train_has_no_line_of_its_own(checkout):
+    """In a model of two blocks, those that LayerSync tells apart fall together."""
+    checkout.edit("config/presets/digits.yaml", "B: {depth: 8,", "B: {depth: 2,")
+    flat = {method.method: method for method in methods_at_a_glance(Catalogue(checkout.folder, "digits")).methods}
+    assert flat["layersync"].here is None
+    assert flat["layersync"].paper.blocks == "3 → 7"
+    assert flat["sra2"].here.blocks == "1"

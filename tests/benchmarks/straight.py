@@ -99,7 +99,7 @@ class StraightLoop:
 
     def step(self, batch: TrainingBatch) -> float:
         x, noise, t, y = (tensor.to(self.device) for tensor in (batch.noisy.latents, batch.noisy.noise, batch.noisy.timestep, batch.noisy.condition))
-        loss = self.loss(x, noise, t, y, batch.draws["interval"].to(self.device))
+        loss = self.loss(x, noise, t, y, batch.draws.get("interval", torch.zeros(len(batch))).to(self.device))
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)

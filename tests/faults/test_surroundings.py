@@ -245,7 +245,7 @@ def test_two_snakemakes_on_one_folder(checkout):
 @pytest.mark.fault("configuration edited during a run")
 def test_an_edit_while_snakemake_runs_is_refused_by_the_next_job(checkout):
     """What was planned and what would be done differ from then on. Started again, it does all as it is configured now."""
-    edit = 'sed -i "s/^batch: .*/batch: 24/" config/presets/digits.yaml'
+    edit = 'sed -i "s/^batch: .*/batch: 64/" config/presets/digits.yaml'
     waiting = Waiting(checkout, f'"$@"; code=$?; {edit}; exit $code')
     done = checkout.snakemake("--cores", "1", "--keep-going", "--show-failed-logs", *CONFIGS)
     assert done.returncode == 1
@@ -254,7 +254,7 @@ def test_an_edit_while_snakemake_runs_is_refused_by_the_next_job(checkout):
     assert read_json(checkout.folder / planned)["training"]["batch"] == 32
     again = waiting.checkout.snakemake("--cores", "1", *CONFIGS)
     assert again.returncode == 0, again.stdout
-    assert [read_json(checkout.folder / path)["training"]["batch"] for path in CONFIGS] == [24, 24]
+    assert [read_json(checkout.folder / path)["training"]["batch"] for path in CONFIGS] == [64, 64]
 
 
 @pytest.mark.fault("configuration edited during a run")

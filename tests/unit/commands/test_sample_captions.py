@@ -100,9 +100,9 @@ def test_guidance_moves_away_from_the_empty_caption(drawn, given, monkeypatch):
     seen = []
     sample = Flow.sample
 
-    def watched(self, denoise, sampler, noise, condition, null, draw):
+    def watched(self, denoise, sampler, noise, condition, null, *more):
         seen.append((condition, null))
-        return sample(self, denoise, sampler, noise, condition, null, draw)
+        return sample(self, denoise, sampler, noise, condition, null, *more)
 
     monkeypatch.setattr(Flow, "sample", watched)
     pack, folder = drawn()

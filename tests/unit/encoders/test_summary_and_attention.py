@@ -30,7 +30,7 @@ def images():
 def test_the_summary_is_the_class_token_after_the_last_norm(tmp_path, images):
     encoder = encoder_with(tmp_path, reg_tokens=4)
     targets = encoder.targets(images, reads=READS)
-    after = encoder.network.forward_features(encoder.feeding.pixels(images, 32))
+    after = encoder.network.forward_features(encoder.preprocessing.pixels(images, 32))
     torch.testing.assert_close(targets.summary, after[:, 0])
     torch.testing.assert_close(targets.tokens, after[:, 5:])
 

@@ -108,8 +108,8 @@ def test_the_encoder_runs_in_the_runs_precision(online_run):
     run = online_run(training={"precision": "bf16"})
     batch = run.batch(0)
     made = run._encoded(batch).targets.tokens
-    assert torch.equal(made, run.online.tokens(batch.images, torch.autocast("cpu", torch.bfloat16)))
-    assert not torch.equal(made, run.online.tokens(batch.images, nullcontext()))
+    assert torch.equal(made, run.online.encode(batch.images, torch.autocast("cpu", torch.bfloat16)).tokens)
+    assert not torch.equal(made, run.online.encode(batch.images, nullcontext()).tokens)
 
 
 def test_segments_equal_one_run_bit_for_bit(online_run, tmp_path):
@@ -127,7 +127,7 @@ def test_segments_equal_one_run_bit_for_bit(online_run, tmp_path):
 
 def test_the_encoder_stays_as_it_is_and_out_of_the_state(online_run):
     run = online_run()
-    encoder = run.online.tokens.__self__
+    encoder = run.online.encode.__self__
     before = encoder.sha256()
     run.train(2)
     assert encoder.sha256() == before
@@ -165,7 +165,7 @@ def test_two_processes_train_as_one_in_two_parts(tiny_run, tiny_stores, pixels, 
 def test_it_runs_only_where_its_output_is_read(options, steps, online_run, monkeypatch):
     run = online_run(**options)
     encoded, read, rows = [], [], ArrayStore.rows
-    run.online.tokens.__self__.network.patch_embed.register_forward_hook(lambda *_: encoded.append(1))
+    run.online.encode.__self__.network.patch_embed.register_forward_hook(lambda *_: encoded.append(1))
     monkeypatch.setattr(ArrayStore, "rows", lambda store, indices: (read.append(store.kind), rows(store, indices))[1])
     run.train(4)
     assert (len(encoded), read.count("pixels"), read.count("latents")) == (steps, steps, 4)

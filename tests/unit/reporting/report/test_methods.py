@@ -1,5 +1,6 @@
 """Methods at a glance: every method of the suite, by its own options, with costs that are those of the forecast."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,13 @@ def test_the_papers_own_preset_has_one_line_a_cell():
     assert "Second lines" not in paper.caption
 
 
-def test_what_a_preset_cannot_train_has_no_line_of_its_own(checkout):
-    """In a model of two blocks, those that LayerSync tells apart fall together."""
-    checkout.edit("config/presets/digits.yaml", "B: {depth: 8,", "B: {depth: 2,")
-    flat = {method.method: method for method in methods_at_a_glance(Catalogue(checkout.folder, "digits")).methods}
-    assert flat["layersync"].here is None
-    assert flat["layersync"].paper.blocks == "3 → 7"
-    assert flat["sra2"].here.blocks == "1"
+def test_what_a_preset_cannot_train_has_no_line_of_its_own(tmp_path):
+    """Its batch is no multiple of the group of the dispersive loss."""
+    for folder in ("config", "report"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    preset = tmp_path / "config/presets/fashion_toy.yaml"
+    preset.write_text(preset.read_text(encoding="utf-8").replace("\nbatch: 16\n", "\nbatch: 24\n"), encoding="utf-8")
+    toy = {method.method: method for method in methods_at_a_glance(Catalogue(tmp_path, "fashion_toy")).methods}
+    assert toy["dispersive"].here is None
+    assert toy["dispersive"].paper.stored > 0
+    assert toy["sra"].here.blocks == "1 → 3"

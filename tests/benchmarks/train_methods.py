@@ -95,7 +95,7 @@ def rows_of_methods(found: Found, options: argparse.Namespace) -> list[Row]:
     rows = []
     for run in found.times:
         if run != PLAIN and run.startswith(PLAIN):
-            words = Catalogue(ROOT, "paper").spec(run).alignment.words.partition(":")[0]
+            words = Catalogue(ROOT, "paper").spec(run).alignment.ORIGIN.name
             ratio = training_flops(spec_of_method(run, options.batch, options.precision), ENCODER.width).total / plain
             rows.append(
                 Row(f"a step of {words} ({run}), whose FLOPs are {ratio:.3f} of a plain step's", found.times[run], "a plain step", found.times[PLAIN])

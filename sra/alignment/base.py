@@ -19,7 +19,7 @@ class StudentPass:
     """One forward pass of the student, and what a loss can compare it with.
 
     features: the raw residual stream (B, N, D) after each tapped block, by block.  output: (B, O, H, W), what the network predicts.
-    teacher: the averaged model; whoever reads it runs it.  draws: (B, ...) uniform in [0, 1) by name, those that the method declares.
+    teacher: the averaged model; whoever reads it runs it.  draws: (B, ...) by name, those that the run's methods declare.
     targets: what an external encoder says of the clean images; None where no method of this step reads them.
     attention: (B, H, N, N) float32 logits by block, of those that are tapped.  summary: (B, E), what the extra token predicts, where there is one.
     """

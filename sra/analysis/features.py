@@ -72,6 +72,8 @@ def refuse_unfit(spec: RunSpec, blocks: list[int]) -> None:
     """Raises InputError for a run that is not looked into, and for a block that its model does not have."""
     if spec.model.text:
         raise InputError(f"run {spec.run}: is told captions; probes and components are of models of classes")
+    if spec.model.summary_width:
+        raise InputError(f"run {spec.run}: its model has an extra token, which probes and components know nothing of; look into another run")
     for block in blocks:
         if block > spec.model.depth:
             raise InputError(f"--block {block}: {spec.model.name} of run {spec.run} has blocks 1 to {spec.model.depth}; give one of them")

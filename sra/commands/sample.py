@@ -27,7 +27,7 @@ from sra.sampling.draw import conditions_of, drawn_batches, shard_indices
 from sra.sampling.trained_model import ConvertedSpec, load_converted, load_trained
 from sra.spec.load import checked_json, load
 from sra.spec.registry import Registry
-from sra.spec.run import RunSpec, contrastive_weight, read_run
+from sra.spec.run import RunSpec, read_run, refuse_sampler
 from sra.spec.samplers import Sampler, Samplers, refuse_unfit
 from sra.spec.scale import PRECISIONS, Precision
 from sra.spec.score import DRAWN
@@ -78,7 +78,10 @@ def sample(
         spec, model, receipt = load_converted(weights, family)
     else:
         model, receipt = load_trained(spec, weights)
-    refuse_unfit(drawn_by, spec.process)
+    if isinstance(spec, RunSpec):
+        refuse_sampler(drawn_by, spec)
+    else:
+        refuse_unfit(drawn_by, spec.process)
     mean = _mean_for(drawn_by, spec, latent_mean)
     if drawn_by.guidance.scale != 1 and receipt["facts"].get("null_class") is False:
         raise InputError(f"{weights}: has no null class, so it cannot be guided; give a sampler without guidance, such as sde250")
@@ -158,7 +161,6 @@ def _mean_for(sampler: Sampler, spec: RunSpec | ConvertedSpec, file: Path | None
         return None
     if not isinstance(spec, RunSpec):
         raise InputError("velocity: corrected is for a run trained with contrastive flow matching; give its config.json")
-    contrastive_weight(spec)
     if file is None:
         raise InputError(f"run {spec.run}: a corrected velocity needs the mean of its training latents; give --latent-mean, made by sra latent-mean")
     return latent_mean_of(file, spec.model.latent)

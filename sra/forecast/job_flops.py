@@ -26,7 +26,7 @@ class Works:
     def training(self, spec: RunSpec, steps: int) -> Work:
         preset, tower = self.registry.preset_of(spec.run), self.encoder(spec)
         flops = training_flops(spec, tower and tower.width).total
-        if tower and spec.reads_encoder and (spec.encodes_in_step or preset.encoder_features == "online"):
+        if tower and spec.reads_encoder and spec.encodes_at(preset):
             flops += tower.flops(spec.model.tokens)
         if spec.text_encoder and preset.text_to_image.text_features == "online":
             flops += work.amount if (work := self.captions(spec, 1)) else 0

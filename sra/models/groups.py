@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -21,14 +22,19 @@ class TokenGroups:
 
     def sorted(self, tokens: Tensor) -> Tensor:
         """Tokens (B, N, D) with those of group 0 first, each group in its own order."""
-        return _gathered(tokens, self._order())
+        return _gathered(tokens, self._order)
 
     def restored(self, tokens: Tensor) -> Tensor:
         """What `sorted` has put together, back in place."""
-        return _gathered(tokens, self._order().argsort(dim=1))
+        return _gathered(tokens, self._places)
 
+    @cached_property
     def _order(self) -> Tensor:
         return self.of.argsort(dim=1, stable=True)
+
+    @cached_property
+    def _places(self) -> Tensor:
+        return self._order.argsort(dim=1)
 
     def attended(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention of sorted tokens, (B, H, N, d) each; among all, or within each group."""

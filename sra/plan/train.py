@@ -27,7 +27,7 @@ def targets(context: Context, wildcards) -> dict[str, str | list[str]]:
     A method that reads more than tokens, such as attention, has the encoder in each step whatever the preset stores.
     """
     spec = context.spec(wildcards)
-    online = spec.encodes_in_step or context.preset_of(wildcards).encoder_features == "online"
+    online = spec.encodes_at(context.preset_of(wildcards))
     needed = {"features": [], "pixels": [], "encoder": []}
     if spec.encoder and online:
         needed |= {"pixels": Shared(spec.dataset).pixels, "encoder": assets.inputs(context, wildcards, "encoder")}

@@ -9,8 +9,8 @@ from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
 from sra.spec.load import checked, load, read_yaml
 from sra.spec.metric import ScoreOf
 from sra.spec.recipe import Experiment, Recipe, RunRow
-from sra.spec.run import RunSpec, contrastive_weight, resolve_run
-from sra.spec.samplers import Sampler, Samplers, refuse_unfit
+from sra.spec.run import RunSpec, refuse_sampler, resolve_run
+from sra.spec.samplers import Sampler, Samplers
 from sra.spec.scale import USUAL_RESOLUTION, Preset, class_here
 from sra.spec.seeds import Seeds, seeded, split_seed
 
@@ -186,9 +186,7 @@ class Registry:
         """Raises InputError for a sampler that cannot draw from the run's model."""
         spec, sampler = self.spec(run), self.sampler(name)
         try:
-            refuse_unfit(sampler, spec.process)
-            if sampler.velocity == "corrected":
-                contrastive_weight(spec)
+            refuse_sampler(sampler, spec)
         except InputError as error:
             raise InputError(f"run {run}, sampler {name}: {error}") from None
 

@@ -31,6 +31,7 @@ from sra.spec.recipe import (
     StartFrom,
     WeightsFrom,
 )
+from sra.spec.samplers import Sampler, refuse_unfit
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
@@ -127,6 +128,10 @@ class RunSpec(Strict):
     def encodes_in_step(self) -> bool:
         """Whether the encoder has to run while the run trains: what a part reads of it is more than the tokens that can be stored."""
         return any(part.IN_STEP for part in self.alignment.parts)
+
+    def encodes_at(self, preset: Preset) -> bool:
+        """Whether the encoder runs while the run trains at this preset: it has to, or the preset stores no tokens."""
+        return self.encodes_in_step or preset.encoder_features == "online"
 
     @property
     def reads_encoder(self) -> bool:
@@ -297,6 +302,16 @@ def _first_line(error: ValueError) -> str:
     """The first line of pydantic's report of a broken rule, without its frame."""
     errors = getattr(error, "errors", None)
     return errors()[0]["msg"].removeprefix("Value error, ") if errors else str(error)
+
+
+def refuse_sampler(sampler: Sampler, spec: RunSpec) -> None:
+    """Raises InputError for a sampler that cannot draw from the run's model. The planner and the sampling stage ask the same."""
+    refuse_unfit(sampler, spec.process)
+    if sampler.velocity == "corrected":
+        contrastive_weight(spec)
+    if spec.model.summary_width and (sampler.guidance.channels != "all" or sampler.official_seeding):
+        what = "guidance of three channels" if sampler.guidance.channels != "all" else "official_seeding"
+        raise InputError(f"run {spec.run}: draws an image and a summary together, for which {what} is not defined; give a sampler without it")
 
 
 def contrastive_weight(spec: RunSpec) -> float:

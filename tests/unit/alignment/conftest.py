@@ -2,6 +2,7 @@
 
 import pytest
 
+from sra.alignment.build import build_alignments
 from sra.spec.methods.base import BaselineOptions
 from sra.spec.methods.known import AlignmentOptions
 from sra.spec.recipe import ConstantEma, DdpmProcess, FlowProcess
@@ -39,3 +40,13 @@ def make_run():
         )
 
     return make
+
+
+@pytest.fixture
+def built(make_run):
+    """The one alignment of a run with these options."""
+
+    def build(options, encoder_width=None, **training):
+        return next(iter(build_alignments(make_run(options, **training), encoder_width, seed=0).values()))
+
+    return build

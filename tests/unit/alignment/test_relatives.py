@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from sra.alignment.base import StudentPass
-from sra.alignment.build import build_alignments
 from sra.alignment.contrastive import negatives
 from sra.alignment.dispersive import dispersion, squared_distances
 from sra.alignment.repa import spatially_normalised
@@ -25,16 +24,6 @@ from sra.spec.methods.sra2 import Sra2Options
 
 A = torch.tensor([[[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [2.0, 0.0]]])
 B = torch.tensor([[[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [2.0, 2.0]]])
-
-
-@pytest.fixture
-def built(make_run):
-    """The one alignment of a run with these options."""
-
-    def build(options, encoder_width=None, **training):
-        return next(iter(build_alignments(make_run(options, **training), encoder_width, seed=0).values()))
-
-    return build
 
 
 def seen(features=None, output=None, batch=None, draws=None, tokens=None):

@@ -7,7 +7,6 @@ import torch
 
 from sra.alignment.attention import AttentionAlignment, attention_cross_entropy
 from sra.alignment.base import StudentPass
-from sra.alignment.build import build_alignments
 from sra.alignment.summary import SummaryAlignment
 from sra.alignment.two_times import TwoTimesAlignment, group_sizes
 from sra.alignment.weight_schedule import WeightSchedule
@@ -28,16 +27,6 @@ from sra.spec.run import ModelSpec
 from sra.spec.scale import Carrier, Latent, Width
 
 MODEL = ModelSpec(name="SiT-B/2", depth=4, width=32, heads=4, patch=1, latent=Latent(channels=1, size=2), classes=10, learns_variance=False)
-
-
-@pytest.fixture
-def built(make_run):
-    """The one alignment of a run with these options."""
-
-    def build(options, encoder_width=None, **training):
-        return next(iter(build_alignments(make_run(options, **training), encoder_width, seed=0).values()))
-
-    return build
 
 
 def seen(features=None, output=None, batch=None, draws=None, tokens=None):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sra.analysis.features import refuse_unfit
 from sra.commands.sample import sample
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
@@ -23,8 +24,8 @@ from sra.sampling.joint import JointNoise, JointState
 from sra.sampling.sample_conditions import SampledClasses
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.registry import Registry
-from sra.spec.run import contrastive_weight
-from sra.spec.samplers import Guidance, HeunSampler, SdeSampler
+from sra.spec.run import contrastive_weight, refuse_sampler
+from sra.spec.samplers import Guidance, HeunSampler, OfficialSeeding, SdeSampler
 from sra.spec.scale import Latent
 
 ROOT = Path(__file__).parents[3]
@@ -178,3 +179,15 @@ def test_what_cannot_be_corrected_is_refused_when_it_is_planned():
     stopped = spec.model_copy(update={"alignment": spec.alignment.model_copy(update={"stop_step": 1000})})
     with pytest.raises(InputError, match="knows no weight that stopped"):
         contrastive_weight(stopped)
+
+
+def test_what_is_not_defined_for_pairs_of_image_and_summary_is_refused(reg):
+    spec, _ = reg
+    for sampler, what in (
+        (SdeSampler(evaluations=3, guidance=Guidance(scale=1.5, channels="first_three")), "guidance of three channels"),
+        (SdeSampler(evaluations=3, official_seeding=OfficialSeeding()), "official_seeding"),
+    ):
+        with pytest.raises(InputError, match=f"draws an image and a summary together, for which {what} is not defined"):
+            refuse_sampler(sampler, spec)
+    with pytest.raises(InputError, match="its model has an extra token"):
+        refuse_unfit(spec, [1])

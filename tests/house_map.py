@@ -8,7 +8,7 @@ BEGIN, END = "<!-- map: python tests/house_map.py -->", "<!-- end of map -->"
 # From the lightest up; a room may import those above it in this list, and tests/unit/test_layers.py says which.
 ROOMS = (
     *("core", "spec", "content", "forecast", "plan", "data", "encoders", "models", "diffusion", "alignment", "analysis", "metrics", "training"),
-    *("sampling", "reporting", "deposit", "commands"),
+    *("sampling", "study", "reporting", "deposit", "commands"),
 )
 # Which files an image meets, in order, from the user's folder to the page.
 WAY = (

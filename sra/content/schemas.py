@@ -20,6 +20,7 @@ from sra.spec.run import RunSpec
 from sra.spec.samplers import Samplers
 from sra.spec.scale import Preset
 from sra.spec.score import ScoreRecord
+from sra.spec.study import Study
 
 FOLDER = Path("workflow/schemas")
 
@@ -36,6 +37,7 @@ MODELS = {
     "claims": Claims,
     "tolerances": Tolerances,
     "run": RunSpec,
+    "study": Study,
     "score": ScoreRecord,
 }
 

@@ -13,6 +13,9 @@ from sra.spec.run import RunSpec, refuse_sampler, resolve_run
 from sra.spec.samplers import Sampler, Samplers
 from sra.spec.scale import USUAL_RESOLUTION, Preset, class_here
 from sra.spec.seeds import Seeds, seeded, split_seed
+from sra.spec.study import Study
+from sra.spec.variants import NAMED as NAMED_VARIANT
+from sra.spec.variants import split_variant
 
 RELEASED = "_released"
 
@@ -73,6 +76,20 @@ class Registry:
         return load(self.root / "config" / "samplers.yaml", Samplers).samplers
 
     @cached_property
+    def studies(self) -> dict[str, Study]:
+        """The studies of the preset, by their names."""
+        folder, found = self.root / "config" / "studies", {}
+        for name in self.preset.studies:
+            known = [path.stem for path in sorted(folder.glob("*.yaml"))]
+            if name not in known:
+                raise unknown("study", name, known, where=f"config/presets/{self.preset_id}.yaml: studies")
+            study = load(folder / f"{name}.yaml", Study)
+            if study.id != name:
+                raise InputError(f"{folder / name}.yaml: id is {study.id}; give it the file's name, {name}")
+            found[name] = study
+        return found
+
+    @cached_property
     def datasets(self) -> dict[str, DatasetEntry]:
         return load_table(self.root / "config" / "datasets.tsv", DatasetEntry)
 
@@ -95,6 +112,8 @@ class Registry:
                     raise InputError(f"{path}: run id {run!r} may hold only a-z, 0-9 and _")
                 if split_seed(run)[1] is not None:
                     raise InputError(f"{path}: run id {run!r} ends as if it named a seed; rename it, and give seeds in config/config.yaml")
+                if NAMED_VARIANT.fullmatch(run):
+                    raise InputError(f"{path}: run id {run!r} ends as trials of a study do; rename it")
                 if (row.weights is not None) != run.endswith(RELEASED):
                     raise InputError(f"{path}: run {run}: the names of runs with weights, and of no others, end in {RELEASED}; rename it")
                 if run in rows:
@@ -120,7 +139,8 @@ class Registry:
         """The resolved run. Raises InputError for an unknown run or one that its model cannot hold."""
         if run not in self._specs:
             row, experiment, _ = self._entry(run)
-            self._specs[run] = resolve_run(run, row, experiment, self.recipes[experiment.recipe], self.preset_id, self.preset_of(run))
+            recipe, variant = self.recipes[experiment.recipe], split_variant(split_seed(run)[0])[1]
+            self._specs[run] = resolve_run(run, row, experiment, recipe, self.preset_id, self.preset_of(run), variant)
         return self._specs[run]
 
     def preset_of(self, run: str) -> Preset:
@@ -165,7 +185,13 @@ class Registry:
     def milestones(self, run: str) -> list[str]:
         """Milestones of the run that this preset reaches, in order of steps."""
         steps = self.preset_of(run).milestones if self.has_part_of(run) else {}
-        return sorted((name for name in self._entry(run)[1].milestones if name in steps), key=steps.__getitem__)
+        named = {*self._entry(run)[1].milestones, *self._milestones_of_studies(run)}
+        return sorted((name for name in named if name in steps), key=steps.__getitem__)
+
+    def _milestones_of_studies(self, run: str) -> set[str]:
+        """Those at which the preset's studies score the run, which trains alike with more of them and stops more often."""
+        base = split_variant(split_seed(run)[0])[0]
+        return {name for study in self.studies.values() for name in study.milestones_of(base)}
 
     def sampler(self, name: str) -> Sampler:
         """The named sampler with the preset's evaluations and classes, and with the seed that its name may end in."""
@@ -210,14 +236,15 @@ class Registry:
 
     def _entry(self, run: str) -> tuple[RunRow, Experiment, Path]:
         """The run's row, with the training seed that its name may end in."""
-        base, seed = split_seed(run)
+        name, seed = split_seed(run)
+        base = split_variant(name)[0]
         if base not in self._rows:
             raise unknown("run", base, self._rows)
         row, experiment, path = self._rows[base]
         if seed is None:
             return row, experiment, path
         if row.weights is not None or seed == row.seed:
-            raise InputError(f"run {run}: {base} {f'has seed {seed} itself' if row.weights is None else 'is not trained here'}; ask for {base}")
+            raise InputError(f"run {run}: {base} {f'has seed {seed} itself' if row.weights is None else 'is not trained here'}; ask for {name}")
         return row.model_copy(update={"seed": seed}), experiment, path
 
 

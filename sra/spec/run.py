@@ -33,6 +33,7 @@ from sra.spec.recipe import (
 )
 from sra.spec.samplers import Sampler, refuse_unfit
 from sra.spec.scale import PAPER_SIZES, TEXT_TO_IMAGE_SIZES, USUAL_RESOLUTION, Carrier, Latent, Precision, Preset, Resolution, Text, Width
+from sra.spec.variants import Variant
 
 MODEL_NAME = re.compile(r"((?P<family>SiT|DiT)-(?P<size>S|B|L|XL)|(?P<only>MMDiT))/(?P<patch>2|4|8)")
 # In sra.spec.layout, which this layer cannot import; the last one of a path, since a folder above may be called results too.
@@ -175,8 +176,13 @@ def check_place(path: Path, run: str) -> None:
         raise InputError(f"{path}: is of run {run}, not of {here['run']}; delete it and run snakemake again")
 
 
-def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset) -> RunSpec:
-    """The run as the preset trains it. Raises InputError naming run and key when the row contradicts its method or model."""
+def resolve_run(
+    run: str, row: RunRow, experiment: Experiment, recipe: Recipe, preset_id: str, preset: Preset, variant: Variant | None = None
+) -> RunSpec:
+    """The run as the preset trains it. Raises InputError naming run and key when the row contradicts its method or model.
+
+    variant: the number in which it differs from the row, where it is a trial.
+    """
     if family_of(experiment.model) != recipe.family:
         raise InputError(f"run {run}: recipe {experiment.recipe} trains {recipe.family} models, its model is {experiment.model}; change one of them")
     captions = preset.text_to_image if recipe.family == "mmdit" else None
@@ -185,6 +191,8 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
     paper, here = (_shape_of(size, changed) for changed in ({}, preset.models))
     try:
         alignment = method_of(row, recipe, size).carried(Carrier(paper, here, preset.encoders, preset.batch))
+        if variant and variant.what == "weight":
+            alignment = alignment.scaled(variant.factor)
         alignment.check_fits(recipe.family, preset.batch)
         summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:
@@ -193,6 +201,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         raise InputError(f"run {run}: flips: captions say what is left and right; leave out flips")
     if isinstance(recipe.process, FlowProcess) and any(isinstance(part, SraOptions) and part.teacher_time_floor for part in alignment.parts):
         raise InputError(f"run {run}: teacher_time_floor counts steps of the chain of DiT, time of {recipe.family} models has none; leave it out")
+    rate = variant.factor if variant and variant.what == "rate" else 1
     ema = row.ema or recipe.ema
     ema_steps = None
     if isinstance(ema, RampEma):
@@ -213,7 +222,7 @@ def resolve_run(run: str, row: RunRow, experiment: Experiment, recipe: Recipe, p
         alignment=alignment,
         training=TrainingSpec(
             batch=preset.batch,
-            learning_rate=recipe.optimizer.learning_rate * preset.learning_rate_factor,
+            learning_rate=recipe.optimizer.learning_rate * preset.learning_rate_factor * rate,
             betas=recipe.optimizer.betas,
             epsilon=recipe.optimizer.epsilon,
             weight_decay=recipe.optimizer.weight_decay,

@@ -172,6 +172,7 @@ class Preset(Strict):
         None, description="tables and figures of the report, and what is built without a target; null: all that are not made on request alone"
     )
     seeds: list[NonNegativeInt] | None = Field(None, description="training seeds where the user names none; null: each run's own")
+    studies: list[str] = Field([], description="of config/studies: their rows also stop at their milestones, and `snakemake study_NAME` runs them")
     dataset: str
     image_size: PositiveInt
     classes: PositiveInt

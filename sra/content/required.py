@@ -22,7 +22,7 @@ class RequiredScore:
 def required_by_table(table: TableSpec, registry: Catalogue) -> list[RequiredScore]:
     """The scores behind the table's cells, each once, without those whose milestone the preset does not reach."""
     wanted = [RequiredScore(row.run, table.score_of(row)) for row in table.rows if row.run and table.kind == "scores"]
-    return _with_seeds(_reachable(wanted, registry, f"table {table.id}"), registry)
+    return _with_seeds(reachable(wanted, registry, f"table {table.id}"), registry)
 
 
 def required_by_figure(figure: FigureSpec, registry: Catalogue) -> list[RequiredScore]:
@@ -31,7 +31,7 @@ def required_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Required
     if isinstance(figure, TargetsFigure):
         score = ScoreOf(milestone=figure.milestone, sampler=figure.sampler, samples=figure.samples)
         runs = [figure.baseline, *(point.run for point in trained_points(figure, registry))]
-        return _with_seeds(_reachable([RequiredScore(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
+        return _with_seeds(reachable([RequiredScore(run, score) for run in runs], registry, f"figure {figure.id}"), registry)
     if not isinstance(figure, CurvesFigure):
         return []  # probes and components are no scores
     wanted = [
@@ -40,14 +40,14 @@ def required_by_figure(figure: FigureSpec, registry: Catalogue) -> list[Required
         for series in panel.series
         for milestone in figure.milestones_of(panel)
     ]
-    return _with_seeds(_reachable(wanted, registry, f"figure {figure.id}"), registry)
+    return _with_seeds(reachable(wanted, registry, f"figure {figure.id}"), registry)
 
 
 def packs_of_figure(figure: FigureSpec, registry: Catalogue) -> list[RequiredScore]:
     """The sample packs whose images the figure shows, of each run's own seed; none for a figure of another kind."""
     if not isinstance(figure, SampleFigure):
         return []
-    return _reachable([RequiredScore(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
+    return reachable([RequiredScore(series.run, figure.score) for series in figure.runs], registry, f"figure {figure.id}")
 
 
 def required_by_all(registry: Catalogue) -> list[RequiredScore]:
@@ -60,7 +60,7 @@ def required_by_all(registry: Catalogue) -> list[RequiredScore]:
 def required_by_claims(claims: Claims, registry: Catalogue) -> list[RequiredScore]:
     """The scores that claims compare: a part of what tables and figures show, so that no claim trains anything of its own."""
     wanted = [RequiredScore(run, score) for run, score in scores_behind(claims, registry)]
-    return _with_seeds(_reachable(wanted, registry, "report/claims.yaml"), registry)
+    return _with_seeds(reachable(wanted, registry, "report/claims.yaml"), registry)
 
 
 def measured_by_table(table: TableSpec, registry: Catalogue) -> list[str]:
@@ -85,7 +85,7 @@ def _with_seeds(wanted: list[RequiredScore], registry: Catalogue) -> list[Requir
     return [RequiredScore(run, score) for item in wanted for run, score in registry.with_seeds(item.run, item.score)]
 
 
-def _reachable(wanted: list[RequiredScore], registry: Catalogue, where: str) -> list[RequiredScore]:
+def reachable(wanted: list[RequiredScore], registry: Catalogue, where: str) -> list[RequiredScore]:
     kept = []
     for item in dict.fromkeys(wanted):
         if not registry.has_part_of(item.run):

@@ -4,11 +4,11 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions
 from sra.spec.scale import Carrier
 
 
-class AttentionOptions(MethodOptions):
+class AttentionOptions(WeightedOptions):
     """Cross-entropy of a range of the student's blocks against as many last blocks of the encoder.
 
     The paper's pairs are blocks 5 to 8 of XL with 9 to 12 of DINOv2-B. For other sizes it says nothing, and its code would take the same blocks of B
@@ -33,7 +33,6 @@ class AttentionOptions(MethodOptions):
     last_block: PositiveInt
     encoder: str = Field("dinov2b", description="an encoder of weights.tsv, or timm/NAME for any vision transformer of timm")
     weight: NonNegativeFloat = 0.5
-    stop_step: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -44,7 +43,7 @@ class AttentionOptions(MethodOptions):
     @property
     def words(self) -> str:
         blocks = f"blocks {self.first_block} to {self.last_block}"
-        return f"attention of {blocks} as in the last of encoder {self.encoder}, λ {self.weight:g}{stop_words(self.stop_step)}"
+        return f"attention of {blocks} as in the last of encoder {self.encoder}, {self.weight_words}"
 
     @property
     def blocks_words(self) -> str:

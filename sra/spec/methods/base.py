@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from sra.spec.base import Strict
 from sra.spec.scale import Carrier
@@ -87,6 +87,19 @@ class MethodOptions(Strict):
         """
         return self.model_copy(update={name: to.block(block) for name in self.BLOCKS if (block := getattr(self, name)) is not None})
 
+    def scaled(self, factor: float) -> Self:
+        """The same method with each of its weights times `factor`, those of its parts together.
+
+        Raises ValueError where no weight would change, and for a weight that the method does not allow.
+        """
+        if not any(part.weight for part in self.parts):
+            raise ValueError(f"method {self.method} has no weight that a factor would change; choose a method with one")
+        return self._weighing(factor)
+
+    def _weighing(self, factor: float) -> Self:
+        """`scaled`, whether it changes anything or not."""
+        return self
+
     def check_fits(self, family: str, batch: int) -> None:
         """Raises ValueError where the method cannot train such a model with such a batch."""
         for part in self.parts:
@@ -102,9 +115,24 @@ class MethodOptions(Strict):
                 )
 
 
-def stop_words(stop_step: PositiveInt | None) -> str:
-    """How a line about a method ends that stops."""
-    return f", until step {stop_step} of the paper" if stop_step else ""
+class WeightedOptions(MethodOptions):
+    """Base of the options of one alignment: a loss with a weight, from the first step or until one of them."""
+
+    weight: NonNegativeFloat
+    stop_step: PositiveInt | None = Field(None, description="step of the paper's scale from which the weight is 0; never by default")
+
+    @property
+    def weight_words(self) -> str:
+        """How a line about the method says its weight, and when it stops."""
+        return f"λ {self.weight:g}{self.stop_words}"
+
+    @property
+    def stop_words(self) -> str:
+        """How a line about the method ends; empty for one that does not stop."""
+        return f", until step {self.stop_step} of the paper" if self.stop_step else ""
+
+    def _weighing(self, factor: float) -> Self:
+        return type(self).model_validate({**self.model_dump(), "weight": factor * self.weight})
 
 
 def apart(options: MethodOptions, earlier: str, later: str, to: Carrier) -> MethodOptions:

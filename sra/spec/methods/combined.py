@@ -32,6 +32,9 @@ class CombinedOptions(MethodOptions):
     def carried(self, to: Carrier) -> Self:
         return self.model_copy(update={name: getattr(self, name).carried(to) for name in self.part_fields()})
 
+    def _weighing(self, factor: float) -> Self:
+        return self.model_copy(update={name: getattr(self, name)._weighing(factor) for name in self.part_fields()})
+
     @model_validator(mode="after")
     def _one_decides_what_the_student_sees(self) -> Self:
         owners = [part.method for part in self.parts if part.CHANGES_TIMES]

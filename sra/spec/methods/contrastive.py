@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions
 from sra.spec.scale import Carrier
 
 
-class ContrastiveOptions(MethodOptions):
+class ContrastiveOptions(WeightedOptions):
     """Minus the mean squared error between the predicted velocity and the target of another sample of the group.
 
     The weight is the paper's; at 1, the default of the released flag, the whole loss is linear in the prediction and has no minimum.
@@ -25,7 +25,6 @@ class ContrastiveOptions(MethodOptions):
     group: PositiveInt = 32  # theirs is what one device holds of the batch
     negatives: Literal["any", "other_class"] = "any"  # any: samples of the same class included, as the released command
     contrast_null: bool = True  # whether samples whose class was dropped are contrasted too
-    stop_step: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _has_a_minimum(self) -> Self:
@@ -45,4 +44,4 @@ class ContrastiveOptions(MethodOptions):
     @property
     def words(self) -> str:
         negatives = "" if self.negatives == "any" else ", negatives of other classes"
-        return f"contrastive flow matching: groups of {self.group}{negatives}, λ {self.weight:g}{stop_words(self.stop_step)}"
+        return f"contrastive flow matching: groups of {self.group}{negatives}, {self.weight_words}"

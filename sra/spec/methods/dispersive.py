@@ -4,11 +4,11 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions
 from sra.spec.scale import Carrier
 
 
-class DispersiveOptions(MethodOptions):
+class DispersiveOptions(WeightedOptions):
     """The logarithm of the mean of exp(-squared distance / (temperature x numbers of a sample)) over the pairs of a group.
 
     The recipe's default is the code behind the paper's tables (`jax`: group 16, weight 0.5, temperature 0.5, a quarter of the depth); the PyTorch
@@ -26,7 +26,6 @@ class DispersiveOptions(MethodOptions):
     group: PositiveInt = 16
     diagonal: Literal["kept", "dropped"] = "kept"  # each sample's distance to itself, 0: kept in released code
     tokens: Literal["flat", "mean"] = "flat"  # all tokens as one vector (released), or their mean (ours)
-    stop_step: PositiveInt | None = None
 
     def carried(self, to: Carrier) -> Self:
         return super().carried(to).model_copy(update={"group": to.group(self.group)})
@@ -37,4 +36,4 @@ class DispersiveOptions(MethodOptions):
 
     @property
     def words(self) -> str:
-        return f"dispersive loss: block {self.block}, groups of {self.group}, τ {self.temperature:g}, λ {self.weight:g}{stop_words(self.stop_step)}"
+        return f"dispersive loss: block {self.block}, groups of {self.group}, τ {self.temperature:g}, {self.weight_words}"

@@ -4,11 +4,11 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveInt, model_validator
 
-from sra.spec.methods.base import MethodOptions, Origin, apart, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions, apart
 from sra.spec.scale import Carrier
 
 
-class LayerSyncOptions(MethodOptions):
+class LayerSyncOptions(WeightedOptions):
     """Minus the cosine of two blocks' tokens, no head and no teacher.
 
     The released command names one pair, 8 <- 16 of XL; other sizes have it carried to their depth by the recipe. The script's own default, a block
@@ -22,7 +22,6 @@ class LayerSyncOptions(MethodOptions):
     student_block: PositiveInt
     target_block: PositiveInt
     weight: NonNegativeFloat = 0.2
-    stop_step: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _target_is_deeper(self):
@@ -32,7 +31,7 @@ class LayerSyncOptions(MethodOptions):
 
     @property
     def words(self) -> str:
-        return f"LayerSync: blocks {self.student_block} → {self.target_block}, λ {self.weight:g}{stop_words(self.stop_step)}"
+        return f"LayerSync: blocks {self.student_block} → {self.target_block}, {self.weight_words}"
 
     def carried(self, to: Carrier) -> Self:
         return apart(super().carried(to), "student_block", "target_block", to)

@@ -5,11 +5,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from sra.spec.base import Layers
-from sra.spec.methods.base import MethodOptions, Origin, left_out_at, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions, left_out_at
 from sra.spec.scale import Carrier
 
 
-class RepaOptions(MethodOptions):
+class RepaOptions(WeightedOptions):
     """Alignment with an external encoder's patch tokens (REPA, arXiv 2410.06940, section 3.2 and Table 6)."""
 
     ORIGIN: ClassVar = Origin("REPA", "patch tokens of an external encoder", "2410.06940", "sihyun-yu/REPA", "67f7145", "MIT")
@@ -24,7 +24,6 @@ class RepaOptions(MethodOptions):
     temperature: PositiveFloat = 0.1  # of nt_xent; ours, SimCLR's best value (arXiv 2002.05709, Table 5)
     projector_width: PositiveInt = 2048
     projector_layers: Layers = 3
-    stop_step: PositiveInt | None = Field(None, description="step of the paper's scale from which the weight is 0; never by default")
     align_summary: bool = left_out_at(False, "whether the encoder's summary is a token more, before the patches (REG)")
     # What iREPA changes.
     projector: Literal["mlp", "conv"] = left_out_at("mlp", "mlp: REPA's; conv: one convolution over the square of tokens, as iREPA has it")
@@ -40,7 +39,7 @@ class RepaOptions(MethodOptions):
         spatial = f", {self.kernel} x {self.kernel} convolution" if self.projector == "conv" else ""
         spatial += f", spatially normalised targets (mean times {self.mean_share:g})" if self.target == "spatial" else ""
         spatial += ", with the encoder's summary" if self.align_summary else ""
-        return f"{self.ORIGIN.name}: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{spatial}{stop_words(self.stop_step)}"
+        return f"{self.ORIGIN.name}: {block}, encoder {self.encoder}, λ {self.weight:g}{objective}{spatial}{self.stop_words}"
 
     def carried(self, to: Carrier) -> Self:
         changes = {"encoder": to.encoder(self.encoder), "projector_width": to.projector_width(self.projector_width)}

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from sra.spec.base import Share
-from sra.spec.methods.base import MethodOptions, Origin, left_out_at, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions, left_out_at
 
 
-class SraOptions(MethodOptions):
+class SraOptions(WeightedOptions):
     """Self-representation alignment, section 3.2 and Table 5. Blocks count from 1."""
 
     ORIGIN: ClassVar = Origin("SRA", "a later block of the averaged model, at less noise", "2505.02831", "vvvvvjdy/SRA", "1723f85", "MIT")
@@ -44,4 +44,4 @@ class SraOptions(MethodOptions):
         interval = f"k ~ U[0, {self.max_interval:g})" if self.interval == "uniform" else f"k = {self.max_interval:g}"
         head = "with head" if self.head == "mlp" else "without head"
         blocks = "blocks not said" if self.student_block is None else f"blocks {self.student_block} → {self.teacher_block}"
-        return f"SRA: {blocks}, {interval}, λ {self.weight:g}, {self.distance}, {head}{stop_words(self.stop_step)}"
+        return f"SRA: {blocks}, {interval}, λ {self.weight:g}, {self.distance}, {head}{self.stop_words}"

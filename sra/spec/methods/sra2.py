@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions
 
 
-class Sra2Options(MethodOptions):
+class Sra2Options(WeightedOptions):
     """A head at an early block learns the clean latent, in the tokens of the final layer. No code is public; the head's width is ours.
 
     Five layers of twice the model's width are what both printed sizes allow: 8.3 M for B ("about 8M") and 4 % of a forward pass of XL.
@@ -26,9 +26,8 @@ class Sra2Options(MethodOptions):
     beta: PositiveFloat = 0.05  # of smooth l1
     head_layers: PositiveInt = 5
     head_width: PositiveFloat = 2.0  # times the model's width
-    stop_step: PositiveInt | None = None
 
     @property
     def words(self) -> str:
         what = "the clean latent" if self.predicts == "latent" else "the training target (control)"
-        return f"SRA 2: block {self.block} predicts {what}, λ {self.weight:g}, {self.distance}{stop_words(self.stop_step)}"
+        return f"SRA 2: block {self.block} predicts {what}, λ {self.weight:g}, {self.distance}{self.stop_words}"

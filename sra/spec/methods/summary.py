@@ -5,11 +5,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from sra.spec.encoders import ENCODERS
-from sra.spec.methods.base import MethodOptions, Origin, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions
 from sra.spec.scale import Carrier
 
 
-class SummaryOptions(MethodOptions):
+class SummaryOptions(WeightedOptions):
     """One token more, whose state is the summary token of an encoder, noised at the image's time; the network learns its velocity too.
 
     The token stays in the model: samples are drawn as pairs of image and summary.
@@ -34,11 +34,10 @@ class SummaryOptions(MethodOptions):
     # none: the summary as the encoder's last norm leaves it; unit_variance: each image's over its root mean square, for encoders of another scale.
     summary_norm: Literal["none", "unit_variance"] = "none"
     width: PositiveInt | None = Field(None, description="of the summary; only for an encoder whose width is not known by its name")
-    stop_step: PositiveInt | None = None
 
     @property
     def words(self) -> str:
-        return f"one more token, the summary of encoder {self.encoder}, λ {self.weight:g}{stop_words(self.stop_step)}"
+        return f"one more token, the summary of encoder {self.encoder}, {self.weight_words}"
 
     def carried(self, to: Carrier) -> Self:
         return self.model_copy(update={"encoder": to.encoder(self.encoder)})

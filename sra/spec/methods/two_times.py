@@ -5,11 +5,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from sra.spec.base import Share
-from sra.spec.methods.base import MethodOptions, Origin, apart, stop_words
+from sra.spec.methods.base import Origin, WeightedOptions, apart
 from sra.spec.scale import Carrier
 
 
-class DualTimesOptions(MethodOptions):
+class DualTimesOptions(WeightedOptions):
     """Dual timestep sampling and attention separation: tokens in two groups, each noised at its own time, and SRA on top.
 
     A share `ratio` of an image's tokens, drawn anew each time, has the run's usual time and the rest a second one. While samples are drawn there is
@@ -38,14 +38,13 @@ class DualTimesOptions(MethodOptions):
     teacher_labels: Literal["undropped", "shared"] = "undropped"  # of the teacher: those before dropout (released here), or the student's
     # tokens_official: the released cosine names no dim, so each channel is compared over the tokens.
     cosine_axis: Literal["channels", "tokens_official"] = "channels"
-    stop_step: PositiveInt | None = None
 
     @property
     def words(self) -> str:
         times = f"{self.times} time{'s' if self.times == 'two' else ''} an image, {self.ratio:g} of the tokens apart"
         apart = {"both": "attention separated", "student": "the student's attention separated", "none": "full attention"}[self.separation]
         aligned = f"blocks {self.student_block} → {self.teacher_block}, λ {self.weight:g}" if self.weight else "no alignment (control)"
-        return f"{self.ORIGIN.name}: {times}, {apart}, {aligned}{stop_words(self.stop_step)}"
+        return f"{self.ORIGIN.name}: {times}, {apart}, {aligned}{self.stop_words}"
 
     @property
     def groups_tokens(self) -> bool:

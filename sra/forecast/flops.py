@@ -88,7 +88,7 @@ def _only_attended_to(tokens: int) -> _Stream:
 
 @dataclass(frozen=True)
 class TrainingFlops:
-    """Of one image in one training step, at a step where every alignment with a weight is on."""
+    """Of one image in one training step."""
 
     student: int  # forward and backward, without the extra token
     teacher: int  # forward to the target's block, no backward
@@ -193,16 +193,14 @@ def _deciding_times(sampler: Sampler) -> list[float]:
     return [number / count for number in range(count)]  # of a respaced chain, nearly
 
 
-def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False, stopped: bool = False) -> TrainingFlops:
-    """A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
+def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False, step: int = 0) -> TrainingFlops:
+    """At a step, counted from 0. A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
 
-    An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher.
-    stopped: after the last step of those alignments that stop.
+    An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher; so does one that has stopped.
     """
     model = run.model
     plain = 3 * forward_flops(model.model_copy(update={"summary_width": None}))
-    acting = [part for part in run.alignment.parts if part.weight and not (stopped and part.stop_step)]
-    costs = [part_cost(part, model, encoder_width) for part in acting]
+    costs = [part_cost(part, model, encoder_width) for part in run.acting_at(step)]
     return TrainingFlops(
         student=plain,
         extra_token=3 * forward_flops(model) - plain,

@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from sra.spec.metric import Metric
@@ -46,11 +47,11 @@ class Paired:
         """Whether there are seeds enough for an interval to decide anything."""
         return self.count >= LEAST_SEEDS
 
-    @property
+    @cached_property
     def mean(self) -> float:
         return statistics.fmean(self.differences)
 
-    @property
+    @cached_property
     def sd(self) -> float | None:
         """Standard deviation (n - 1) of the differences; None for one seed."""
         return statistics.stdev(self.differences) if self.count > 1 else None
@@ -72,8 +73,14 @@ class Paired:
     @property
     def p_value(self) -> float | None:
         """Of no difference, two-sided; None for one seed."""
-        below = self.p_below(0.0)
-        return None if below is None else 2 * min(below, 1 - below) if self.standard_error else float(self.mean == 0)
+        error = self.standard_error
+        if error is None:
+            return None
+        if error == 0:
+            return float(self.mean == 0)
+        from scipy.special import stdtr
+
+        return 2 * float(stdtr(self.count - 1, -abs(self.mean) / error))  # the tail itself: 1 - a number near 1 would round it away
 
     def p_below(self, bound: float) -> float | None:
         """One-sided p value against a true mean of `bound` or more: small where the mean is surely below it. None for one seed."""

@@ -23,6 +23,12 @@ def test_equals_the_paired_test_of_scipy():
     assert pair.p_below(0) == pytest.approx(stats.ttest_rel(ours, theirs, alternative="less").pvalue, rel=1e-12)
 
 
+def test_a_difference_is_as_sure_whichever_run_comes_first():
+    """Also far out, where p is below what 1 - p can say."""
+    pair, turned = (Paired("log", tuple(range(9)), tuple(sign * (1 + 1e-3 * seed) for seed in range(9))) for sign in (-1, 1))
+    assert 0 < pair.p_value == turned.p_value < 1e-18
+
+
 def test_a_ratio_by_hand():
     pair = paired({0: 2.0, 1: 8.0}, {0: 4.0, 1: 4.0}, "log")  # ratios 1/2 and 2, whose geometric mean is 1
     assert pair.shown(pair.mean) == pytest.approx(1)

@@ -228,8 +228,8 @@ def training_memory(run: RunSpec, machine: Machine, encoder_width: int | None = 
 
 
 def images_at_once(run: RunSpec, machine: Machine) -> int:
-    """Images in one process's forward pass: its share of the batch, or a micro-batch of it."""
-    share = ceil(run.training.batch / machine.world)
+    """Images, each view counted, in one process's forward pass: its share of the batch, or a micro-batch of it."""
+    share = ceil(run.training.batch / machine.world) * run.training.views
     return min(share, machine.micro_batch or share)
 
 

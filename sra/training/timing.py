@@ -55,6 +55,7 @@ def measured_cost(spec: RunSpec, inputs: Inputs, trainer: Trainer, steps: Measur
         fingerprint=spec.fingerprint,
         steps=steps,
         batch=spec.training.batch,
+        views=spec.training.views,
         images=images,
         steps_per_epoch=max(1, images // spec.training.batch),
         memory=memory,

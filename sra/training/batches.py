@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sra.core.errors import InputError
+from sra.data.channels import channel_statistics
 from sra.data.latents import posterior_mean, sample_posterior
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
@@ -103,6 +105,7 @@ class Batches:
             condition=interleaved([self._conditions(step, rows, dropped)] * len(views)),
             process=self.process,
             latent_mean=posterior_mean(moments, scaling) if "latent_mean" in reads else None,
+            channels=self._channels.expand(len(rows), -1, -1) if "channels" in reads else None,
             undropped=self._conditions(step, rows, np.zeros_like(dropped)) if "undropped" in reads else None,
         )
         stores = (self.features, self.pixels) if reads & OF_ENCODER else (None, None)
@@ -111,6 +114,11 @@ class Batches:
             tokens = None if tokens is None else mirrored_tokens(tokens, flipped)
             images = None if images is None else mirrored(images, flipped, width=2)
         return TrainingBatch(noisy, draws.methods, None if tokens is None else Targets(tokens), images)
+
+    @cached_property
+    def _channels(self) -> Tensor:
+        """Of the whole store, (2, C); read when the first step asks for it."""
+        return torch.from_numpy(channel_statistics(self.latents))
 
     def _conditions(self, step: int, rows: np.ndarray, dropped: np.ndarray) -> Tensor:
         return self.conditions.at(self.spec.training.seed, step, rows, self.share.start, dropped)

@@ -33,7 +33,7 @@ class StudyFiles:
     """The results of one study at one preset, as far as they are there."""
 
     def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
-        self.study, self.registry, self.published = study, registry, published or PublishedNumbers()
+        self.study, self.registry, self.published = study, registry, published
         self.results = Results(registry.preset_id)
         self.choices = self._choices()
         self._scores = self._found()
@@ -114,7 +114,8 @@ class StudyFiles:
             row=row,
             run=run,
             kind="baseline" if row is self.study.baseline else kind,
-            flops=Cost(((0, 0), (last, Works(self.registry).training(spec, last).amount))),
+            # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
+            flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
             factor=factor,
             encoder=spec.encoder,
             kept_parameters=summary_parameters(spec.model),
@@ -131,7 +132,9 @@ class StudyFiles:
         return max(milestones[name] for name in self.study.milestones_of(row.run) if name in milestones)
 
     def _published(self, row: StudyRow) -> Published | None:
-        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml") if row.published else None
+        if self.published is None or row.published is None:
+            return None
+        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml")
         return number and Published(text=number.text, value=number.value, source=number.credit, protocol=row.protocol or "")
 
 

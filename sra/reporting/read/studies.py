@@ -1,5 +1,7 @@
 """What a study is computed from, as it lies in the results: scores, trials, step times, and what each row is."""
 
+import math
+
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
 from sra.content.studies import (
@@ -150,7 +152,7 @@ def decide(files: StudyFiles) -> StudyChoices:
 def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
     study = files.study
     tried = [_trial(files, factor, run) for factor, run in trials(study, row).items()]
-    chosen, words = chosen_factor({trial.factor: trial.value for trial in tried}, study.tuning.tie)
+    chosen, words = chosen_factor({trial.factor: math.inf if trial.diverged else trial.value for trial in tried}, study.tuning.tie)
     what = "rate" if row is study.baseline else "weight"
     return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)
 
@@ -158,7 +160,8 @@ def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
 def _trial(files: StudyFiles, factor: float, run: str) -> Trial:
     wanted = trial_score(files.study, run, files.registry)
     found = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric)
-    return Trial(factor=factor, run=wanted.run, value=found.value, reason=found.reason, score_sha256=found.score_sha256)
+    diverged = found.status == "diverged"
+    return Trial(factor=factor, run=wanted.run, value=found.value, diverged=diverged, reason=found.reason, score_sha256=found.score_sha256)
 
 
 def _guidance(files: StudyFiles, row: StudyRow) -> GuidanceChoice:

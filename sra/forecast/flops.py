@@ -26,6 +26,7 @@ DECODER_FLOPS = {
     "scenes_vae": {32: 31_787_008},
     "fashion_vae": {32: 125_962_240},
     "fashion_toy_vae": {32: 31_787_008},
+    "fashion_cpu_vae": {32: 31_787_008},
 }
 ENCODER_FLOPS = {
     "sd_vae_ft_ema": {256: 272_722_165_760, 512: 1_116_658_466_816},
@@ -33,9 +34,16 @@ ENCODER_FLOPS = {
     "scenes_vae": {32: 12_083_200},
     "fashion_vae": {32: 46_833_664},
     "fashion_toy_vae": {32: 12_083_200},
+    "fashion_cpu_vae": {32: 12_083_200},
 }
 # Inception sees 299 x 299 pixels whatever the image has.
-EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896, "fashion_cnn": 9_513_472, "fashion_toy_cnn": 2_544_896}
+EXTRACTOR_FLOPS = {
+    "inception_2015": 11_422_336_192,
+    "digits_cnn": 2_544_896,
+    "fashion_cnn": 9_513_472,
+    "fashion_toy_cnn": 2_544_896,
+    "fashion_cpu_cnn": 9_513_472,
+}
 
 
 @dataclass(frozen=True)

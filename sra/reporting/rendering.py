@@ -68,10 +68,14 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
 
 
+def build_study_of(registry: Catalogue, study: str) -> StudyDocument:
+    """What a study found, from the scores that exist; nothing is written."""
+    return build_study(StudyFiles(study_named(study, registry), registry, load_published(_published(registry.root))).given())
+
+
 def render_study(registry: Catalogue, study: str) -> StudyDocument:
-    """What a study found, from the scores that exist."""
-    files = StudyFiles(study_named(study, registry), registry, load_published(_published(registry.root)))
-    document = build_study(files.given())
+    """The same, as its file."""
+    document = build_study_of(registry, study)
     write_checked_json(registry.root / Results(registry.preset_id).study(study), document.model_dump(mode="json"))
     return document
 

@@ -1,5 +1,7 @@
 """What a study is computed from, as it lies in the results: scores, trials, step times, and what each row is."""
 
+import math
+
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
 from sra.content.studies import (
@@ -33,7 +35,7 @@ class StudyFiles:
     """The results of one study at one preset, as far as they are there."""
 
     def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
-        self.study, self.registry, self.published = study, registry, published or PublishedNumbers()
+        self.study, self.registry, self.published = study, registry, published
         self.results = Results(registry.preset_id)
         self.choices = self._choices()
         self._scores = self._found()
@@ -114,7 +116,8 @@ class StudyFiles:
             row=row,
             run=run,
             kind="baseline" if row is self.study.baseline else kind,
-            flops=Cost(((0, 0), (last, Works(self.registry).training(spec, last).amount))),
+            # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
+            flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
             factor=factor,
             encoder=spec.encoder,
             kept_parameters=summary_parameters(spec.model),
@@ -131,7 +134,9 @@ class StudyFiles:
         return max(milestones[name] for name in self.study.milestones_of(row.run) if name in milestones)
 
     def _published(self, row: StudyRow) -> Published | None:
-        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml") if row.published else None
+        if self.published is None or row.published is None:
+            return None
+        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml")
         return number and Published(text=number.text, value=number.value, source=number.credit, protocol=row.protocol or "")
 
 
@@ -147,7 +152,7 @@ def decide(files: StudyFiles) -> StudyChoices:
 def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
     study = files.study
     tried = [_trial(files, factor, run) for factor, run in trials(study, row).items()]
-    chosen, words = chosen_factor({trial.factor: trial.value for trial in tried}, study.tuning.tie)
+    chosen, words = chosen_factor({trial.factor: math.inf if trial.diverged else trial.value for trial in tried}, study.tuning.tie)
     what = "rate" if row is study.baseline else "weight"
     return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)
 
@@ -155,7 +160,8 @@ def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
 def _trial(files: StudyFiles, factor: float, run: str) -> Trial:
     wanted = trial_score(files.study, run, files.registry)
     found = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric)
-    return Trial(factor=factor, run=wanted.run, value=found.value, reason=found.reason, score_sha256=found.score_sha256)
+    diverged = found.status == "diverged"
+    return Trial(factor=factor, run=wanted.run, value=found.value, diverged=diverged, reason=found.reason, score_sha256=found.score_sha256)
 
 
 def _guidance(files: StudyFiles, row: StudyRow) -> GuidanceChoice:

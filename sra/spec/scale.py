@@ -32,8 +32,9 @@ StoredDtype = Literal["fp32", "fp16"]
 # Kept inside a segment of training: the newest, and one to fall back to.
 ROLLING_STATES = 2
 
-# fid_pytorch: FID with pytorch-fid's resize. The last four are measured on captioned data alone.
-SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
+# fd_selfsup: Fréchet distance in the features of the preset's second extractor. fid_pytorch: FID with pytorch-fid's resize. The last four are
+# measured on captioned data alone.
+SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fd_selfsup", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
 
 
 OF_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "cmmd", "caption_accuracy")

@@ -35,7 +35,14 @@ ENCODER_FLOPS = {
     "fashion_toy_vae": {32: 12_083_200},
 }
 # Inception sees 299 x 299 pixels whatever the image has.
-EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896, "fashion_cnn": 9_513_472, "fashion_toy_cnn": 2_544_896}
+EXTRACTOR_FLOPS = {
+    "inception_2015": 11_422_336_192,
+    "digits_cnn": 2_544_896,
+    "fashion_cnn": 9_513_472,
+    "fashion_toy_cnn": 2_544_896,
+    "fashion_rotation": 30_065_664,
+    "fashion_toy_rotation": 7_823_872,
+}
 
 
 @dataclass(frozen=True)

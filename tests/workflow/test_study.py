@@ -22,5 +22,5 @@ def finished(tmp_path_factory, new_checkout):
 
 
 def test_x(finished):
-    print((finished.folder/"results/toy/studies/toy.json").read_text()[:3000])
-    print((finished.folder/"results/toy/studies/toy/choices.json").read_text())
+    print((finished.folder / "results/toy/studies/toy.json").read_text()[:3000])
+    print((finished.folder / "results/toy/studies/toy/choices.json").read_text())

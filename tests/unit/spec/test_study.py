@@ -46,7 +46,10 @@ def test_milestones_are_those_of_its_rows_and_the_longer_one_the_baselines():
         ({"seeds": []}, "at least 1 item"),
         ({"seeds": [0, 0]}, "seeds: 0 is named twice"),
         ({"seeds": [0, -1]}, "greater than or equal to 0"),
-        ({"seeds": [0, 100], "tuning": TUNING}, "seeds: 100 is named twice; name each once, and seeds of tuning and of controls apart from the study's"),
+        (
+            {"seeds": [0, 100], "tuning": TUNING},
+            "name each once, and seeds of tuning and of controls apart from the study's",
+        ),
         ({"seeds": [0], "repeated": [0]}, "seeds: 0 is named twice"),
         ({"repeated": [100], "tuning": TUNING}, "seeds: 100 is named twice"),
         ({"redrawn": [1, 1]}, "redrawn: 1 is named twice; name each once$"),

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
+from numbered_images import described, images
 
 from sra.core.errors import InputError
-from sra.encoders.targets import Targets
 from sra.spec.machine import Machine
 from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import BaselineOptions
@@ -72,27 +71,6 @@ def trainer(tiny_run, tiny_stores):
         return set_up(spec, tiny_stores[0], features, CPU, machine, world, online)
 
     return make
-
-
-class images:
-    """A store of images that are told apart by their number alone."""
-
-    sha256 = "0"
-
-    def __init__(self, count):
-        self.count = count
-
-    def rows(self, places):
-        return np.broadcast_to(places.astype(np.uint8)[:, None, None, None], (len(places), 32, 32, 3)).copy()
-
-
-def described(pixels, products, reads) -> Targets:
-    """What an encoder of four blocks and two heads might say: a function of the image's number."""
-    number = pixels[:, 0, 0, 0].float()
-    waves = torch.sin(number[:, None, None, None] * (1 + torch.arange(4 * 2 * 16 * 16).view(1, 4, 2 * 16, 16) % 7))
-    tokens = waves.flatten(1)[:, : 16 * 12].view(-1, 16, 12)
-    attention = tuple(waves[:, block].view(-1, 2, 16, 16) for block in range(4)) if "attention" in reads else ()
-    return Targets(tokens, tokens.mean(dim=1) if "summary" in reads else None, attention)
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -37,7 +37,7 @@ ALLOWED = {
 }
 LIGHT = {"core", "spec", "content", "forecast", "plan", "study", "reporting", "deposit"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
-LATE = {"reporting/figures/speedup.py": {"scipy"}, "study/intervals.py": {"scipy"}}  # within functions that few pages call
+LATE = {"study/intervals.py": {"scipy"}}  # within functions that few pages call
 
 
 def imports(path: Path) -> set[str]:

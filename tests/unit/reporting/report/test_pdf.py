@@ -176,7 +176,7 @@ def test_the_pdf_is_dated_by_its_results_tagged_and_archivable(made, read):
 
 def test_a_report_of_nothing_has_a_pdf_too(tmp_path, preset, read):
     text = words(read(report_in(tmp_path, preset)))
-    assert "No pair of SRA and its baseline has been scored yet" in text
+    assert "So far 0 scores of sample sets exist" in text
     assert "results of" not in text
 
 

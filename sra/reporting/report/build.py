@@ -105,7 +105,7 @@ def build_report(
         costs=costs_of(spent, planned, disk_bytes),
         reading=terms_of(preset, library),
         provenance=provenance_of(head, specs, scores, documents),
-        commands=_commands(head.preset, documents, planned),
+        commands=_commands(head.preset, documents, planned, claims),
         limits=limits_of(written / "limits.yaml", library, head.preset, preset, progress, claims),
         references=library.references,
         preset=preset,
@@ -161,14 +161,15 @@ def _alone(item: str, planned: Planned | None) -> str | None:
     return f"{words} from nothing"
 
 
-def _commands(preset_id: str, documents: list[Document], planned: Planned | None) -> list[Command]:
-    """The command for everything, then for what needs no run, then each table and figure by itself."""
+def _commands(preset_id: str, documents: list[Document], planned: Planned | None, claims: ClaimsDocument | None) -> list[Command]:
+    """The command for everything, then for what needs no run, for verdicts, then each table and figure by itself."""
     everything = "make run" if preset_id == DEFAULT_PRESET else build_command("all", preset_id)
     total = f"about {device_time(sum(planned.seconds.values()), planned.unit)} of one {planned.unit} from nothing" if planned else None
     again = "Judge the claims and draw every table, figure and this report again from the scores that exist"
     return [
         Command(what="Run everything that is missing, then this report", command=everything, takes=total),
         Command(what=again, command=build_command("refresh", preset_id), takes="seconds"),
+        *([Command(what="Train each run of the claims from three seeds, and judge them", command=claims.command)] if claims else []),
         *(
             Command(what=f"Build {one.number} and what it needs", command=build_command(one.id, preset_id), takes=_alone(one.id, planned))
             for one in documents

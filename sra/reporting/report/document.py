@@ -41,7 +41,8 @@ class Fact(Strict):
 class Summary(Strict):
     """What the page says first.
 
-    sentences: the first says whether anything is judged here.  stale: runs whose scores are of another configuration than their folder's.
+    sentences: the first says whether anything is judged here; what a reader may type stands between back quotes.
+    stale: runs whose scores are of another configuration than their folder's.
     """
 
     sentences: list[str]

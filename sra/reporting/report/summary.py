@@ -136,11 +136,11 @@ def _of_the_paper(claims: ClaimsDocument | None) -> str:
 def _evidence(preset_id: str, preset: Preset, trained: int) -> str:
     """Where evidence is to be found."""
     receipts = "Each number of ours links to its receipt."
-    here = "" if preset.comparable else " That speaks of this preset's data; of the paper's claims only preset paper does."
+    here = "" if preset.comparable else " Verdicts here are of this preset's data; only preset paper speaks of the paper's."
     if trained >= LEAST_SEEDS:
         return f"{receipts}{here}"
     command = build_command("claims", preset_id, seeds=THREE_SEEDS)
-    return f"Evidence begins at three training seeds of each run: {command} trains them and judges.{here} {receipts}"
+    return f"Evidence begins at three training seeds of each run: `{command}` trains them and judges the claims.{here} {receipts}"
 
 
 def guidance_scale(sampler: dict) -> float:

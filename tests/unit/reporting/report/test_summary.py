@@ -48,7 +48,7 @@ def test_one_seed_judges_nothing_whatever_it_says(said, write_score, gap):
         "Preset small trains each run from one seed, and fewer than 3 judge nothing: no claim of the paper gets a verdict here, no method is ranked "
         "and no number of ours is bold."
     )
-    assert "snakemake --cores 2 claims --config preset=small seeds='[0, 1, 2]' trains them and judges." in evidence
+    assert "`snakemake --cores 2 claims --config preset=small seeds='[0, 1, 2]'` trains them and judges the claims." in evidence
     text = " ".join(said([]))
     assert not {"better", "worse", "contradicted", "✗"} & set(text.replace(",", " ").split())
 
@@ -82,7 +82,7 @@ def test_guided_samples_are_counted_over_all_runs(said, write_score):
 
 
 def test_where_evidence_is_belongs_to_the_preset(said, comparable):
-    assert "of the paper's claims only preset paper does" in said([])[-1]
+    assert "only preset paper speaks of the paper's" in said([])[-1]
     assert "only preset paper" not in said([], comparable)[-1]
     assert "The paper's numbers stand in the columns “paper” of the tables, digit for digit and with their sources." in said([])
 

@@ -14,7 +14,7 @@ from sra.forecast.flops import head_parameters, parameters
 from sra.spec.measured import STEPS_PER_BLOCK, CountedParameters, MeasuredCost, MeasuredMemory, MeasuredSteps
 from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
-from sra.training.description import Frozen, frozen_networks, image_flops
+from sra.training.description import Frozen, budget_of, frozen_networks
 from sra.training.inputs import Inputs
 from sra.training.loop import Trainer
 
@@ -27,11 +27,11 @@ def timed_steps(trainer: Trainer, warm_up: int, blocks: int) -> MeasuredSteps:
             trainer.step()
             progress.advance()
         for _ in range(blocks):
-            _wait(trainer)
+            wait_for(trainer)
             start = time.perf_counter()
             for _ in range(STEPS_PER_BLOCK):
                 trainer.step()
-            _wait(trainer)
+            wait_for(trainer)
             seconds.append((time.perf_counter() - start) / STEPS_PER_BLOCK)
             progress.advance(STEPS_PER_BLOCK)
     trainer.check_finite()
@@ -55,11 +55,12 @@ def measured_cost(spec: RunSpec, inputs: Inputs, trainer: Trainer, steps: Measur
         fingerprint=spec.fingerprint,
         steps=steps,
         batch=spec.training.batch,
+        views=spec.training.views,
         images=images,
         steps_per_epoch=max(1, images // spec.training.batch),
         memory=memory,
         parameters=counted_parameters(spec, width, frozen),
-        flops_per_step=spec.training.batch * image_flops(spec, trainer.machine, width, frozen).total,
+        flops_per_step=budget_of(spec, trainer.machine, width, frozen).of_step(),
         machine=trainer.machine,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         threads=torch.get_num_threads(),
@@ -87,7 +88,7 @@ def counted_parameters(spec: RunSpec, encoder_width: int | None, frozen: Frozen)
     )
 
 
-def _wait(trainer: Trainer) -> None:
+def wait_for(trainer: Trainer) -> None:
     """Until all that was begun is done, here and in the other processes."""
     if trainer.device.type == "cuda":
         torch.cuda.synchronize(trainer.device)

@@ -38,7 +38,7 @@ wildcard_constraints:
     reference="[a-z0-9_]+",
     time=r"\d{3}",
     table=r"table_[bs]?\d+[a-z]?",
-    figure=r"figure_(s?\d+[a-z]?|t2i)",
+    figure=r"figure_([bs]?\d+[a-z]?|t2i)",
 
 
 rule all:

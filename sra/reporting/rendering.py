@@ -25,6 +25,7 @@ from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
 from sra.reporting.read.probes import InspectedFiles
 from sra.reporting.read.scores import load_scores
+from sra.reporting.read.studies import load_study
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
 from sra.reporting.report.methods import methods_at_a_glance
@@ -32,6 +33,7 @@ from sra.reporting.report.planned import planned_cost
 from sra.reporting.tables import render as tables
 from sra.spec.layout import Results, Shared
 from sra.spec.scale import Preset
+from sra.study.document import StudyDocument
 
 TEMPLATES = Path("report/templates")
 
@@ -45,7 +47,7 @@ def render_table(registry: Catalogue, table: str) -> None:
     runs = [row.run for row in spec.rows if row.run]
     scores, seen = _scores(root, preset, required_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
-    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
+    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root), "study": _study(spec.study, registry)}
     tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
 
 
@@ -114,6 +116,10 @@ def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:
     probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
     components = {(file.run, file.milestone): root / results.pca(file.run, file.milestone) for file in components_files([figure], registry)}
     return InspectedFiles(probes, components, carriers(figure, registry))
+
+
+def _study(name: str | None, registry: Catalogue) -> StudyDocument | None:
+    return load_study(name, registry) if name else None
 
 
 def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:

@@ -109,6 +109,10 @@ class Results:
     def figure(self, figure: str, kind: str = "json") -> str:
         return str(self.folder / "figures" / f"{figure}.{kind}")
 
+    def study(self, study: str, kind: str = "json") -> str:
+        """What a study found."""
+        return str(self.folder / "studies" / f"{study}.{kind}")
+
     def claims(self, kind: str = "json") -> str:
         return str(self.folder / f"claims.{kind}")
 

@@ -17,6 +17,7 @@ rule render_table:
         settings=ask(show.settings_of_table),
         scores=ask(show.scores_of_table),
         costs=ask(show.costs_of_table),
+        study=ask(show.study_of_table),
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
@@ -48,12 +49,13 @@ rule render_table:
 
 
 rule render_figure:
-    """One figure of the paper, drawn from scores, samples, or what was found inside models."""
+    """One figure of the paper, drawn from scores, samples, what was found inside models, or a study."""
     input:
         figure="report/figures/{figure}.yaml",
         published=ask(show.published_of_figure),
         scores=ask(show.scores_of_figure),
         costs=ask(show.costs_of_figure),
+        study=ask(show.study_of_figure),
         samples=ask(show.samples_of_figure),
         probes=ask(analyse.probes_of_figure),
         components=ask(analyse.components_of_figure),

@@ -1,0 +1,68 @@
+"""What tables and figures of a study wait for, and presets that have no such study."""
+
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from sra.core.errors import InputError
+from sra.plan import show
+from sra.plan.workflow import checked_plan
+from sra.reporting.read.studies import NOTHING_YET, load_study
+from sra.reporting.rendering import render_table
+from sra.spec.layout import Results
+
+
+@pytest.fixture
+def with_study(tmp_path, new_checkout):
+    """A checkout whose digits name a study of two rows."""
+    folder = new_checkout(tmp_path / "checkout").folder
+    study = {
+        "id": "toy", "title": "A toy study", "baseline": {"run": "sit_b2", "label": "SiT", "family": "No alignment"},
+        "rows": [{"run": "sit_b2_sra", "label": "SRA", "family": "From the model itself"}],
+        "seeds": [0, 1, 2], "milestones": ["m200k", "m400k"], "sampler": "sde250",
+    }  # fmt: skip
+    (folder / "config/studies/toy.yaml").write_text(yaml.safe_dump(study))
+    preset = folder / "config/presets/digits.yaml"
+    preset.write_text(yaml.safe_dump({**yaml.safe_load(preset.read_text()), "studies": ["toy"]}))
+    for path in ("tables/table_b1.yaml", "figures/figure_b1.yaml"):
+        file = folder / "report" / path
+        file.write_text(file.read_text().replace("study: methods", "study: toy"))
+    return checked_plan(folder, {})
+
+
+def test_they_wait_for_the_file_of_the_study_and_nothing_else_does(with_study):
+    expected = ["results/digits/studies/toy.json"]
+    assert show.study_of_table(with_study, SimpleNamespace(preset="digits", table="table_b1")) == expected
+    assert show.study_of_figure(with_study, SimpleNamespace(preset="digits", figure="figure_b1")) == expected
+    assert show.study_of_table(with_study, SimpleNamespace(preset="digits", table="table_1")) == []
+    assert show.study_of_figure(with_study, SimpleNamespace(preset="digits", figure="figure_4")) == []
+    assert show.scores_of_table(with_study, SimpleNamespace(preset="digits", table="table_b1")) == []
+
+
+def test_a_preset_without_the_study_is_refused_in_one_line(with_study):
+    with pytest.raises(InputError, match="preset fashion_toy has no study; list toy under studies in config"):
+        show.study_of_figure(with_study, SimpleNamespace(preset="fashion_toy", figure="figure_b1"))
+    with pytest.raises(InputError, match="preset digits: unknown study 'methods'; known: toy"):
+        show.study_of_figure(with_study, SimpleNamespace(preset="digits", figure="figure_b2"))
+
+
+def test_before_the_study_is_analysed_every_row_says_so(with_study):
+    registry = with_study.catalogue()
+    document = load_study("toy", registry)
+    assert [row.label for row in document.rows] == ["SiT", "SRA"]
+    assert (document.missing, document.informative_words) == (2 * 3 * 2, NOTHING_YET)
+    render_table(registry, "table_b1")
+    text = (registry.root / Results("digits").table("table_b1", "md")).read_text(encoding="utf-8")
+    assert text.count("| not run |") >= 2
+    assert "Not run yet: 12 scores of the study." in text
+    assert NOTHING_YET in text
+
+
+def test_a_file_of_another_study_is_refused(with_study):
+    registry = with_study.catalogue()
+    path = registry.root / Results("digits").study("toy")
+    path.parent.mkdir(parents=True)
+    path.write_text(load_study("toy", registry).model_copy(update={"study": "other"}).model_dump_json())
+    with pytest.raises(InputError, match="is study other of preset digits, expected toy of digits"):
+        load_study("toy", registry)

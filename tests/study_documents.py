@@ -65,7 +65,7 @@ def noise(*words: object) -> float:
 
 def value_of(row: Made, seed: int, step: int) -> float:
     """The distance of one training: it falls with the steps, and the seeds of one row scatter by some 2 %, mostly alike in all rows."""
-    return 100 * row.ratio * (step / 100) ** -0.7 * math.exp(0.02 * noise("shared", seed) + 0.01 * noise(row.run, seed, step))
+    return 100 * row.ratio * (step / 100) ** -0.7 * math.exp(0.03 * noise("shared", seed) + 0.03 * noise(row.run, seed, step))
 
 
 def made_study(rows=ROWS, seeds=SEEDS, informative: bool | None = True, hours: bool = True, **changes) -> StudyDocument:
@@ -177,7 +177,9 @@ def _with_holm(row: RowFound, adjusted: dict[str, float]) -> RowFound:
     if row.run not in adjusted:
         return row
     first, *others = row.effects
-    return row.model_copy(update={"effects": [first.model_copy(update={"p_holm": adjusted[row.run]}), *others]})
+    p_holm, verdict = adjusted[row.run], first.verdict
+    judged = {"p_holm": p_holm, "verdict": "undecided" if p_holm > 0.05 and verdict in ("better", "worse") else verdict}
+    return row.model_copy(update={"effects": [first.model_copy(update=judged), *others]})
 
 
 def _reach(row: Made, seeds, budget: str) -> Reach:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
-from sra.content.figures import FigureSpec
+from sra.content.figures import FigureSpec, StudyFigure
 from sra.content.inspected import carriers, components_files, figure_at_preset, probe_files
 from sra.content.margins import load_tolerances
 from sra.content.required import (
@@ -61,7 +61,8 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     folder = (root / Results(preset).figure(figure)).parent
     scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
     costs = _costs(root, preset, measured_by_figure(spec, registry))
-    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
+    study = load_study(spec.study, registry) if isinstance(spec, StudyFigure) else None
+    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs, study)
 
 
 def render_claims(registry: Catalogue) -> None:

@@ -13,6 +13,7 @@ from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, count_text, listed
 from sra.reporting.write.study import (
     BUDGETS,
     controls_of,
+    effect_at,
     effect_name,
     effect_text,
     gap_text,
@@ -76,7 +77,7 @@ class _Line:
     def effect(self, budget: Budget) -> Effect | None:
         if self.row is None:
             return self.control if budget == "steps" else None
-        return self.row.effect(budget, self.study.metric, self.study.sampler)
+        return effect_at(self.row, self.study, budget)
 
     @property
     def second(self) -> Effect | None:

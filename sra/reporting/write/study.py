@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sra.reporting.write.numbers import METRIC_NAMES, difference_text, listed, milestone_text, number_text
 from sra.spec.variants import split_variant
 from sra.study.document import Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
+from sra.study.intervals import scale_of
 from sra.study.verdicts import Verdict
 
 VERDICT_SIGNS: dict[Verdict, str] = {"better": "✓", "worse": "✗", "equivalent": "≈", "undecided": "?", "one seed": "○"}
@@ -48,7 +49,7 @@ def interval_text(effect: Effect | None) -> str:
 
 def effect_name(study: StudyDocument, effect: Effect | None = None) -> str:
     """What an effect is of: `FID / baseline`, or `KID − baseline`."""
-    scale, metric = (effect.scale, effect.metric) if effect else ("log", study.metric)
+    scale, metric = (effect.scale, effect.metric) if effect else (scale_of(study.metric), study.metric)
     return f"{METRIC_NAMES[metric]} {'/' if scale == 'log' else chr(0x2212)} baseline"
 
 
@@ -128,6 +129,11 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
     found += [f"{BUDGETS[effect.budget]}: {effect.reason}" for effect in row.effects if effect.reason and of_headline(effect, study)]
     found += [f"{BUDGETS[reach.budget]} to the baseline: {reach.reason}" for reach in row.reach if reach.reason]
     return [*found, *missing_seeds(row, study)]
+
+
+def effect_at(row: RowFound, study: StudyDocument, budget: Budget = "steps") -> Effect | None:
+    """The row's effect on the study's own metric and sampler."""
+    return row.effect(budget, study.metric, study.sampler)
 
 
 def of_headline(effect: Effect, study: StudyDocument) -> bool:

@@ -37,6 +37,7 @@ wildcard_constraints:
     images=r"\d+",
     reference="[a-z0-9_]+",
     time=r"\d{3}",
+    study="[a-z0-9_]+",
     table=r"table_[bs]?\d+[a-z]?",
     figure=r"figure_([bs]?\d+[a-z]?|t2i)",
 
@@ -55,6 +56,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/study.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/targets.smk"

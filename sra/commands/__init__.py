@@ -33,7 +33,21 @@ IN_ORDER = (
     ),
     *("extract-latents", "take-latents", "finish-latents", "latent-mean", "pack-images", "finish-pixels", "extract-features", "finish-features"),
     *("extract-text", "finish-text", "convert-encoder", "resolve", "train", "measure", "export", "convert", "import-weights", "sample", "pack"),
-    *("make-reference", "reference-features", "score", "conformance", "probe", "pca", "table", "figure", "claims", "report", "refresh"),
+    *(
+        "make-reference",
+        "reference-features",
+        "score",
+        "conformance",
+        "probe",
+        "pca",
+        "choose",
+        "study",
+        "table",
+        "figure",
+        "claims",
+        "report",
+        "refresh",
+    ),
     *("cost", "status", "registry", "appendix", "archive", "bench"),
 )
 # What a path given by the user can be: a folder in a file's place, a file in a folder's, not ours to read or write, too long, a circle of links.

@@ -14,12 +14,13 @@ from sra.commands import options
 from sra.core.errors import InputError
 from sra.core.files import check_writable, write_text
 from sra.core.locks import only_one
+from sra.spec.diverged import forget_diverged, write_diverged
 from sra.spec.load import checked_options
 from sra.spec.machine import Machine
 from sra.spec.scratch import LOCK, scratch_folder
 from sra.training.description import describe_training
 from sra.training.inputs import Inputs, read_trained, refuse_other_start, trainer_of
-from sra.training.loop import Trainer
+from sra.training.loop import NotFinite, Trainer
 from sra.training.rolling import RollingStates, curve_lines
 
 
@@ -66,7 +67,14 @@ def train(
             trainer.state.restore(previous)
         if trainer.state.step >= until:
             raise InputError(f"{previous}: is already at step {trainer.state.step}, asked to train until {until}; give an earlier state")
-        _train_segment(trainer, scratch_folder(config, spec), until, state, curve, rolling_minutes)
+        try:
+            _train_segment(trainer, scratch_folder(config, spec), until, state, curve, rolling_minutes)
+        except NotFinite as error:
+            if trainer.world.leads:
+                write_diverged(config, spec, error.step)
+            raise
+        if trainer.world.leads:
+            forget_diverged(config)
 
 
 def _train_segment(trainer: Trainer, scratch: Path, until: int, state: Path, curve: Path, rolling_minutes: float) -> None:

@@ -34,15 +34,8 @@ SOURCES = (
 RESULTS = (
     *("registry.tsv", "claims.*", "appendix.md", "report.html", "report.pdf"),
     *("runs/*/config.json", "runs/*/curve/*.jsonl", "runs/*/state/*.receipt.json", "runs/*/weights/*.receipt.json"),
-    *(
-        "samples/**/*.receipt.json",
-        "scores/**/*.json",
-        "probes/**/*.json",
-        "pca/**/*.receipt.json",
-        "costs/**/*.json",
-        "studies/**/*.json",
-        "benchmarks/**/*.tsv",
-    ),
+    *("samples/**/*.receipt.json", "scores/**/*.json", "probes/**/*.json", "pca/**/*.receipt.json", "costs/**/*.json"),
+    *("studies/**/*.json", "benchmarks/**/*.tsv"),
 )
 SHARED = ("**/*.receipt.json", "benchmarks/**/*.tsv")
 LEFT_OUT = ("__pycache__",)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.inspected import available
+from sra.content.studies import study_named
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
 from sra.core.receipts import receipt_of, receipt_path, recorded_sha256
 from sra.deposit.ledger import Line, Shown, State, shown_by, to_tsv
 from sra.reporting.documents import Document, FigureDocument, TableDocument, study_of
-from sra.reporting.read.studies import scores_behind_study
+from sra.reporting.read.studies import StudyFiles
 from sra.spec.layout import Results
 from sra.spec.load import checked
 from sra.spec.measured import read_cost
@@ -66,7 +67,7 @@ def _shown(document: Document, registry: Catalogue) -> list[Shown]:
     if study is None:
         return [one for shown in shown_by(document) for one in _with_seeds(shown, registry)]
     metrics = [study.metric, *([study.second] if study.second else [])]
-    behind = scores_behind_study(study, registry)
+    behind = StudyFiles(study_named(study.study, registry), registry).wanted()
     return [Shown("score", item.run, item.score.milestone, item.score, metric) for item in behind for metric in metrics]
 
 

@@ -17,15 +17,18 @@ from sra.content.required import (
     required_by_figure,
     required_by_table,
 )
-from sra.core.errors import unknown
+from sra.content.studies import study_named
+from sra.core.errors import InputError, unknown
+from sra.core.files import write_checked_json
 from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
 from sra.forecast.disk import bytes_here
 from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
 from sra.reporting.read.probes import InspectedFiles
+from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
-from sra.reporting.read.studies import load_study
+from sra.reporting.read.studies import StudyFiles, decide
 from sra.reporting.report import build as report
 from sra.reporting.report import page, pdf
 from sra.reporting.report.methods import methods_at_a_glance
@@ -33,7 +36,8 @@ from sra.reporting.report.planned import planned_cost
 from sra.reporting.tables import render as tables
 from sra.spec.layout import Results, Shared
 from sra.spec.scale import Preset
-from sra.study.document import StudyDocument
+from sra.study.build import build_study
+from sra.study.document import StudyChoices, StudyDocument, read_study
 
 TEMPLATES = Path("report/templates")
 
@@ -47,7 +51,12 @@ def render_table(registry: Catalogue, table: str) -> None:
     runs = [row.run for row in spec.rows if row.run]
     scores, seen = _scores(root, preset, required_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
-    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root), "study": _study(spec.study, registry)}
+    known = {
+        "seeds": registry.seeds,
+        "cost_files": costs,
+        "tolerances": load_tolerances(root),
+        "study": found_study(registry, spec.study) if spec.study else None,
+    }
     tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
 
 
@@ -61,8 +70,41 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     folder = (root / Results(preset).figure(figure)).parent
     scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
     costs = _costs(root, preset, measured_by_figure(spec, registry))
-    study = load_study(spec.study, registry) if isinstance(spec, StudyFigure) else None
+    study = found_study(registry, spec.study) if isinstance(spec, StudyFigure) else None
     figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs, study)
+
+
+def build_study_of(registry: Catalogue, study: str) -> StudyDocument:
+    """What a study found, from the scores that exist; nothing is written."""
+    return build_study(StudyFiles(study_named(study, registry), registry, load_published(_published(registry.root))).given())
+
+
+def found_study(registry: Catalogue, study: str) -> StudyDocument:
+    """What its file says; without one, what the scores that exist come to, with all that is missing named as such.
+
+    Raises InputError for a study that the preset does not have, and for the file of another study or preset.
+    """
+    path = registry.root / Results(registry.preset_id).study(study_named(study, registry).id)
+    if not path.exists():
+        return build_study_of(registry, study)
+    found = read_study(path)
+    if (found.study, found.preset) != (study, registry.preset_id):
+        raise InputError(f"{path}: is study {found.study} of preset {found.preset}; sra study {study} --preset {registry.preset_id} writes it anew")
+    return found
+
+
+def render_study(registry: Catalogue, study: str) -> StudyDocument:
+    """The same, as its file."""
+    document = build_study_of(registry, study)
+    write_checked_json(registry.root / Results(registry.preset_id).study(study), document.model_dump(mode="json"))
+    return document
+
+
+def write_choices(registry: Catalogue, study: str) -> StudyChoices:
+    """What the trials of a study decided, which says what its tuned rows are. Trials that are missing leave theirs open."""
+    choices = decide(StudyFiles(study_named(study, registry), registry))
+    write_checked_json(registry.root / Results(registry.preset_id).study_choices(study), choices.model_dump(mode="json"))
+    return choices
 
 
 def render_claims(registry: Catalogue) -> None:
@@ -105,6 +147,9 @@ def render_everything(registry: Catalogue) -> None:
     tables = [name for name in registry.tables if name in registry.shown_tables or (registry.root / folder.table(name)).exists()]
     figures = [name for name in registry.figures if name in registry.shown_figures or (registry.root / folder.figure(name)).exists()]
     jobs = [(render_table, table) for table in tables] + [(render_figure, figure) for figure in figures]
+    for study in registry.studies:
+        if (registry.root / folder.study(study)).exists():
+            render_study(registry, study)
     for render, name in tracked(jobs, "render", len(jobs), "items"):
         render(registry, name)
     render_claims(registry)
@@ -117,10 +162,6 @@ def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:
     probes = [root / results.probe(file.run, file.milestone, file.time) for file in probe_files([figure], registry)]
     components = {(file.run, file.milestone): root / results.pca(file.run, file.milestone) for file in components_files([figure], registry)}
     return InspectedFiles(probes, components, carriers(figure, registry))
-
-
-def _study(name: str | None, registry: Catalogue) -> StudyDocument | None:
-    return load_study(name, registry) if name else None
 
 
 def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:

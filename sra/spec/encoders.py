@@ -23,7 +23,7 @@ class Tower:
 _B, _L, _H = Tower(12, 768), Tower(24, 1024), Tower(32, 1280)
 ENCODERS = {"dinov2b": _B, "dinov2l": _L, "dinov2g": Tower(40, 1536), "dinob": _B, "mael": _L, "clipl": _L, "mocov3b": _B}
 ENCODERS |= {"ijepah": replace(_H, beside=0), "digits_vit": Tower(4, 64, beside=0), "scenes_vit": Tower(4, 64, beside=0)}
-ENCODERS |= {"fashion_vit": Tower(4, 128, beside=0), "fashion_toy_vit": Tower(4, 32, beside=0)}
+ENCODERS |= {"fashion_vit": Tower(4, 128, beside=0), "fashion_toy_vit": Tower(4, 32, beside=0), "fashion_cpu_vit": Tower(4, 64, beside=0)}
 _SMALL = Tower(2, 64, mlp=2)
 TEXT_ENCODERS = {"clip_l14": replace(_B, beside=0), "scenes_clip": replace(_SMALL, beside=0)}
 # What compares an image with its caption: the image's tower, and how many patches it cuts; the caption's costs little beside it.

@@ -103,15 +103,27 @@ class Results:
         """The cost receipt of a run."""
         return str(self.folder / "costs" / f"{run}.json")
 
+    def diverged(self, run: str) -> str:
+        """Where a training writes down that its loss was not finite, and when."""
+        return str(self.folder / "runs" / run / "diverged.json")
+
+    def study(self, study: str, kind: str = "json") -> str:
+        """What a study found."""
+        return str(self.folder / "studies" / f"{study}.{kind}")
+
+    def study_choices(self, study: str) -> str:
+        """What the trials of a study decided."""
+        return str(self.folder / "studies" / study / "choices.json")
+
+    def study_steps(self, study: str) -> str:
+        """Seconds a step of a study's runs, measured in turns."""
+        return str(self.folder / "studies" / study / "steps.json")
+
     def table(self, table: str, kind: str = "json") -> str:
         return str(self.folder / "tables" / f"{table}.{kind}")
 
     def figure(self, figure: str, kind: str = "json") -> str:
         return str(self.folder / "figures" / f"{figure}.{kind}")
-
-    def study(self, study: str, kind: str = "json") -> str:
-        """What a study found."""
-        return str(self.folder / "studies" / f"{study}.{kind}")
 
     def claims(self, kind: str = "json") -> str:
         return str(self.folder / f"claims.{kind}")

@@ -10,7 +10,7 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
-from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.base import MethodOptions, WeightedOptions
 from sra.spec.methods.combined import CombinedOptions
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.known import METHOD_OF, AlignmentOptions
@@ -134,10 +134,20 @@ class RunSpec(Strict):
         """Whether the encoder runs while the run trains at this preset: it has to, or the preset stores no tokens."""
         return self.encodes_in_step or preset.encoder_features == "online"
 
+    def acting_at(self, step: int) -> tuple[WeightedOptions, ...]:
+        """The parts whose loss is computed at a step, counted from 0."""
+        return tuple(part for part in self.alignment.parts if part.acts_at(step, self.training.paper_steps_per_step))
+
+    def reads_encoder_at(self, step: int) -> bool:
+        """Whether a step, counted from 0, needs the encoder: for a loss, or for what the student sees, which is the same whatever a loss weighs."""
+        acting = self.acting_at(step)
+        return any(part in acting or part.CHANGES_TIMES for part in self.alignment.parts if hasattr(part, "encoder"))
+
     @property
-    def reads_encoder(self) -> bool:
-        """Whether a part that weighs anything compares with the encoder."""
-        return any(part.weight for part in self.alignment.parts if hasattr(part, "encoder"))
+    def stops(self) -> tuple[int, ...]:
+        """The steps, counted from 0 and in order, from which a part no longer acts that did before."""
+        stops = {part.first_stopped(self.training.paper_steps_per_step) for part in self.alignment.parts}
+        return tuple(sorted(stops - {None}))
 
     @property
     def words(self) -> str:

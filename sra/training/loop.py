@@ -27,6 +27,14 @@ STEPS_BETWEEN_ENTRIES = 10
 NEVER = 2**62
 
 
+class NotFinite(StageError):
+    """The loss or its gradient was not finite. step: the first such one."""
+
+    def __init__(self, step: int, message: str):
+        super().__init__(message)
+        self.step = step
+
+
 @dataclass
 class Trainer:
     """One run in one process, its parts put together by `sra.training.setup`.
@@ -54,7 +62,7 @@ class Trainer:
         self._watched = "the curve"
 
     def train(self, until: int, rolling: RollingStates | None = None) -> None:
-        """Train from the state's step to step `until`. Raises StageError when the loss is no longer finite."""
+        """Train from the state's step to step `until`. Raises NotFinite when the loss is no longer finite."""
         state = self.state
         if rolling:
             rolling.begin(state)
@@ -93,13 +101,14 @@ class Trainer:
         return batch if self.machine.cuda_graphs else batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
 
     def check_finite(self) -> None:
-        """Raises StageError when some step since the start was not finite: what came after it must not be saved."""
+        """Raises NotFinite when some step since the start was not finite: what came after it must not be saved."""
         first_bad = self.world.minimum(int(self._first_bad))
         if first_bad < NEVER:
             source = f"the last good state is {self.state.on_disk}" if self.state.on_disk else "no state was saved before it"
-            raise StageError(
+            raise NotFinite(
+                first_bad,
                 f"run {self.spec.run}: the loss or its gradient was not finite at step {first_bad}; {source}. Look at {self._watched}; "
-                f"try a lower learning rate or alignment weight, or precision {'bf16 or fp32' if self.state.loss_scale else 'fp32'}"
+                f"try a lower learning rate or alignment weight, or precision {'bf16 or fp32' if self.state.loss_scale else 'fp32'}",
             )
         if self.state.loss_scale:
             self.state.loss_scale.check(self.spec.run, self.state.step)

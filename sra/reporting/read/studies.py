@@ -1,59 +1,172 @@
-"""What a study found, as the report reads it; before there is any, the study with all its rows and nothing in them."""
+"""What a study is computed from, as it lies in the results: scores, trials, step times, and what each row is."""
+
+import math
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
-from sra.content.studies import rows_here, scores_of_whole, seeds_of, study_named
-from sra.core.errors import InputError
+from sra.content.studies import (
+    longer_here,
+    milestones_here,
+    repeated_here,
+    rows_here,
+    run_of_seed,
+    scores_of_whole,
+    seeds_of,
+    trial_score,
+    trials,
+)
+from sra.forecast.flops import summary_parameters
+from sra.forecast.job_flops import Works
+from sra.reporting.read.published import Published as PublishedNumbers
+from sra.reporting.read.scores import ScoreFile, load_scores
+from sra.spec.diverged import diverged_at
 from sra.spec.layout import Results
-from sra.spec.study import Study
-from sra.study.document import RowFound, StudyDocument, read_study
-
-NOTHING_YET = "Nothing of this study has been analysed yet, so nothing is compared."
-
-
-def load_study(name: str, registry: Catalogue) -> StudyDocument:
-    """Raises InputError for a study that the preset does not have, and for a file of another study or preset."""
-    study, path = study_named(name, registry), registry.root / Results(registry.preset_id).study(name)
-    if not path.exists():
-        return _not_run(study, registry)
-    found = read_study(path)
-    if (found.study, found.preset) != (name, registry.preset_id):
-        raise InputError(f"{path}: is study {found.study} of preset {found.preset}, expected {name} of {registry.preset_id}; analyse that one again")
-    return found
+from sra.spec.methods.contrastive import ContrastiveOptions
+from sra.spec.metric import Metric, ScoreOf
+from sra.spec.study import Study, StudyRow
+from sra.spec.variants import varied
+from sra.study.choices import chosen_factor, chosen_guidance
+from sra.study.curves import Cost
+from sra.study.document import GuidanceChoice, Published, SeedValue, StudyChoices, Sweep, Trial, read_choices
+from sra.study.inputs import RowInput, StudyInput
 
 
-def scores_behind_study(document: StudyDocument, registry: Catalogue) -> list[RequiredScore]:
-    """Those that its numbers are read from, whether they are there or not; of trials, with what they chose."""
-    tuned = {sweep.run: sweep.chosen for sweep in document.sweeps if sweep.what == "weight" and sweep.chosen}
-    guided = {choice.run: choice.chosen for choice in document.guidance if choice.chosen}
-    return scores_of_whole(study_named(document.study, registry), registry, tuned, guided)
+class StudyFiles:
+    """The results of one study at one preset, as far as they are there."""
+
+    def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
+        self.study, self.registry, self.published = study, registry, published
+        self.results = Results(registry.preset_id)
+        self.choices = self._choices()
+        self._scores = self._found()
+
+    # What trials decided
+
+    def _choices(self) -> StudyChoices | None:
+        file = self.registry.root / self.results.study_choices(self.study.id)
+        return read_choices(file) if file.exists() else None
+
+    @property
+    def tuned(self) -> dict[str, float]:
+        """By run, the factor that its trials chose."""
+        sweeps = self.choices.sweeps if self.choices else []
+        return {sweep.run: sweep.chosen for sweep in sweeps if sweep.what == "weight" and sweep.chosen is not None}
+
+    @property
+    def guided(self) -> dict[str, str]:
+        """By run, the guided sampler that its trials chose."""
+        return {choice.run: choice.chosen for choice in self.choices.guidance if choice.chosen} if self.choices else {}
+
+    # Scores
+
+    def wanted(self) -> list[RequiredScore]:
+        """Every score that the study may have, each once."""
+        return scores_of_whole(self.study, self.registry, self.tuned, self.guided)
+
+    def _found(self) -> dict[tuple[str, ScoreOf], ScoreFile]:
+        paths = [self.registry.root / self.results.score(item.run, item.score) for item in self.wanted()]
+        return {(file.record.run, file.of): file for file in load_scores(paths, self.registry.preset_id)}
+
+    def read(self, run: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
+        """The metric of one training, or why there is none."""
+        return self._value(run_of_seed(run, seed, self.registry), seed, score, metric)
+
+    def _value(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
+        found = self._scores.get((name, score))
+        if found is None:
+            return self._without_score(name, seed, score.milestone)
+        value = found.record.metrics.get(metric)
+        reason = None if value is not None else f"{metric} was not asked for when these samples were scored"
+        return SeedValue(seed=seed, value=value, status="ok" if value is not None else "not run", reason=reason, score_sha256=found.sha256)
+
+    def _without_score(self, name: str, seed: int, milestone: str) -> SeedValue:
+        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
+        if step is None:
+            return SeedValue(seed=seed, value=None, status="not run")
+        if step > self.registry.preset.milestones[milestone]:
+            return SeedValue(seed=seed, value=None, status="not run", reason=f"training diverged later, at step {step:,}")
+        return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
+
+    # The study's inputs
+
+    def given(self) -> StudyInput:
+        registry, study, preset = self.registry, self.study, self.registry.preset
+        milestones = [*milestones_here(study, registry), *filter(None, [longer_here(study, registry)])]
+        return StudyInput(
+            study=study,
+            preset=registry.preset_id,
+            preset_title=preset.title,
+            comparable=preset.comparable,
+            dataset=preset.dataset,
+            samples=registry.sample_count(study.samples),
+            seeds=seeds_of(study, registry),
+            repeated=repeated_here(study, registry),
+            steps={name: preset.milestones[name] for name in milestones},
+            rows=[*(self._row(row) for row in [study.baseline, *rows_here(study, registry)]), *self._tuned_rows()],
+            read=self.read,
+            sweeps=self.choices.sweeps if self.choices else [],
+            guidance=self.choices.guidance if self.choices else [],
+        )
+
+    def _row(self, row: StudyRow, factor: float | None = None) -> RowInput:
+        run = row.run if factor is None else varied(row.run, "weight", factor)
+        last = self._last_step(row)
+        spec, kind = self.registry.spec(run), "tuned" if factor is not None else "control" if row.control else "method"
+        return RowInput(
+            row=row,
+            run=run,
+            kind="baseline" if row is self.study.baseline else kind,
+            # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
+            flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
+            factor=factor,
+            encoder=spec.encoder,
+            kept_parameters=summary_parameters(spec.model),
+            changes_guidance=bool(spec.model.summary_width) or any(isinstance(part, ContrastiveOptions) for part in spec.alignment.parts),
+            published=self._published(row) if factor is None else None,
+        )
+
+    def _tuned_rows(self) -> list[RowInput]:
+        """Methods whose trials chose another weight than the published one."""
+        return [self._row(row, factor) for row in rows_here(self.study, self.registry) if (factor := self.tuned.get(row.run, 1)) != 1]
+
+    def _last_step(self, row: StudyRow) -> int:
+        milestones = self.registry.preset.milestones
+        return max(milestones[name] for name in self.study.milestones_of(row.run) if name in milestones)
+
+    def _published(self, row: StudyRow) -> Published | None:
+        if self.published is None or row.published is None:
+            return None
+        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml")
+        return number and Published(text=number.text, value=number.value, source=number.credit, protocol=row.protocol or "")
 
 
-def _not_run(study: Study, registry: Catalogue) -> StudyDocument:
-    preset, base = registry.preset, study.baseline
-    rows = [
-        RowFound(run=row.run, label=row.label, family=row.family, kind="control" if row.control else "method", note=row.note, points=[])
-        for row in rows_here(study, registry)
-    ]
-    return StudyDocument(
-        study=study.id,
-        title=study.title,
-        preset=registry.preset_id,
-        preset_title=preset.title,
-        comparable=preset.comparable,
-        dataset=preset.dataset,
-        baseline=base.run,
-        metric=study.metric,
-        second=study.second,
-        sampler=study.sampler,
-        milestone=study.last,
-        samples=registry.sample_count(study.samples),
-        seeds=seeds_of(study, registry),
-        equivalence=study.equivalence,
-        rows=[RowFound(run=base.run, label=base.label, family=base.family, kind="baseline", note=base.note, points=[]), *rows],
-        informative=None,
-        informative_words=NOTHING_YET,
-        findings=[],
-        threats=study.threats,
-        missing=len(scores_of_whole(study, registry, {}, {})),
-    )
+def decide(files: StudyFiles) -> StudyChoices:
+    """What the trials on the tuning seed say: each method's factor, the baseline's rate, and each row's guidance."""
+    study, registry = files.study, files.registry
+    rows = [study.baseline, *(row for row in rows_here(study, registry) if not row.control)] if study.tuning else []
+    sweeps = [_sweep(files, row) for row in rows]
+    guidance = [_guidance(files, row) for row in rows] if study.guided else []
+    return StudyChoices(study=study.id, preset=registry.preset_id, sweeps=sweeps, guidance=guidance)
+
+
+def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
+    study = files.study
+    tried = [_trial(files, factor, run) for factor, run in trials(study, row).items()]
+    chosen, words = chosen_factor({trial.factor: math.inf if trial.diverged else trial.value for trial in tried}, study.tuning.tie)
+    what = "rate" if row is study.baseline else "weight"
+    return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)
+
+
+def _trial(files: StudyFiles, factor: float, run: str) -> Trial:
+    wanted = trial_score(files.study, run, files.registry)
+    found = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric)
+    diverged = found.status == "diverged"
+    return Trial(factor=factor, run=wanted.run, value=found.value, diverged=diverged, reason=found.reason, score_sha256=found.score_sha256)
+
+
+def _guidance(files: StudyFiles, row: StudyRow) -> GuidanceChoice:
+    values = {}
+    for sampler in files.study.guided:
+        wanted = trial_score(files.study, row.run, files.registry, sampler)
+        values[sampler] = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric).value
+    return GuidanceChoice(run=row.run, label=row.label, trials=values, chosen=chosen_guidance(values))

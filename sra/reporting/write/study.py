@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sra.reporting.write.numbers import METRIC_NAMES, difference_text, listed, milestone_text, number_text
 from sra.spec.variants import split_variant
 from sra.study.document import Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
-from sra.study.intervals import scale_of
+from sra.study.intervals import LEAST_SEEDS, scale_of
 from sra.study.verdicts import Verdict
 
 VERDICT_SIGNS: dict[Verdict, str] = {"better": "✓", "worse": "✗", "equivalent": "≈", "undecided": "?", "one seed": "○"}
@@ -20,10 +20,13 @@ def ranks(study: StudyDocument) -> bool:
 
 def verdict_text(effect: Effect | None, study: StudyDocument, control: bool = False) -> str:
     """The verdict with its sign; `not ranked` in a study that is not known to be informative. control: one that says whether it is."""
-    if effect is None or effect.verdict is None:
+    if effect is None or not effect.seeds:
         return ""
-    shown = control or ranks(study) or effect.verdict == "one seed"
-    return f"{VERDICT_SIGNS[effect.verdict]} {effect.verdict}" if shown else NOT_RANKED
+    if len(effect.seeds) < LEAST_SEEDS:
+        return f"{VERDICT_SIGNS['one seed']} one seed"
+    if not control and not ranks(study):
+        return NOT_RANKED
+    return f"{VERDICT_SIGNS[effect.verdict]} {effect.verdict}" if effect.verdict else ""
 
 
 def told(effect: Effect | None, study: StudyDocument) -> Verdict | None:
@@ -126,9 +129,18 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
     found = [row.note] if row.note else []
     if row.changes_guidance and not row.note:
         found.append("no guidance is not what it is in other rows")
-    found += [f"{BUDGETS[effect.budget]}: {effect.reason}" for effect in row.effects if effect.reason and of_headline(effect, study)]
-    found += [f"{BUDGETS[reach.budget]} to the baseline: {reach.reason}" for reach in row.reach if reach.reason]
+    untimed = {"hours"} if row.hours_a_step is None else set()  # which is said once, of all rows
+    for effect in row.effects:
+        if effect.reason and of_headline(effect, study) and effect.budget not in untimed and _says_more(effect, row, study):
+            found.append(effect.reason if effect.budget == "steps" else f"equal {BUDGETS[effect.budget]}: {effect.reason}")
+    found += [f"{BUDGETS[one.budget]} to the baseline: {one.reason}" for one in row.reach if one.reason and one.budget not in untimed]
     return [*found, *missing_seeds(row, study)]
+
+
+def _says_more(effect: Effect, row: RowFound, study: StudyDocument) -> bool:
+    """Whether its reason is another than that trainings are missing, which is said of each."""
+    seeds = seeds_of_row(row, study)
+    return seeds.there == seeds.asked or (effect.mean is None and seeds.there > 0)
 
 
 def effect_at(row: RowFound, study: StudyDocument, budget: Budget = "steps") -> Effect | None:

@@ -8,8 +8,7 @@ import yaml
 from sra.core.errors import InputError
 from sra.plan import show
 from sra.plan.workflow import checked_plan
-from sra.reporting.read.studies import NOTHING_YET, load_study
-from sra.reporting.rendering import render_table
+from sra.reporting.rendering import found_study, render_table
 from sra.spec.layout import Results
 
 
@@ -47,22 +46,22 @@ def test_a_preset_without_the_study_is_refused_in_one_line(with_study):
         show.study_of_figure(with_study, SimpleNamespace(preset="digits", figure="figure_b2"))
 
 
-def test_before_the_study_is_analysed_every_row_says_so(with_study):
+def test_before_anything_is_run_every_row_says_so(with_study):
     registry = with_study.catalogue()
-    document = load_study("toy", registry)
+    document = found_study(registry, "toy")
     assert [row.label for row in document.rows] == ["SiT", "SRA"]
-    assert (document.missing, document.informative_words) == (2 * 3 * 2, NOTHING_YET)
+    assert document.missing == 2 * 3 * 2
     render_table(registry, "table_b1")
     text = (registry.root / Results("digits").table("table_b1", "md")).read_text(encoding="utf-8")
     assert text.count("| not run |") >= 2
     assert "Not run yet: 12 scores of the study." in text
-    assert NOTHING_YET in text
+    assert document.informative_words in text
 
 
 def test_a_file_of_another_study_is_refused(with_study):
     registry = with_study.catalogue()
     path = registry.root / Results("digits").study("toy")
     path.parent.mkdir(parents=True)
-    path.write_text(load_study("toy", registry).model_copy(update={"study": "other"}).model_dump_json())
-    with pytest.raises(InputError, match="is study other of preset digits, expected toy of digits"):
-        load_study("toy", registry)
+    path.write_text(found_study(registry, "toy").model_copy(update={"study": "other"}).model_dump_json())
+    with pytest.raises(InputError, match="is study other of preset digits; sra study toy --preset digits writes it anew"):
+        found_study(registry, "toy")

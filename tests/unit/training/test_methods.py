@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
+from numbered_images import numbered_targets
 
 from sra.core.errors import InputError
-from sra.encoders.targets import Targets
 from sra.spec.machine import Machine
 from sra.spec.methods.attention import AttentionOptions
 from sra.spec.methods.base import BaselineOptions
@@ -23,7 +22,6 @@ from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 from sra.training.distributed import World
 from sra.training.loop import Trainer
 from sra.training.setup import set_up
-from sra.training.targets import OnlineTargets
 
 CPU = torch.device("cpu")
 SRA = SraOptions(student_block=2, teacher_block=5)
@@ -67,32 +65,11 @@ def trainer(tiny_run, tiny_stores):
         spec = tiny_run("sit_b2", training=training).model_copy(update={"alignment": options})
         if options is REG or options == weightless(REG):
             spec = spec.model_copy(update={"model": spec.model.model_copy(update={"summary_width": 12})})
-        online = OnlineTargets(images(len(tiny_stores[0])), described, 12, {}) if spec.encodes_in_step else None
+        online = numbered_targets(len(tiny_stores[0])) if spec.encodes_in_step else None
         features = tiny_stores[1] if spec.encoder and online is None else None
         return set_up(spec, tiny_stores[0], features, CPU, machine, world, online)
 
     return make
-
-
-class images:
-    """A store of images that are told apart by their number alone."""
-
-    sha256 = "0"
-
-    def __init__(self, count):
-        self.count = count
-
-    def rows(self, places):
-        return np.broadcast_to(places.astype(np.uint8)[:, None, None, None], (len(places), 32, 32, 3)).copy()
-
-
-def described(pixels, products, reads) -> Targets:
-    """What an encoder of four blocks and two heads might say: a function of the image's number."""
-    number = pixels[:, 0, 0, 0].float()
-    waves = torch.sin(number[:, None, None, None] * (1 + torch.arange(4 * 2 * 16 * 16).view(1, 4, 2 * 16, 16) % 7))
-    tokens = waves.flatten(1)[:, : 16 * 12].view(-1, 16, 12)
-    attention = tuple(waves[:, block].view(-1, 2, 16, 16) for block in range(4)) if "attention" in reads else ()
-    return Targets(tokens, tokens.mean(dim=1) if "summary" in reads else None, attention)
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -103,7 +103,7 @@ def _set_axes(axes: "Axes", sweep: Sweep, limits: tuple[float, float], ratio_sca
 
 
 def _absent(trial: Trial) -> str:
-    return "diverged" if (trial.reason or "").startswith("diverged") else "not run"
+    return "diverged" if trial.diverged else "not run"
 
 
 def _choice(sweep: Sweep) -> str:

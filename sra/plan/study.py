@@ -1,0 +1,115 @@
+"""What the rules of studies ask: the scores of each part, the runs whose steps are timed, and which targets there are to ask for."""
+
+from dataclasses import dataclass
+
+from sra.content.required import RequiredScore
+from sra.content.studies import rows_here, scores_of_part, scores_of_row, scores_of_whole, seeds_of, study_named
+from sra.plan import assets, train
+from sra.plan.context import Context
+from sra.spec.layout import Results
+from sra.spec.study import StudyPart
+from sra.study.document import read_choices
+
+# Before the trials are done nobody knows which weights they choose.
+BEFORE_TRIALS: tuple[StudyPart, ...] = ("pilot", "published", "controls", "tuning")
+
+
+# Targets of the user's preset
+
+
+def names(context: Context) -> list[str]:
+    """The preset's studies, each of which is a target: `study_methods`."""
+    return list(context.catalogue().studies)
+
+
+def parts(context: Context) -> dict[str, list[str]]:
+    """Scores by target, for what can be asked for without the rest: parts of a study, and single rows of it with all their seeds."""
+    catalogue, found = context.catalogue(), {}
+    for name in catalogue.studies:
+        study = study_named(name, catalogue)
+        for part in BEFORE_TRIALS:
+            found[f"study_{name}_{part}"] = _files(context.preset, scores_of_part(study, part, catalogue))
+        for row in [study.baseline, *rows_here(study, catalogue)]:
+            found[f"study_{name}_{row.run}"] = _files(context.preset, scores_of_row(study, row.run, seeds_of(study, catalogue), catalogue))
+    return found
+
+
+def whole_files(context: Context, study: str) -> list[str]:
+    """What a whole study comes to."""
+    return [Results(context.preset).study(study)]
+
+
+# Options
+
+
+def seed_options(context: Context) -> list[str]:
+    """Which training seeds, where the user names some."""
+    return ["--seeds", ",".join(map(str, context.user.seeds))] if context.user.seeds else []
+
+
+def timing_options(context: Context, wildcards) -> list[str]:
+    """The stores and the encoder for the command line."""
+    given = {role: files for role, files in timed_stores(context, wildcards).items() if files and role != "encoder"}
+    source = next((assets.source(context, _OfRun(wildcards.preset, run), "encoder") for run in _encoded(context, wildcards)), None)
+    options = [word for role, files in given.items() for file in files for word in (f"--{role}", file)]
+    return [*options, *(["--encoder", source] if source and "pixels" in given else [])]
+
+
+# Inputs
+
+
+def trial_scores(context: Context, wildcards) -> list[str]:
+    """The scores that decide about weights, learning rate and guidance."""
+    catalogue = context.catalogue(wildcards.preset)
+    return _files(wildcards.preset, scores_of_part(study_named(wildcards.study, catalogue), "tuning", catalogue))
+
+
+def scores(context: Context, wildcards, choices: str) -> list[str]:
+    """Every score of a study whose trials have decided. choices: the file of what they chose."""
+    catalogue = context.catalogue(wildcards.preset)
+    study, decided = study_named(wildcards.study, catalogue), read_choices(context.root / choices)
+    tuned = {sweep.run: sweep.chosen for sweep in decided.sweeps if sweep.what == "weight" and sweep.chosen is not None}
+    guided = {choice.run: choice.chosen for choice in decided.guidance if choice.chosen}
+    return _files(wildcards.preset, scores_of_whole(study, catalogue, tuned, guided))
+
+
+def timed_configs(context: Context, wildcards) -> list[str]:
+    """Of the runs whose steps are timed: the baseline first, then every row."""
+    return [Results(wildcards.preset).config(run) for run in _timed(context, wildcards)]
+
+
+def timed_stores(context: Context, wildcards) -> dict[str, list[str]]:
+    """The stores and encoders that all of them read, each once."""
+    found: dict[str, list[str]] = {}
+    for run in _timed(context, wildcards):
+        about = _OfRun(wildcards.preset, run)
+        for role, files in {"latents": train.latents(context, about), **train.targets(context, about)}.items():
+            found.setdefault(role, []).extend([files] if isinstance(files, str) else files)
+    return {role: list(dict.fromkeys(files)) for role, files in found.items()}
+
+
+@dataclass(frozen=True)
+class _OfRun:
+    """Wildcards as a rule of one run has them."""
+
+    preset: str
+    run: str
+
+
+def _timed(context: Context, wildcards) -> list[str]:
+    catalogue = context.catalogue(wildcards.preset)
+    study = study_named(wildcards.study, catalogue)
+    return [row.run for row in [study.baseline, *rows_here(study, catalogue)]]
+
+
+def _encoded(context: Context, wildcards) -> list[str]:
+    return [run for run in _timed(context, wildcards) if context.catalogue(wildcards.preset).spec(run).encoder]
+
+
+def definition(context: Context, wildcards) -> str:
+    """The study's own file."""
+    return f"config/studies/{wildcards.study}.yaml"
+
+
+def _files(preset: str, wanted: list[RequiredScore]) -> list[str]:
+    return [Results(preset).score(item.run, item.score) for item in wanted]

@@ -1,0 +1,228 @@
+"""From the numbers of single trainings to what a study says: effects, verdicts, controls and words, as one document."""
+
+import math
+import statistics
+
+from sra.spec.metric import ScoreOf
+from sra.study.document import Effect, PilotFound, PointFound, RowFound, StudyDocument
+from sra.study.effects import BUDGETS, Readings, at_cost, at_steps, effect_of, reach_of
+from sra.study.findings import informative_words, words_of
+from sra.study.inputs import RowInput, StudyInput
+from sra.study.intervals import Paired, scale_of
+from sra.study.pilot import advice, pilot
+from sra.study.verdicts import holm, verdict_of
+
+
+def build_study(given: StudyInput) -> StudyDocument:
+    """The document. What is missing or diverged stays in it as such."""
+    readings = Readings(given)
+    longer, repeated = _longer(readings), _repeated(readings)
+    margin = _margin(readings)
+    informative = _informative(longer, margin)
+    rows = _judged([_row(readings, row) for row in given.rows], given, margin, informative)
+    document = StudyDocument(
+        study=given.study.id,
+        title=given.study.title,
+        preset=given.preset,
+        preset_title=given.preset_title,
+        comparable=given.comparable,
+        dataset=given.dataset,
+        baseline=given.baseline.run,
+        metric=given.study.metric,
+        second=given.study.second,
+        sampler=given.study.sampler,
+        milestone=given.study.last,
+        samples=given.samples,
+        seeds=given.seeds,
+        equivalence=given.study.equivalence,
+        rows=rows,
+        longer=longer and _with_verdict(longer, margin, None),
+        longer_milestone=given.longer,
+        repeated=repeated and _with_verdict(repeated, margin, None),
+        repeated_seeds=given.repeated,
+        informative=informative,
+        informative_words="",
+        pilot=_pilot(readings),
+        sweeps=given.sweeps,
+        guidance=given.guidance,
+        machine=given.machine,
+        findings=[],
+        threats=given.study.threats,
+        missing=sum(value.status == "not run" for row in rows for point in row.points for value in point.values),
+        diverged=sorted(
+            {f"{row.label}, seed {value.seed}" for row in rows for at in row.points for value in at.values if value.status == "diverged"}
+        ),
+    )
+    document = document.model_copy(update={"informative_words": informative_words(document)})
+    return document.model_copy(update={"findings": words_of(document)})
+
+
+def _diverged(rows: list[RowFound]) -> list[str]:
+    found = [(row.label, value.seed) for row in rows for point in row.points for value in point.values if value.status == "diverged"]
+    return [f"{label}, seed {seed}" for label, seed in dict.fromkeys(found)]
+
+
+def _row(readings: Readings, row: RowInput) -> RowFound:
+    given, study = readings.given, readings.given.study
+    baseline = row is given.baseline
+    last, base = given.steps[study.last], given.baseline
+    return RowFound(
+        run=row.run,
+        label=row.row.label,
+        family=row.row.family,
+        kind=row.kind,
+        note=row.row.note,
+        encoder=row.encoder,
+        kept_parameters=row.kept_parameters,
+        changes_guidance=row.changes_guidance,
+        factor=row.factor,
+        training_flops=row.flops(last) / base.flops(last),
+        hours_a_step=row.hours(last) / base.hours(last) if row.hours and base.hours else None,
+        points=[_point(readings, row, name) for name in given.milestones_of(row)],
+        effects=[] if baseline else _effects(readings, row),
+        reach=[] if baseline else [reach_of(readings, row, budget) for budget in BUDGETS],
+        published=row.published,
+    )
+
+
+def _point(readings: Readings, row: RowInput, milestone: str) -> PointFound:
+    given = readings.given
+    values = readings.values(row.run, given.study.score_at(milestone), given.study.metric)
+    known, step = [found.value for found in values if found.value is not None], given.steps[milestone]
+    mean = None
+    if known:
+        mean = statistics.geometric_mean(known) if scale_of(given.study.metric) == "log" else statistics.fmean(known)
+    return PointFound(milestone=milestone, step=step, flops=row.flops(step), hours=row.hours(step) if row.hours else None, mean=mean, values=values)
+
+
+def _effects(readings: Readings, row: RowInput) -> list[Effect]:
+    """The headline first, then equal FLOPs and hours, the second distance, and further samplers, whose baseline is drawn alike."""
+    given, study = readings.given, readings.given.study
+    found = [at_steps(readings, row, study.metric), at_cost(readings, row, "flops"), at_cost(readings, row, "hours")]
+    found += [at_steps(readings, row, study.second)] if study.second else []
+    found += [at_steps(readings, row, study.metric, sampler) for sampler in study.samplers]
+    chosen = {choice.run: choice.chosen for choice in given.guidance}
+    if chosen.get(row.row.run) and chosen.get(given.baseline.run):
+        found.append(at_steps(readings, row, study.metric, chosen[row.row.run], theirs_by=chosen[given.baseline.run]))
+    if row.row.sampler and row.row.sampler not in study.samplers:
+        found.append(at_steps(readings, row, study.metric, row.row.sampler, theirs_by=study.sampler))
+    return found
+
+
+# Verdicts
+
+
+def _margin(readings: Readings) -> float:
+    """Of equivalence, on the metric's scale: a ratio, or a share of what the baseline ends with."""
+    study = readings.given.study
+    if scale_of(study.metric) == "log":
+        return math.log(1 + study.equivalence)
+    ends = readings.known(readings.given.baseline.run, study.score_at(study.last), study.metric)
+    return study.equivalence * abs(statistics.fmean(ends.values())) if ends else study.equivalence
+
+
+def pair_of(effect: Effect) -> Paired | None:
+    """The differences behind an effect; None where there are none."""
+    if not effect.seeds:
+        return None
+    differences = (math.log(seed.effect) if effect.scale == "log" else seed.effect for seed in effect.seeds)
+    return Paired(effect.scale, tuple(seed.seed for seed in effect.seeds), tuple(differences))
+
+
+def _with_verdict(effect: Effect, margin: float, p_holm: float | None) -> Effect:
+    pair = pair_of(effect)
+    if pair is None:
+        return effect
+    return effect.model_copy(update={"verdict": verdict_of(pair, lower_is_better(effect.metric), margin, p_holm), "p_holm": p_holm})
+
+
+def lower_is_better(metric: str) -> bool:
+    return scale_of(metric) == "log" or metric == "kid"
+
+
+def _informative(longer: Effect | None, margin: float) -> bool | None:
+    """Whether the baseline that trains twice as long is told from the baseline; None while that is not known."""
+    pair = pair_of(longer) if longer else None
+    if pair is None or not pair.judged:
+        return None
+    return verdict_of(pair, lower_is_better(longer.metric), margin) == "better"
+
+
+def _judged(rows: list[RowFound], given: StudyInput, margin: float, informative: bool | None) -> list[RowFound]:
+    """Verdicts on all effects, of methods' headlines by Holm over the methods of the plan; none at all in a study that tells nothing apart."""
+    if informative is not True:
+        return rows
+    headlines = {row.run: effect for row in rows if row.kind == "method" and (effect := row.effect()) and effect.p_value is not None}
+    # A method that is not trained yet counts as one that shows nothing: the family is what the plan names, whatever has run.
+    untested = {f"untested {number}": 1.0 for number in range(len(given.study.methods) - len(headlines))}
+    adjusted = holm({run: effect.p_value for run, effect in headlines.items()} | untested)
+    return [row.model_copy(update={"effects": _verdicts(row, adjusted.get(row.run), margin, given)}) for row in rows]
+
+
+def _verdicts(row: RowFound, p_holm: float | None, margin: float, given: StudyInput) -> list[Effect]:
+    judged = []
+    for place, effect in enumerate(row.effects):
+        found = _with_verdict(effect, margin, p_holm if place == 0 else None)
+        judged.append(_agreeing(found, row, given) if place == 0 else found)
+    return judged
+
+
+def _agreeing(headline: Effect, row: RowFound, given: StudyInput) -> Effect:
+    """A headline that the second distance contradicts in direction decides nothing: an encoder would mark its own homework."""
+    second = row.effect(metric=given.study.second) if given.study.second else None
+    if headline.verdict not in ("better", "worse") or second is None or second.mean is None:
+        return headline
+    if (math.log(headline.mean) < 0) == (math.log(second.mean) < 0):
+        return headline
+    return headline.model_copy(update={"verdict": "undecided", "reason": "the second distance points the other way"})
+
+
+# Controls
+
+
+def _longer(readings: Readings) -> Effect | None:
+    """The positive control: the baseline at its longer milestone beside itself at the last."""
+    given, study = readings.given, readings.given.study
+    if given.longer is None:
+        return None
+    ours, theirs = (readings.known(given.baseline.run, study.score_at(name), study.metric) for name in (given.longer, study.last))
+    return effect_of(ours, theirs, given.seeds, study.metric, study.sampler, given.longer)
+
+
+def _repeated(readings: Readings) -> Effect | None:
+    """The negative control: the baseline from other seeds beside itself, matched by their places."""
+    given, study = readings.given, readings.given.study
+    if not given.repeated:
+        return None
+    score = study.score_at(study.last)
+    again = {
+        seed: readings.value(given.baseline.run, other, score, study.metric).value for seed, other in zip(given.seeds, given.repeated, strict=False)
+    }
+    ours = {seed: value for seed, value in again.items() if value is not None}
+    return effect_of(ours, readings.known(given.baseline.run, score, study.metric), list(again), study.metric, study.sampler, study.last)
+
+
+def _pilot(readings: Readings) -> PilotFound | None:
+    given, study = readings.given, readings.given.study
+    score = study.score_at(study.last)
+    baseline = readings.known(given.baseline.run, score, study.metric)
+    if len(baseline) < 2 or scale_of(study.metric) != "log":
+        return None
+    other = readings.known(study.pilot.run, score, study.metric) if study.pilot else {}
+    found = pilot(baseline, other or None)
+    return PilotFound(
+        run_sd=found.run_sd and found.run_sd.value,
+        difference_sd=found.difference_sd and found.difference_sd.value,
+        correlation=found.correlation and found.correlation.value,
+        sampling_sd=_sampling_sd(readings, score),
+        sentences=advice(found),
+    )
+
+
+def _sampling_sd(readings: Readings, score: ScoreOf) -> float | None:
+    """Of the log of the distance, over sample sets of one training of the baseline; None where it was sampled once."""
+    given, study = readings.given, readings.given.study
+    drawn = [score, *(score.model_copy(update={"sampler": f"{study.sampler}__s{seed}"}) for seed in study.redrawn)]
+    values = [readings.value(given.baseline.run, given.seeds[0], each, study.metric).value for each in drawn]
+    known = [math.log(value) for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None

@@ -1,0 +1,131 @@
+"""The study in words: sentences made by rule from its numbers, none of which says more than its interval."""
+
+from sra.core.units import several
+from sra.study.document import Budget, Effect, RowFound, StudyDocument
+from sra.study.pairs import told_apart
+from sra.study.verdicts import Verdict
+
+TOLD = {"better": "better than the baseline", "worse": "worse than the baseline"}
+
+
+def ratio_text(effect: Effect) -> str:
+    """`× 0.93 (0.90 to 0.96)` on the scale of ratios, else a difference with its sign; without an interval where there is none."""
+    number = "{:.3f}" if effect.scale == "log" else "{:+.3g}"
+    sign = "× " if effect.scale == "log" else ""
+    if effect.mean is None:
+        return "no number"
+    text = sign + number.format(effect.mean)
+    return text if effect.low is None else f"{text} ({number.format(effect.low)} to {number.format(effect.high)})"
+
+
+def informative_words(document: StudyDocument) -> str:
+    """Whether this study can tell anything apart, in a sentence."""
+    if document.longer is None:
+        return "This study has no positive control at this preset, so nothing is ranked."
+    if document.informative is None:
+        return (
+            "Whether this study can tell anything apart is not known yet: the baseline with twice the steps is its positive control, and fewer than "
+            "three seeds of it are scored. Until then nothing is ranked."
+        )
+    effect = ratio_text(document.longer)
+    if document.informative:
+        return f"The positive control is told apart: twice the steps bring the baseline's distance to {effect} of what it was."
+    return (
+        f"Not informative: even twice the steps are not told from the baseline (its distance is {effect} of what it was), so nothing is ranked. "
+        "Another scale, more seeds or more samples are needed before methods can be compared."
+    )
+
+
+def words_of(document: StudyDocument) -> list[str]:
+    """Paragraphs, the finding first."""
+    said = [_what_was_run(document)]
+    if document.informative:
+        said += _headline(document)
+        said += [_at_cost(document, budget) for budget in ("flops", "hours")]
+        said += _among_the_better(document)
+    said.append(_controls(document))
+    said.append(_what_could_not_be_seen(document))
+    return [sentence for sentence in said if sentence]
+
+
+def _what_was_run(document: StudyDocument) -> str:
+    methods = [row for row in document.rows if row.kind == "method"]
+    controls = [row for row in document.rows if row.kind == "control"]
+    rows = several(len(methods), "method") + (f" and {several(len(controls), 'control')}" if controls else "")
+    text = (
+        f"{rows} beside the baseline, {several(len(document.seeds), 'training seed')} of each, on {document.preset_title}; "
+        f"{document.samples:,} images a training and milestone, drawn without guidance by {document.sampler}."
+    )
+    if document.missing:
+        text += f" {document.missing:,} of the numbers are not there yet."
+    if document.diverged:
+        text += f" Diverged: {'; '.join(document.diverged)}."
+    return text
+
+
+def _headline(document: StudyDocument) -> list[str]:
+    methods = [row for row in document.rows if row.kind == "method"]
+    judged = {row.run: row.effect().verdict for row in methods}
+    said = []
+    for verdict, words in TOLD.items():
+        rows = [row for row in methods if judged[row.run] == verdict]
+        if rows:
+            numbers = "; ".join(f"{row.label} {ratio_text(row.effect())}" for row in rows)
+            said.append(f"At equal steps, told apart as {words} after Holm's correction over {len(methods)} methods: {numbers}.")
+    if not any(judged[row.run] in TOLD for row in methods):
+        said.append(f"At equal steps none of the {len(methods)} methods is told from the baseline after Holm's correction.")
+    said += _group(document, methods, "equivalent", f"Equivalent to it, within {document.equivalence:.0%}")
+    said += _group(document, methods, "undecided", "Undecided")
+    said += _group(document, methods, "one seed", "Not judged, for want of seeds")
+    return said
+
+
+def _group(document: StudyDocument, rows: list[RowFound], verdict: Verdict, words: str) -> list[str]:
+    found = [row for row in rows if row.effect().verdict == verdict]
+    return [f"{words}: {'; '.join(f'{row.label} {ratio_text(row.effect())}' for row in found)}."] if found else []
+
+
+def _at_cost(document: StudyDocument, budget: Budget) -> str:
+    """Exploratory: each by its own interval."""
+    name = {"flops": "equal FLOPs, encoders included", "hours": f"equal hours on {document.machine}"}[budget]
+    effects = [(row, effect) for row in document.rows if row.kind == "method" and (effect := row.effect(budget)) and effect.verdict]
+    if not effects:
+        return ""
+    told = {verdict: [f"{row.label} {ratio_text(effect)}" for row, effect in effects if effect.verdict == verdict] for verdict in TOLD}
+    if not any(told.values()):
+        return f"At {name}, each by its own interval, none of the {len(effects)} methods is told from the baseline."
+    parts = [f"{words}: {'; '.join(told[verdict])}" for verdict, words in TOLD.items() if told[verdict]]
+    return f"At {name}, each by its own interval: {'. '.join(parts)}."
+
+
+def _among_the_better(document: StudyDocument) -> list[str]:
+    """Which of the methods that beat the baseline beat each other: what is not told apart is not ranked."""
+    better = [row for row in document.rows if row.kind == "method" and row.effect().verdict == "better"]
+    if len(better) < 2:
+        return []
+    pairs, count = told_apart(better, document)
+    if not pairs:
+        return [f"Among these {len(better)} no two are told from each other, so they are not ranked."]
+    return [f"Among these, told from each other after Holm's correction over {count} pairs: {'; '.join(pairs)}. The others are not ranked."]
+
+
+def _controls(document: StudyDocument) -> str:
+    if document.repeated is None or document.repeated.mean is None:
+        return ""
+    effect = document.repeated
+    verdict = f", {effect.verdict}" if effect.verdict not in (None, "one seed") else ""
+    alarm = " Seeds alone look like a method here: read every interval of this study with that in mind." if effect.verdict in TOLD else ""
+    return f"Negative control: the baseline from other seeds is {ratio_text(effect)} of itself{verdict}.{alarm}"
+
+
+def _what_could_not_be_seen(document: StudyDocument) -> str:
+    seen = sorted(
+        effect.smallest_seen
+        for row in document.rows
+        if row.kind == "method" and (effect := row.effect()) and effect.smallest_seen is not None and effect.scale == "log"
+    )
+    if not seen:
+        return ""
+    least, most = 1 - seen[-1], 1 - seen[0]
+    span = f"{least:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.1%} to {most:.1%}, by the method"
+    return f"What could have been seen: an improvement by {span} would be told from none in four of five studies like this, one comparison at a time."

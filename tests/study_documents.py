@@ -4,7 +4,15 @@ import math
 import statistics
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
+from report_samples import TEMPLATES
+
+from sra.content.figures import StudyFigure
+from sra.content.tables import TableSpec
+from sra.reporting.figures.render import render_figure
+from sra.reporting.tables.render import render_table
+from sra.spec.scale import Preset
 from sra.spec.study import Study
 from sra.study.document import (
     Effect,
@@ -222,3 +230,13 @@ def whole_study(study: Study, seeds=SEEDS, **changes) -> StudyDocument:
         if not row.control and place % 3 == 0:
             made.append(Made(f"{row.run}__weight_d4", row.label, row.family, ratio * 0.97, 1.2, "tuned", encoder, 0.25))
     return made_study(tuple(made), seeds, study=study.id, title=study.title, **changes)
+
+
+def benchmark_in(folder: Path, study: StudyDocument, preset: Preset) -> None:
+    """The study's figures and table, rendered into the folders of a report (`tests/report_samples.py`)."""
+    common = {"title": "T", "paper": "none", "study": study.study}
+    table = TableSpec(kind="study", id="table_b1", **common)
+    render_table(table, [], folder / "published", "small", preset, folder / "tables", TEMPLATES, study=study)
+    for number, plot in enumerate(("forest", "cost", "reach", "sweep"), 1):
+        figure = StudyFigure(kind="study", id=f"figure_b{number}", plot=plot, caption="C.", **common)
+        render_figure(figure, [], {}, folder / "published", "small", preset, folder / "figures", study=study)

@@ -1,5 +1,6 @@
 """Tables, figures, claims and the page from the scores that exist: finds the files behind each. Nothing here trains, samples or scores."""
 
+from itertools import chain
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
@@ -119,12 +120,19 @@ def render_claims(registry: Catalogue) -> None:
 def render_report(registry: Catalogue) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
-    files = _scores(root, registry.preset_id, required_by_all(registry))
+    files, behind = _scores(root, registry.preset_id, required_by_all(registry)), _scores_of_studies(registry)
+    dated = day_of(chain(files, *behind.values()))
     folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None
     document = report.build_report(
-        report.head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(files)),
+        report.head_of(
+            registry.preset_id,
+            preset,
+            commit_of(root),
+            is_changed(root),
+            dated,
+        ),
         preset,
         load_scores(files, registry.preset_id, registry.seeds),
         tables_folder,
@@ -136,6 +144,7 @@ def render_report(registry: Catalogue) -> None:
         planned_cost(registry),
         bytes_here(root, registry.preset_id, preset.datasets),
         methods_at_a_glance(registry),
+        {study: load_scores(of_study, registry.preset_id) for study, of_study in behind.items()},
     )
     pdf.render_pdf(document, figures_folder, root / results.report_pdf, root / TEMPLATES)
     page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)
@@ -154,6 +163,16 @@ def render_everything(registry: Catalogue) -> None:
         render(registry, name)
     render_claims(registry)
     render_report(registry)
+
+
+def _scores_of_studies(registry: Catalogue) -> dict[str, list[Path]]:
+    """The scores behind each study of the preset that some table or figure shows, by its name; each page of results has receipts of them all."""
+    results = Results(registry.preset_id)
+    files = {**{name: results.table(name) for name in registry.tables}, **{name: results.figure(name) for name in registry.figures}}
+    specs = [*registry.tables.values(), *(figure for figure in registry.figures.values() if isinstance(figure, StudyFigure))]
+    shown = {spec.study for spec in specs if spec.study in registry.studies and (registry.root / files[spec.id]).exists()}
+    wanted = {name: StudyFiles(study_named(name, registry), registry).wanted() for name in sorted(shown)}
+    return {name: _scores(registry.root, registry.preset_id, items) for name, items in wanted.items()}
 
 
 def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:

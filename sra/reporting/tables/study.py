@@ -101,30 +101,24 @@ class _Column:
 
 
 def study_grid(study: StudyDocument) -> Grid:
-    """Everything side by side, with whose knowledge a row uses and the protocol of its published number after its label."""
-    return _grid(study, _columns(study), with_words=True)
+    """Everything side by side."""
+    return _grid(study, _columns(study))
 
 
 def pages_of_study(study: StudyDocument) -> list[Grid]:
     """What came out, and then what it costs and was published, each as wide as a page."""
     columns = _columns(study)
-    results, costs = ([column for column in columns if column.for_costs == costs] for costs in (False, True))
-    return [_grid(study, results, with_words=False), _grid(study, costs, with_words=True)]
+    return [_grid(study, [column for column in columns if column.for_costs == costs]) for costs in (False, True)]
 
 
-def _grid(study: StudyDocument, columns: list[_Column], with_words: bool) -> Grid:
+def _grid(study: StudyDocument, columns: list[_Column]) -> Grid:
     lines = list(_lines(study))
-    words = {"Encoder": _encoder, "Published under": _protocol} if with_words else {}
-    words = {name: text for name, text in words.items() if any(text(line) != ABSENT for line in lines)}
     headings = list(dict.fromkeys(column.heading for column in columns))
     under = [[column for column in columns if column.heading == heading] for heading in headings]
     filled = [[padded([column.cell(line) for line in lines]) for column in of_heading] for of_heading in under]
-    rows = [
-        GridRow(line.label, line.mark, [text(line) for text in words.values()], [[cells[place] for cells in of_heading] for of_heading in filled])
-        for place, line in enumerate(lines)
-    ]
+    rows = [GridRow(line.label, line.mark, [], [[cells[place] for cells in of_heading] for of_heading in filled]) for place, line in enumerate(lines)]
     named = [Heading(heading, [column.name for column in of_heading]) for heading, of_heading in zip(headings, under, strict=True)]
-    return Grid("Row", list(words), named, grouped(zip([line.group for line in lines], rows, strict=True)), numeric=True)
+    return Grid("Row", [], named, grouped(zip([line.group for line in lines], rows, strict=True)), numeric=True)
 
 
 def _lines(study: StudyDocument) -> Iterator[_Line]:
@@ -148,22 +142,25 @@ def _columns(study: StudyDocument) -> list[_Column]:
         second = f"{METRIC_NAMES[study.second]}, equal steps"
         columns += [_Column(second, "ratio", _second), _Column(second, "95 %", _second_interval)]
     if any(row.published for row in study.rows):
-        columns.append(_Column(f"{own}, published", "paper", _published, for_costs=True))
+        published = f"{own}, published"
+        columns += [_Column(published, "paper", _published, for_costs=True), _Column(published, "under", _protocol, for_costs=True)]
     sooner = f"Sooner at the baseline's {own}, reached"
     columns += [_Column(sooner, f"in {BUDGETS[budget]}", _reach_of(budget), for_costs=True) for budget in BUDGETS]
     of_training = "Over the baseline"
     columns.append(_Column(of_training, "FLOPs", lambda line: _times(line.row and line.row.training_flops), for_costs=True))
     columns.append(_Column(of_training, "time a step", lambda line: _times(line.row and line.row.hours_a_step), for_costs=True))
-    columns.append(_Column("Parameters kept", "number", _kept, for_costs=True))
+    columns.append(_Column("Parameters", "kept", _kept, for_costs=True))
+    if any(row.encoder for row in study.rows):
+        columns.append(_Column("Encoder", "name", _encoder, for_costs=True))
     return columns
 
 
-def _encoder(line: _Line) -> str:
-    return (line.row and line.row.encoder) or ABSENT
+def _encoder(line: _Line) -> GridCell:
+    return GridCell((line.row and line.row.encoder) or ABSENT)
 
 
-def _protocol(line: _Line) -> str:
-    return line.row.published.protocol if line.row and line.row.published else ABSENT
+def _protocol(line: _Line) -> GridCell:
+    return GridCell(line.row.published.protocol if line.row and line.row.published else ABSENT, "paper")
 
 
 def _mean(line: _Line) -> GridCell:

@@ -1,14 +1,21 @@
 """What tables and figures of a study wait for, and presets that have no such study."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from score_files import write_score_file
 
+from sra.content.studies import study_named
 from sra.core.errors import InputError
+from sra.deposit.lines import registry_lines
 from sra.plan import show
 from sra.plan.workflow import checked_plan
-from sra.reporting.rendering import found_study, render_table
+from sra.reporting.read.scores import load_scores
+from sra.reporting.read.studies import StudyFiles
+from sra.reporting.rendering import found_study, render_figure, render_report, render_study, render_table
+from sra.reporting.report import pdf
 from sra.spec.layout import Results
 
 
@@ -23,7 +30,7 @@ def with_study(tmp_path, new_checkout):
     }  # fmt: skip
     (folder / "config/studies/toy.yaml").write_text(yaml.safe_dump(study))
     preset = folder / "config/presets/digits.yaml"
-    preset.write_text(yaml.safe_dump({**yaml.safe_load(preset.read_text()), "studies": ["toy"]}))
+    preset.write_text(yaml.safe_dump({**yaml.safe_load(preset.read_text()), "studies": ["toy"], "shows": ["table_b1", "figure_b1"]}))
     for path in ("tables/table_b1.yaml", "figures/figure_b1.yaml"):
         file = folder / "report" / path
         file.write_text(file.read_text().replace("study: methods", "study: toy"))
@@ -65,3 +72,28 @@ def test_a_file_of_another_study_is_refused(with_study):
     path.write_text(found_study(registry, "toy").model_copy(update={"study": "other"}).model_dump_json())
     with pytest.raises(InputError, match="is study other of preset digits; sra study toy --preset digits writes it anew"):
         found_study(registry, "toy")
+
+
+def test_page_and_list_of_numbers_have_every_score_of_the_study(with_study, monkeypatch):
+    registry = with_study.catalogue()
+    wanted = StudyFiles(study_named("toy", registry), registry).wanted()
+    for place, item in enumerate(wanted):
+        path = registry.root / Results("digits").score(item.run, item.score)
+        write_score_file(path, item.run, item.score.milestone, item.score.sampler, item.score.samples, "digits", fid=20.0 + place)
+    render_study(registry, "toy")
+    render_table(registry, "table_b1")
+    render_figure(registry, "figure_b1")
+    monkeypatch.setattr(pdf, "render_pdf", lambda *_: None)  # it has tests of its own
+    render_report(registry)
+    page = (registry.root / Results("digits").report).read_text(encoding="utf-8")
+    files = load_scores([registry.root / Results("digits").score(item.run, item.score) for item in wanted], "digits")
+    assert len(files) == 12
+    assert all(f'id="r-{file.sha256[:8]}"' in page for file in files)
+    links = set(re.findall(r'href="#(r-[0-9a-f]{8})"', page))
+    assert len(links) == 4  # the method's three seeds and the baseline's first; Figure B2 has all
+    assert links <= set(re.findall(r'id="(r-[0-9a-f]{8})"', page))
+    lines = registry_lines(registry)
+    assert {(line.run, line.milestone, line.value) for line in lines} == {
+        (item.run, item.score.milestone, 20.0 + place) for place, item in enumerate(wanted)
+    }
+    assert {line.shown_in for line in lines} == {"table_b1 figure_b1"}

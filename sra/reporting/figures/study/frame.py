@@ -71,7 +71,7 @@ def say(axes: "Axes", place: float, text: str, colour: str = MUTED) -> None:
 
 def say_inside(axes: "Axes", place: float, text: str) -> None:
     """Why there is no mark, where it would be."""
-    axes.text(0.5, place, text, transform=axes.get_yaxis_transform(), fontsize=SMALL, color=MUTED, va="center", ha="center", style="italic")
+    axes.text(0.5, place, text, transform=axes.get_yaxis_transform(), fontsize=SMALL, color=MUTED, va="center", ha="center")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _paint(axes: "Axes", study: StudyDocument, row: RowFound, budget: Budget, pl
         return
     if reach.speed_up is None:
         beside = {"textcoords": "offset points", "xytext": (3, 0), "va": "center"}
-        axes.annotate("not reached", (1, place), fontsize=SMALL, color=MUTED, style="italic", **beside)
+        axes.annotate("not reached", (1, place), fontsize=SMALL, color=MUTED, **beside)
         say(axes, place, f"{reach.reached} of {reach.of}")
         return
     axes.barh(place, math.copysign(abs(reach.speed_up - 1), reach.speed_up - 1), left=1, height=0.1, color=FILLS[row.kind], zorder=2)

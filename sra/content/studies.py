@@ -1,10 +1,16 @@
 """Which scores a study needs at a preset, part by part, and which runs its trials and its tuned rows are."""
 
+from itertools import pairwise
+from typing import get_args
+
 from sra.content.catalogue import Catalogue
 from sra.content.inspected import available
 from sra.content.required import RequiredScore, reachable
 from sra.core.errors import InputError, unknown
+from sra.spec.diverged import diverged_at
+from sra.spec.layout import Results
 from sra.spec.metric import ScoreOf
+from sra.spec.scale import SecondaryMetric
 from sra.spec.seeds import seeded
 from sra.spec.study import Study, StudyPart, StudyRow
 from sra.spec.variants import varied
@@ -20,21 +26,89 @@ PARTS: dict[StudyPart, str] = {
 
 
 def study_named(name: str, registry: Catalogue) -> Study:
-    """One of the preset's. Raises InputError for another, and for one that names what is not there."""
+    """One of the preset's. Raises InputError for another, and for one whose runs and samplers are not there."""
     if name not in registry.studies:
         if not registry.studies:
             raise InputError(f"preset {registry.preset_id} has no study; list {name} under studies in config/presets/{registry.preset_id}.yaml")
         raise unknown("study", name, registry.studies, where=f"preset {registry.preset_id}")
-    study, where = registry.studies[name], f"config/studies/{name}.yaml"
+    study = registry.studies[name]
     for row in study.all_rows:
         if row.run not in registry.runs:
-            raise unknown("run", row.run, registry.runs, where=where)
+            raise unknown("run", row.run, registry.runs, where=_file(study))
     for sampler in filter(None, [study.sampler, *study.samplers, *study.guided, *(row.sampler for row in study.rows)]):
         if sampler not in registry.samplers:
-            raise unknown("sampler", sampler, registry.samplers, where=where)
-    if study.last not in registry.preset.milestones:
-        raise InputError(f"{where}: preset {registry.preset_id} does not train to {study.last}; add it to the preset's milestones")
+            raise unknown("sampler", sampler, registry.samplers, where=_file(study))
     return study
+
+
+def checked_study(name: str, registry: Catalogue) -> Study:
+    """The same, asked whether everything in it can be done at the preset. Raises InputError where not, before anything is trained."""
+    study = study_named(name, registry)
+    _check_rows(study, registry)
+    _check_milestones(study, registry)
+    _check_seeds(study, registry)
+    _check_metrics(study, registry)
+    for part in PARTS:
+        scores_of_part(study, part, registry)  # refuses samplers that do not fit a row, and counts that the preset has not
+    return study
+
+
+def _file(study: Study) -> str:
+    return f"config/studies/{study.id}.yaml"
+
+
+def _check_rows(study: Study, registry: Catalogue) -> None:
+    baseline, preset = registry.spec(study.baseline.run), registry.preset
+    if baseline.dataset != preset.dataset:
+        trained = f"baseline {baseline.run} trains on {baseline.dataset}"
+        raise InputError(f"{_file(study)}: {trained}, the preset's images are {preset.dataset}; name another run")
+    for row in study.all_rows:
+        if registry.checkpoint(row.run):
+            raise InputError(f"{_file(study)}: {row.run} takes released weights, which have no seeds; name a run that is trained")
+        spec = registry.spec(row.run)
+        ours, theirs = ((each.model.name, each.resolution, each.dataset) for each in (spec, baseline))
+        if ours != theirs:
+            shown = [f"{model} at {resolution} px" for model, resolution, _ in (ours, theirs)]
+            raise InputError(f"{_file(study)}: {row.run} trains {shown[0]}, the baseline {shown[1]}; a study compares methods on one model")
+        for run in trials(study, row).values():
+            try:
+                registry.spec(run)
+            except InputError as error:
+                raise InputError(f"{_file(study)}: {error}, or mark the row as control: true") from None
+
+
+def _check_milestones(study: Study, registry: Catalogue) -> None:
+    steps, here = registry.preset.milestones, f"preset {registry.preset_id}"
+    for what, name in {"milestones": study.last, **({"tuning: milestone": study.tuning.milestone} if study.tuning else {})}.items():
+        if name not in steps:
+            raise InputError(f"{_file(study)}: {what}: {here} does not train to {name}; add it to the preset's milestones")
+    for before, after in pairwise(milestones_here(study, registry)):
+        if steps[after] <= steps[before]:
+            raise InputError(f"{_file(study)}: milestones: at {here} {after} does not come after {before}; name them in the order of their steps")
+    longer = longer_here(study, registry)
+    if longer and steps[longer] != 2 * steps[study.last]:
+        raise InputError(
+            f"{_file(study)}: longer: {longer} is step {steps[longer]:,} at {here}; the positive control has twice the {steps[study.last]:,} steps "
+            f"of {study.last}, so name a milestone at {2 * steps[study.last]:,}"
+        )
+
+
+def _check_seeds(study: Study, registry: Catalogue) -> None:
+    """Seeds that others than the study name: its own file has been looked at."""
+    seeds = set(seeds_of(study, registry))
+    held_out = [("tuning: seed", study.tuning.seed)] if study.tuning else []
+    for what, seed in [*held_out, *(("repeated: seed", seed) for seed in study.repeated)]:
+        if seed in seeds:
+            raise InputError(f"{_file(study)}: {what} {seed} is among the seeds {sorted(seeds)} that rows are judged by; keep it apart from them")
+    own = registry.sampler(study.sampler).seed
+    if own in study.redrawn:
+        raise InputError(f"{_file(study)}: redrawn: {study.sampler} has seed {own} itself; name others")
+
+
+def _check_metrics(study: Study, registry: Catalogue) -> None:
+    for what, metric in (("metric", study.metric), ("second", study.second)):
+        if metric in get_args(SecondaryMetric) and metric not in registry.preset.secondary:
+            raise InputError(f"{_file(study)}: {what}: preset {registry.preset_id} does not score {metric}; add it to the preset's secondary")
 
 
 def seeds_of(study: Study, registry: Catalogue) -> list[int]:
@@ -86,6 +160,12 @@ def scores_of_row(study: Study, run: str, seeds: list[int], registry: Catalogue,
     """A row, or a run in its place, with each seed at each of the study's milestones."""
     wanted = milestones_here(study, registry) if milestones is None else milestones
     return [RequiredScore(run_of_seed(run, seed, registry), study.score_at(milestone)) for seed in seeds for milestone in wanted]
+
+
+def diverged_before(wanted: RequiredScore, registry: Catalogue) -> int | None:
+    """The step at which the training behind a score diverged on the way to its milestone; None where it did not, so far."""
+    step = diverged_at(registry.root / Results(registry.preset_id).diverged(wanted.run), registry.spec(wanted.run))
+    return step if step is not None and step <= registry.preset.milestones[wanted.score.milestone] else None
 
 
 def scores_of_part(

@@ -22,13 +22,13 @@ class Budget:
     checkpointing: bool = False
 
     def of_image(self, step: int = 0) -> TrainingFlops:
-        """Of one image in that step."""
+        """Of one view of an image in that step."""
         flops = training_flops(self.run, self.encoder_width, self.checkpointing, step)
         return replace(flops, encoder=self.encoder if self.run.reads_encoder_at(step) else 0, text_encoder=self.text_encoder)
 
     def of_step(self, step: int = 0) -> int:
-        """Of a whole batch in that step."""
-        return self.run.training.batch * self.of_image(step).total
+        """Of a whole batch in that step, all views of its images."""
+        return self.run.training.samples * self.of_image(step).total
 
     def between(self, first: int, last: int) -> int:
         """Of the steps from `first` to before `last`, exactly. Raises ValueError where there are none such."""

@@ -43,6 +43,9 @@ EXTRACTOR_FLOPS = {
     "fashion_cnn": 9_513_472,
     "fashion_toy_cnn": 2_544_896,
     "fashion_cpu_cnn": 9_513_472,
+    "fashion_rotation": 30_065_664,
+    "fashion_toy_rotation": 7_823_872,
+    "fashion_cpu_rotation": 7_823_872,
 }
 
 
@@ -236,8 +239,8 @@ def training_memory(run: RunSpec, machine: Machine, encoder_width: int | None = 
 
 
 def images_at_once(run: RunSpec, machine: Machine) -> int:
-    """Images in one process's forward pass: its share of the batch, or a micro-batch of it."""
-    share = ceil(run.training.batch / machine.world)
+    """Images, each view counted, in one process's forward pass: its share of the batch, or a micro-batch of it."""
+    share = ceil(run.training.batch / machine.world) * run.training.views
     return min(share, machine.micro_batch or share)
 
 

@@ -33,8 +33,13 @@ class DiffusionTransformer(Transformer):
         return (image,), time + (condition.unsqueeze(1) if time.ndim == 3 else condition)
 
     def initialize(self, generator: Generator | None = None) -> None:
-        """DiT's initial weights: every block starts as the identity and the output as zero."""
-        initialize_linears(self, generator)
+        """DiT's initial weights: every block starts as the identity and the output as zero.
+
+        An extra token comes last, so that a model with one and a model without begin alike in all that both have.
+        """
+        for part in self.children():
+            if part is not self.summary:
+                initialize_linears(part, generator)
         # The patch embedding is a linear layer in the shape of a convolution.
         nn.init.xavier_uniform_(self.x_embedder.proj.weight.flatten(1).detach(), generator=generator)
         nn.init.zeros_(self.x_embedder.proj.bias)
@@ -44,4 +49,5 @@ class DiffusionTransformer(Transformer):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         if self.summary is not None:
+            initialize_linears(self.summary, generator)
             self.summary.start_at_zero()

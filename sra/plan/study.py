@@ -3,8 +3,18 @@
 from dataclasses import dataclass
 
 from sra.content.required import RequiredScore
-from sra.content.studies import rows_here, scores_of_part, scores_of_row, scores_of_whole, seeds_of, study_named
-from sra.plan import assets, train
+from sra.content.studies import (
+    checked_study,
+    diverged_before,
+    rows_here,
+    scores_of_part,
+    scores_of_row,
+    scores_of_whole,
+    seeds_of,
+    study_named,
+)
+from sra.core.errors import InputError, unknown
+from sra.plan import assets, score, train
 from sra.plan.context import Context
 from sra.spec.layout import Results
 from sra.spec.study import StudyPart
@@ -18,25 +28,45 @@ BEFORE_TRIALS: tuple[StudyPart, ...] = ("pilot", "published", "controls", "tunin
 
 
 def names(context: Context) -> list[str]:
-    """The preset's studies, each of which is a target: `study_methods`."""
-    return list(context.catalogue().studies)
+    """The preset's studies, each of which is a target: `study_methods`. None where runs are not trained."""
+    return [] if context.catalogue().released else list(context.catalogue().studies)
 
 
 def parts(context: Context) -> dict[str, list[str]]:
     """Scores by target, for what can be asked for without the rest: parts of a study, and single rows of it with all their seeds."""
     catalogue, found = context.catalogue(), {}
-    for name in catalogue.studies:
+    for name in names(context):
         study = study_named(name, catalogue)
         for part in BEFORE_TRIALS:
-            found[f"study_{name}_{part}"] = _files(context.preset, scores_of_part(study, part, catalogue))
+            found[f"study_{name}_{part}"] = _files(context, context.preset, scores_of_part(study, part, catalogue))
         for row in [study.baseline, *rows_here(study, catalogue)]:
-            found[f"study_{name}_{row.run}"] = _files(context.preset, scores_of_row(study, row.run, seeds_of(study, catalogue), catalogue))
+            wanted = scores_of_row(study, row.run, seeds_of(study, catalogue), catalogue)
+            found[f"study_{name}_{row.run}"] = _files(context, context.preset, wanted)
     return found
 
 
 def whole_files(context: Context, study: str) -> list[str]:
     """What a whole study comes to."""
     return [Results(context.preset).study(study)]
+
+
+def refuse_impossible(context: Context) -> None:
+    """Raise InputError for a study of the preset that cannot be done there."""
+    catalogue = context.catalogue()
+    for name in names(context):
+        study = checked_study(name, catalogue)
+        score.refuse_impossible(context, scores_of_whole(study, catalogue, {}, {}))
+
+
+def unknown_target(context: Context, target: str) -> InputError:
+    """Why there is none of that name."""
+    catalogue = context.catalogue()
+    if catalogue.released:
+        return InputError(f"{target}: a study trains its runs; leave weights=released away")
+    if not catalogue.studies:
+        preset = context.preset
+        return InputError(f"{target}: preset {preset} has no study; name one of config/studies under studies in config/presets/{preset}.yaml")
+    return unknown("study", target, [*(f"study_{name}" for name in names(context)), *parts(context)])
 
 
 # Options
@@ -61,7 +91,7 @@ def timing_options(context: Context, wildcards) -> list[str]:
 def trial_scores(context: Context, wildcards) -> list[str]:
     """The scores that decide about weights, learning rate and guidance."""
     catalogue = context.catalogue(wildcards.preset)
-    return _files(wildcards.preset, scores_of_part(study_named(wildcards.study, catalogue), "tuning", catalogue))
+    return _files(context, wildcards.preset, scores_of_part(study_named(wildcards.study, catalogue), "tuning", catalogue))
 
 
 def scores(context: Context, wildcards, choices: str) -> list[str]:
@@ -70,7 +100,7 @@ def scores(context: Context, wildcards, choices: str) -> list[str]:
     study, decided = study_named(wildcards.study, catalogue), read_choices(context.root / choices)
     tuned = {sweep.run: sweep.chosen for sweep in decided.sweeps if sweep.what == "weight" and sweep.chosen is not None}
     guided = {choice.run: choice.chosen for choice in decided.guidance if choice.chosen}
-    return _files(wildcards.preset, scores_of_whole(study, catalogue, tuned, guided))
+    return _files(context, wildcards.preset, scores_of_whole(study, catalogue, tuned, guided))
 
 
 def timed_configs(context: Context, wildcards) -> list[str]:
@@ -111,5 +141,7 @@ def definition(context: Context, wildcards) -> str:
     return f"config/studies/{wildcards.study}.yaml"
 
 
-def _files(preset: str, wanted: list[RequiredScore]) -> list[str]:
-    return [Results(preset).score(item.run, item.score) for item in wanted]
+def _files(context: Context, preset: str, wanted: list[RequiredScore]) -> list[str]:
+    """Without those of trainings that diverged, which stay in the study as such: to train them once more would end as before."""
+    catalogue = context.catalogue(preset)
+    return [Results(preset).score(item.run, item.score) for item in wanted if diverged_before(item, catalogue) is None]

@@ -2,16 +2,18 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.content.required import required_by_all
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
-from sra.plan import data, score, show
+from sra.plan import data, score, show, study
 from sra.plan.context import Context
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
@@ -34,6 +36,7 @@ def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None) -> C
     context = Context(root, user, {loaded.preset_id: loaded} if loaded else {})
     data.refuse_unknown(context)
     score.refuse_impossible(context, required_by_all(context.catalogue()))
+    study.refuse_impossible(context)
     load_claims(context.catalogue())
     context.rates(context.preset)  # refuses unknown hardware
     return context
@@ -57,10 +60,23 @@ def _refusing() -> Iterator[None]:
         raise SystemExit(2) from None
 
 
+def in_one_line(question: Callable[[Context, Any], Any]) -> Callable[[Context, Any], Any]:
+    """The same question, whose InputError ends Snakemake with one line: for what a person may ask for by name at a preset that does not have it."""
+
+    @wraps(question)
+    def asked(context: Context, wildcards):
+        with _refusing():
+            return question(context, wildcards)
+
+    return asked
+
+
 def refuse_target(context: Context, wildcards) -> list[str]:
-    """End with one line for a table or figure that does not exist; Snakemake would only say that no rule makes it."""
+    """End with one line for a table, figure or study that does not exist; Snakemake would only say that no rule makes it."""
     kind = wildcards.target.partition("_")[0]
     with _refusing():
+        if kind == "study":
+            raise study.unknown_target(context, wildcards.target)
         raise unknown(kind, wildcards.target, show.tables(context) if kind == "table" else show.figures(context))
 
 

@@ -18,7 +18,7 @@ from sra.content.required import (
     required_by_figure,
     required_by_table,
 )
-from sra.content.studies import study_named
+from sra.content.studies import checked_study, study_named
 from sra.core.errors import InputError, unknown
 from sra.core.files import write_checked_json
 from sra.core.origin import commit_of, day_of, is_changed
@@ -75,9 +75,14 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs, study)
 
 
+def study_files(registry: Catalogue, study: str) -> StudyFiles:
+    """What there is of it. Raises InputError for a study that cannot be done at the preset."""
+    return StudyFiles(checked_study(study, registry), registry, load_published(_published(registry.root)))
+
+
 def build_study_of(registry: Catalogue, study: str) -> StudyDocument:
     """What a study found, from the scores that exist; nothing is written."""
-    return build_study(StudyFiles(study_named(study, registry), registry, load_published(_published(registry.root))).given())
+    return build_study(study_files(registry, study).given())
 
 
 def found_study(registry: Catalogue, study: str) -> StudyDocument:
@@ -103,7 +108,7 @@ def render_study(registry: Catalogue, study: str) -> StudyDocument:
 
 def write_choices(registry: Catalogue, study: str) -> StudyChoices:
     """What the trials of a study decided, which says what its tuned rows are. Trials that are missing leave theirs open."""
-    choices = decide(StudyFiles(study_named(study, registry), registry))
+    choices = decide(study_files(registry, study))
     write_checked_json(registry.root / Results(registry.preset_id).study_choices(study), choices.model_dump(mode="json"))
     return choices
 
@@ -157,7 +162,7 @@ def render_everything(registry: Catalogue) -> None:
     figures = [name for name in registry.figures if name in registry.shown_figures or (registry.root / folder.figure(name)).exists()]
     jobs = [(render_table, table) for table in tables] + [(render_figure, figure) for figure in figures]
     for study in registry.studies:
-        if (registry.root / folder.study(study)).exists():
+        if study_files(registry, study).begun:
             render_study(registry, study)
     for render, name in tracked(jobs, "render", len(jobs), "items"):
         render(registry, name)

@@ -85,7 +85,7 @@ class Registry:
                 raise unknown("study", name, known, where=f"config/presets/{self.preset_id}.yaml: studies")
             study = load(folder / f"{name}.yaml", Study)
             if study.id != name:
-                raise InputError(f"{folder / name}.yaml: id is {study.id}; give it the file's name, {name}")
+                raise InputError(f"{folder / f'{name}.yaml'}: id is {study.id}; give it the file's name, {name}")
             found[name] = study
         return found
 

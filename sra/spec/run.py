@@ -29,6 +29,7 @@ from sra.spec.recipe import (
     RunRow,
     Share,
     StartFrom,
+    Views,
     WeightsFrom,
 )
 from sra.spec.samplers import Sampler, refuse_unfit
@@ -90,6 +91,12 @@ class TrainingSpec(Strict):
     paper_steps_per_step: PositiveFloat
     seed: int
     flips: Flips = Field("none", exclude_if=lambda flips: flips == "none", description="of the images; left out when there are none")
+    views: Views = Field(1, exclude_if=lambda views: views == 1, description="of each image of a batch, noised by themselves; left out when it is 1")
+
+    @property
+    def samples(self) -> int:
+        """Noisy latents that a step trains on."""
+        return self.batch * self.views
 
 
 class RunSpec(Strict):
@@ -152,8 +159,9 @@ class RunSpec(Strict):
     @property
     def words(self) -> str:
         """The method in one line, with what any run may change, for people."""
+        views = f"; {self.training.views} views of each image" if self.training.views > 1 else ""
         start = f"; on from {Path(self.start.file).name}" if self.start else ""
-        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "") + start
+        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "") + views + start
 
     @property
     def fingerprint(self) -> str:
@@ -207,6 +215,8 @@ def resolve_run(
         summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
+    if row.views > 1 and alignment.parts:
+        raise InputError(f"run {run}: views: {row.views} is a control that trains on the generation loss alone; leave it out or give method: none")
     if captions and row.flips != "none":
         raise InputError(f"run {run}: flips: captions say what is left and right; leave out flips")
     if isinstance(recipe.process, FlowProcess) and any(isinstance(part, SraOptions) and part.teacher_time_floor for part in alignment.parts):
@@ -244,6 +254,7 @@ def resolve_run(
             paper_steps_per_step=preset.paper_steps_per_step,
             seed=row.seed,
             flips=row.flips,
+            views=row.views,
         ),
         weights=row.weights,
         start=row.start,

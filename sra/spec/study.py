@@ -15,6 +15,7 @@ from sra.spec.variants import Factor
 
 Seed = NonNegativeInt
 StudySeeds = Annotated[list[Seed], Field(min_length=1)]
+Milestone = Annotated[str, Field(pattern=r"^m\d+[km]$", description="such as m400k")]
 
 
 class StudyRow(Strict):
@@ -38,7 +39,7 @@ class Tuning(Strict):
 
     seed: Seed
     sampling_seed: Seed
-    milestone: str
+    milestone: Milestone
     weights: list[Factor] = Field([0.25, 1.0, 4.0], description="times each method's published weight or weights")
     rates: list[Factor] = Field([0.5, 1.0, 2.0], description="times the baseline's learning rate, which all runs share")
     tie: Share = 0.02
@@ -75,8 +76,8 @@ class Study(Strict):
     rows: list[StudyRow] = Field(min_length=1)
     seeds: StudySeeds | None = None
     repeated: list[Seed] = []
-    milestones: list[str] = Field(min_length=1)
-    longer: str | None = None
+    milestones: list[Milestone] = Field(min_length=1)
+    longer: Milestone | None = None
     metric: Metric = "fid"
     second: Metric | None = Field(None, description="a distance in features that no encoder was aligned with, which must agree in direction")
     samples: PositiveInt = 50_000
@@ -123,11 +124,13 @@ class Study(Strict):
             "milestones": [*self.milestones, *filter(None, [self.longer])],
             "samplers": [self.sampler, *self.samplers, *self.guided],
             "seeds": [*(self.seeds or []), *self.repeated, *([self.tuning.seed] if self.tuning else [])],
+            "redrawn": self.redrawn,
         }
         for what, names in lists.items():
             doubled = sorted({str(name) for name in names if list(names).count(name) > 1})
             if doubled:
-                raise ValueError(f"{what}: {doubled[0]} is named twice; name each once, and seeds of tuning and of controls apart from the study's")
+                apart = ", and seeds of tuning and of controls apart from the study's" if what == "seeds" else ""
+                raise ValueError(f"{what}: {doubled[0]} is named twice; name each once{apart}")
         return self
 
     @model_validator(mode="after")
@@ -138,6 +141,8 @@ class Study(Strict):
             raise ValueError(f"pilot: {self.pilot.run} is no row of the study; name one of {', '.join(row.run for row in self.rows)}")
         if self.tuning and self.tuning.milestone not in self.milestones:
             raise ValueError(f"tuning: milestone {self.tuning.milestone} is none of the study's; name one of {', '.join(self.milestones)}")
+        if self.guided and not self.tuning:
+            raise ValueError("guided: the best of them is chosen by trials; give tuning, or leave guided out")
         return self
 
 

@@ -49,9 +49,7 @@ def build_study(given: StudyInput) -> StudyDocument:
         findings=[],
         threats=given.study.threats,
         missing=sum(value.status == "not run" for row in rows for point in row.points for value in point.values),
-        diverged=sorted(
-            {f"{row.label}, seed {value.seed}" for row in rows for at in row.points for value in at.values if value.status == "diverged"}
-        ),
+        diverged=_diverged(rows),
     )
     document = document.model_copy(update={"informative_words": informative_words(document)})
     return document.model_copy(update={"findings": words_of(document)})

@@ -95,9 +95,10 @@ def frozen_networks(run: RunSpec, encoder: str | None, text_encoder: str | None)
 
 def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Registry, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
-    share = run.training.batch // machine.world
+    training = run.training
+    share, views = training.samples // machine.world, f" x {training.views} views" if training.views > 1 else ""
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
-    batch = f"{run.training.batch} images = {several(machine.world, 'process', 'processes')} x {at_once} images"
+    batch = f"{training.batch} images{views} = {several(machine.world, 'process', 'processes')} x {at_once} {'views' if views else 'images'}"
     parts = -(-share // at_once)
     if parts > 1:
         batch += f" x {parts} parts{', the last of ' + str(share % at_once) if share % at_once else ''}; gradients added up"
@@ -159,7 +160,7 @@ def _surcharge(budget: Budget) -> str:
 
 
 def _flops(budget: Budget) -> str:
-    flops, batch = budget.of_image(), budget.run.training.batch
+    flops, batch = budget.of_image(), budget.run.training.samples
     parts = [
         ("student", flops.student, "forward and backward"),
         ("extra token", flops.extra_token, "of the student, forward and backward"),

@@ -20,14 +20,15 @@ from sra.training.setup import set_up
 STEPS = 4
 
 
-def train_in_turn(folder: Path, stores: Path, state: str, world: World = World(), micro_batch: int | None = None) -> None:
-    """Each run of `folder` from its seed; its state is called `state`."""
+def train_in_turn(folder: Path, stores: Path, state: str, world: World = World(), in_halves: bool = False) -> None:
+    """Each run of `folder` from its seed; its state is called `state`. in_halves: each batch in two parts, as two processes would share it."""
     latents, features = (ArrayStore.open(stores / kind / "store.json", kind) for kind in ("latents", "features"))
     for config in sorted(folder.glob("*/config.json")):
         spec = read_run(config)
         online = numbered_targets(len(latents), spec.model.summary_width or 12) if spec.encodes_in_step else None
         stored = features if spec.encoder and online is None else None
-        trainer = set_up(spec, latents, stored, torch.device("cpu"), Machine(micro_batch=micro_batch), world, online)
+        machine = Machine(micro_batch=spec.training.samples // 2 if in_halves else None)
+        trainer = set_up(spec, latents, stored, torch.device("cpu"), machine, world, online)
         trainer.train(STEPS)
         if world.leads:
             trainer.state.save(config.parent / f"{state}.safetensors")

@@ -9,6 +9,7 @@ import torch
 from sra.core.errors import StageError
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
+from sra.spec.diverged import NAME, diverged_at
 from sra.training.rolling import RollingStates
 from sra.training.setup import set_up
 
@@ -73,6 +74,21 @@ def test_a_signal_after_the_bad_step_saves_nothing(poisoned, tmp_path, monkeypat
         trainer.train(40, rolling)
     assert trainer.state.step == BAD + 1
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_note_says_at_which_step_until_the_training_comes_further(poisoned):
+    run = poisoned(place=2)
+    note = run.folder / NAME
+    assert run.train(40, minutes=60).code == 1
+    assert diverged_at(note, run.spec) == BAD
+    assert diverged_at(note, run.spec.model_copy(update={"run": "other"})) is None
+    before = note.read_bytes()
+    assert run.train(40, minutes=60).code == 1
+    assert note.read_bytes() == before
+    assert run.train(BAD - 1, point="good").code == 0
+    assert not note.exists()
+    assert run.train(40, previous="good").code == 1
+    assert diverged_at(note, run.spec) == BAD
 
 
 def test_one_process_of_two_is_enough(poisoned, free_port):

@@ -100,7 +100,7 @@ def test_two_processes_train_every_relative_as_one(tmp_path, new_stores, new_spe
     assert done.returncode == 0, done.stderr
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train_in_turn(tmp_path, stores, "one", micro_batch=32)
+    train_in_turn(tmp_path, stores, "one", in_halves=True)
     torch.set_num_threads(threads)
     differing = [run for run in relatives["runs"] if not same(tmp_path / run / "one.safetensors", tmp_path / run / "two.safetensors")]
     assert not differing

@@ -56,9 +56,9 @@ for figure in show.figures(plan):
 
 
 rule refuse_target:
-    """What a table or figure that does not exist comes to: rule names are looked up first, so only unknown ones arrive here."""
+    """What a table, figure or study that does not exist comes to: rule names are looked up first, so only unknown ones arrive here."""
     input:
         ask(refuse_target),
     output:
-        "{target,(table|figure)_.+}",
+        "{target,(table|figure|study)_.+}",
     localrule: True

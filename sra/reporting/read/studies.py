@@ -28,6 +28,7 @@ from sra.spec.variants import varied
 from sra.study.choices import chosen_factor, chosen_guidance
 from sra.study.curves import Cost
 from sra.study.document import GuidanceChoice, Published, SeedValue, StudyChoices, Sweep, Trial, read_choices
+from sra.study.effects import usable
 from sra.study.inputs import RowInput, StudyInput
 
 
@@ -59,6 +60,11 @@ class StudyFiles:
 
     # Scores
 
+    @property
+    def begun(self) -> bool:
+        """Whether any of its scores is there."""
+        return bool(self._scores)
+
     def wanted(self) -> list[RequiredScore]:
         """Every score that the study may have, each once."""
         return scores_of_whole(self.study, self.registry, self.tuned, self.guided)
@@ -69,9 +75,10 @@ class StudyFiles:
 
     def read(self, run: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
         """The metric of one training, or why there is none."""
-        return self._value(run_of_seed(run, seed, self.registry), seed, score, metric)
+        return self.of(run_of_seed(run, seed, self.registry), seed, score, metric)
 
-    def _value(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
+    def of(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
+        """The same of a run by its whole name, seed included."""
         found = self._scores.get((name, score))
         if found is None:
             return self._without_score(name, seed, score.milestone)
@@ -151,22 +158,28 @@ def decide(files: StudyFiles) -> StudyChoices:
 
 def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
     study = files.study
-    tried = [_trial(files, factor, run) for factor, run in trials(study, row).items()]
-    chosen, words = chosen_factor({trial.factor: math.inf if trial.diverged else trial.value for trial in tried}, study.tuning.tie)
+    found = {factor: _tried(files, run) for factor, run in trials(study, row).items()}
+    chosen, words = chosen_factor({factor: _distance(value) for factor, (_, value) in found.items()}, study.tuning.tie)
+    tried = [
+        Trial(factor=factor, run=run, value=value.value, status=value.status, reason=value.reason, score_sha256=value.score_sha256)
+        for factor, (run, value) in found.items()
+    ]
     what = "rate" if row is study.baseline else "weight"
     return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)
 
 
-def _trial(files: StudyFiles, factor: float, run: str) -> Trial:
-    wanted = trial_score(files.study, run, files.registry)
-    found = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric)
-    diverged = found.status == "diverged"
-    return Trial(factor=factor, run=wanted.run, value=found.value, diverged=diverged, reason=found.reason, score_sha256=found.score_sha256)
+def _tried(files: StudyFiles, run: str, sampler: str | None = None) -> tuple[str, SeedValue]:
+    """The run on the tuning seed by its name, and what it came to."""
+    wanted, metric = trial_score(files.study, run, files.registry, sampler), files.study.metric
+    return wanted.run, usable(files.of(wanted.run, files.study.tuning.seed, wanted.score, metric), metric)
+
+
+def _distance(found: SeedValue) -> float | None:
+    """Infinite where the training diverged: it loses against every other."""
+    return math.inf if found.status == "diverged" else found.value
 
 
 def _guidance(files: StudyFiles, row: StudyRow) -> GuidanceChoice:
-    values = {}
-    for sampler in files.study.guided:
-        wanted = trial_score(files.study, row.run, files.registry, sampler)
-        values[sampler] = files._value(wanted.run, files.study.tuning.seed, wanted.score, files.study.metric).value
-    return GuidanceChoice(run=row.run, label=row.label, trials=values, chosen=chosen_guidance(values))
+    found = {sampler: _tried(files, row.run, sampler)[1] for sampler in files.study.guided}
+    chosen = chosen_guidance({sampler: _distance(value) for sampler, value in found.items()})
+    return GuidanceChoice(run=row.run, label=row.label, trials={sampler: value.value for sampler, value in found.items()}, chosen=chosen)

@@ -37,6 +37,7 @@ METHODS = {
     "dispersive": DispersiveOptions(block=2, group=4),
     "sra2": Sra2Options(block=2),
     "sra2 of means": Sra2Options(block=2, latent="mean"),
+    "sra2 of standardised latents": Sra2Options(block=2, scale="unit"),
     "sra2 control": Sra2Options(block=2, predicts="velocity"),
     "irepa": IREPA,
     "contrastive": CONTRASTIVE,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NARROW_WIDTH = 3.6  # inches, as wide as the text of a page on a phone
-NAMES, NARROW_NAMES = 1.5, 1.2  # inches
+NAMES, NARROW_NAMES = 1.4, 1.2  # inches
 TOP, BOTTOM, GAP = 0.34, 0.46, 0.1
 HEADING, LINE, TEXT_LINE = 0.25, 0.13, 0.135  # heights of a family's name, of one mark and of one line of a name
 SMALL = TEXT - 1

@@ -43,7 +43,7 @@ def draw_reach(study: StudyDocument, identity: str, base: Path, narrow: bool = F
                 if row:
                     _paint(axes, study, row, budget, places[0])
 
-        return FramePanel(f"sooner in {BUDGETS[budget]}", "× sooner than the baseline", paint, words=0.93)
+        return FramePanel(f"sooner in {BUDGETS[budget]}", "× sooner than the baseline", paint, words=0.88)
 
     draw_frame(identity, frame, [panel(budget) for budget in budgets_of(study)], base, narrow)
 

@@ -203,7 +203,7 @@ def _reach(row: Made, seeds, budget: str) -> Reach:
 def _sweep(row: Made, seeds) -> Sweep:
     what, factors = ("rate", (0.5, 1.0, 2.0)) if row.kind == "baseline" else ("weight", (0.25, 1.0, 4.0))
     if not _values(row, seeds, 200):
-        trials = [Trial(factor=factor, run=row.run, value=None, reason="not run") for factor in factors]
+        trials = [Trial(factor=factor, run=row.run, value=None, status="not run") for factor in factors]
         return Sweep(run=row.run, label=row.label, what=what, trials=trials, chosen=None, words="No trial was run.")
     trials = [
         Trial(

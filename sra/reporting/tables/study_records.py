@@ -100,6 +100,6 @@ def _of_reach(reach: Reach) -> Record:
 
 def _of_sweep(sweep: Sweep) -> Iterator[Record]:
     for trial in sweep.trials:
-        status = "chosen" if trial.factor == sweep.chosen else "" if trial.value is not None else "not run"
-        told = {"status": status, "reason": trial.reason or "", "score_sha256": trial.score_sha256 or ""}
-        yield Record(f"trial: {sweep.what}", factor=digits(trial.factor), value=digits(trial.value), **told)
+        told = {"status": trial.status, "reason": trial.reason or "", "score_sha256": trial.score_sha256 or ""}
+        chosen = ", chosen" if trial.factor == sweep.chosen else ""
+        yield Record(f"trial: {sweep.what}{chosen}", factor=digits(trial.factor), value=digits(trial.value), **told)

@@ -75,10 +75,9 @@ def _paint(axes: "Axes", study: StudyDocument, sweep: Sweep, limits: tuple[float
             if trial.factor == sweep.chosen:
                 axes.plot([place], [ratio], marker="o", markersize=8.5, markerfacecolor="none", color=INK, markeredgewidth=0.9, zorder=4)
     for place, trial in enumerate(sweep.trials):
-        if trial.value is None:
-            axes.text(
-                place, 0.5, _absent(trial), transform=axes.get_xaxis_transform(), rotation=90, fontsize=SMALL, color=MUTED, ha="center", va="center"
-            )
+        if ratio_of(trial, sweep, study) is None:
+            upright = {"rotation": 90, "ha": "center", "va": "center", "fontsize": SMALL, "color": MUTED}
+            axes.text(place, 0.5, _value_text(trial, study), transform=axes.get_xaxis_transform(), **upright)
 
 
 def _set_axes(axes: "Axes", sweep: Sweep, limits: tuple[float, float], ratio_scale: bool, named: bool) -> None:
@@ -102,8 +101,11 @@ def _set_axes(axes: "Axes", sweep: Sweep, limits: tuple[float, float], ratio_sca
     axes.set_axisbelow(True)
 
 
-def _absent(trial: Trial) -> str:
-    return "diverged" if trial.diverged else "not run"
+def _value_text(trial: Trial, study: StudyDocument) -> str:
+    """Its own number where it cannot be drawn over the published one's; else why it has none."""
+    if trial.value is not None:
+        return f"{METRIC_NAMES[study.metric]} {number_text(trial.value, '.2f')}"
+    return "diverged" if trial.status == "diverged" else "not run"
 
 
 def _choice(sweep: Sweep) -> str:
@@ -126,11 +128,13 @@ def sweep_table(study: StudyDocument) -> DataTable:
     for sweep in study.sweeps:
         for trial in sweep.trials:
             ratio = ratio_of(trial, sweep, study)
-            value = trial.value
-            chosen = "chosen" if trial.factor == sweep.chosen else trial.reason or ABSENT
-            numbers = [_absent(trial) if value is None else number_text(value, ".2f"), ABSENT if ratio is None else number_text(ratio, ".3f")]
-            rows.append([sweep.label, WHAT[sweep.what], factor_text(trial.factor), *numbers, chosen])
-            receipts.append([None, None, None, trial.score_sha256 if value is not None else None, None, None])
+            own = _value_text(trial, study) if trial.value is None else number_text(trial.value, ".2f")
+            is_told = trial.factor == (sweep.trials[0].factor if sweep.chosen is None else sweep.chosen)
+            remark = sweep.words if is_told else trial.reason or ABSENT
+            rows.append(
+                [sweep.label, WHAT[sweep.what], factor_text(trial.factor), own, ABSENT if ratio is None else number_text(ratio, ".3f"), remark]
+            )
+            receipts.append([None, None, None, trial.score_sha256 if trial.value is not None else None, None, None])
     columns = ["Row", "Varied", "Factor", METRIC_NAMES[study.metric], "over published", "Remark"]
     return DataTable("The trials, as drawn", columns, [False, False, False, True, True, False], rows, receipts)
 

@@ -187,6 +187,15 @@ def test_the_trials_are_over_the_published_one():
     assert ratio_of(sweep.trials[2], without, study) is None
 
 
+def test_trials_that_diverged_say_so_and_those_without_a_published_one_keep_their_number(draw):
+    study = made_study()
+    first, second, *others = study.sweeps
+    trials = [second.trials[0], second.trials[1].model_copy(update={"value": None, "status": "diverged"}), second.trials[2]]
+    _, found = draw(study.model_copy(update={"sweeps": [first, second.model_copy(update={"trials": trials}), *others]}), "sweep")
+    assert "diverged" in found
+    assert f"FID {second.trials[0].value:.2f}" in found
+
+
 @pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
 @pytest.mark.parametrize("plot", KINDS)
 def test_all_of_the_whole_study_lies_inside_its_picture(tmp_path, root, plot, narrow):

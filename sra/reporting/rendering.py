@@ -1,10 +1,11 @@
 """Tables, figures, claims and the page from the scores that exist: finds the files behind each. Nothing here trains, samples or scores."""
 
+from itertools import chain
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims, probed_by
-from sra.content.figures import FigureSpec
+from sra.content.figures import FigureSpec, StudyFigure
 from sra.content.inspected import carriers, components_files, figure_at_preset, probe_files
 from sra.content.margins import load_tolerances
 from sra.content.required import (
@@ -17,8 +18,8 @@ from sra.content.required import (
     required_by_figure,
     required_by_table,
 )
-from sra.content.studies import checked_study
-from sra.core.errors import unknown
+from sra.content.studies import checked_study, study_named
+from sra.core.errors import InputError, unknown
 from sra.core.files import write_checked_json
 from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
@@ -37,7 +38,7 @@ from sra.reporting.tables import render as tables
 from sra.spec.layout import Results, Shared
 from sra.spec.scale import Preset
 from sra.study.build import build_study
-from sra.study.document import StudyChoices, StudyDocument
+from sra.study.document import StudyChoices, StudyDocument, read_study
 
 TEMPLATES = Path("report/templates")
 
@@ -51,7 +52,12 @@ def render_table(registry: Catalogue, table: str) -> None:
     runs = [row.run for row in spec.rows if row.run]
     scores, seen = _scores(root, preset, required_by_table(spec, registry)), _preset_of(registry, runs)
     costs = _costs(root, preset, measured_by_table(spec, registry))
-    known = {"seeds": registry.seeds, "cost_files": costs, "tolerances": load_tolerances(root)}
+    known = {
+        "seeds": registry.seeds,
+        "cost_files": costs,
+        "tolerances": load_tolerances(root),
+        "study": found_study(registry, spec.study) if spec.study else None,
+    }
     tables.render_table(spec, scores, _published(root), preset, seen, folder, root / TEMPLATES, **known)
 
 
@@ -65,7 +71,8 @@ def render_figure(registry: Catalogue, figure: str) -> None:
     folder = (root / Results(preset).figure(figure)).parent
     scores, inside = _scores(root, preset, wanted), _inside(spec, registry)
     costs = _costs(root, preset, measured_by_figure(spec, registry))
-    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs)
+    study = found_study(registry, spec.study) if isinstance(spec, StudyFigure) else None
+    figures.render_figure(spec, scores, packs, _published(root), preset, registry.preset, folder, inside, registry.seeds, costs, study)
 
 
 def study_files(registry: Catalogue, study: str) -> StudyFiles:
@@ -76,6 +83,20 @@ def study_files(registry: Catalogue, study: str) -> StudyFiles:
 def build_study_of(registry: Catalogue, study: str) -> StudyDocument:
     """What a study found, from the scores that exist; nothing is written."""
     return build_study(study_files(registry, study).given())
+
+
+def found_study(registry: Catalogue, study: str) -> StudyDocument:
+    """What its file says; without one, what the scores that exist come to, with all that is missing named as such.
+
+    Raises InputError for a study that the preset does not have, and for the file of another study or preset.
+    """
+    path = registry.root / Results(registry.preset_id).study(study_named(study, registry).id)
+    if not path.exists():
+        return build_study_of(registry, study)
+    found = read_study(path)
+    if (found.study, found.preset) != (study, registry.preset_id):
+        raise InputError(f"{path}: is study {found.study} of preset {found.preset}; sra study {study} --preset {registry.preset_id} writes it anew")
+    return found
 
 
 def render_study(registry: Catalogue, study: str) -> StudyDocument:
@@ -104,12 +125,19 @@ def render_claims(registry: Catalogue) -> None:
 def render_report(registry: Catalogue) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, Results(registry.preset_id)
-    files = _scores(root, registry.preset_id, required_by_all(registry))
+    files, behind = _scores(root, registry.preset_id, required_by_all(registry)), _scores_of_studies(registry)
+    dated = day_of(chain(files, *behind.values()))
     folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None
     document = report.build_report(
-        report.head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(files)),
+        report.head_of(
+            registry.preset_id,
+            preset,
+            commit_of(root),
+            is_changed(root),
+            dated,
+        ),
         preset,
         load_scores(files, registry.preset_id, registry.seeds),
         tables_folder,
@@ -121,6 +149,7 @@ def render_report(registry: Catalogue) -> None:
         planned_cost(registry),
         bytes_here(root, registry.preset_id, preset.datasets),
         methods_at_a_glance(registry),
+        {study: load_scores(of_study, registry.preset_id) for study, of_study in behind.items()},
     )
     pdf.render_pdf(document, figures_folder, root / results.report_pdf, root / TEMPLATES)
     page.render_page(document, tables_folder, figures_folder, root / results.report, root / TEMPLATES, claims_file, root / results.report_pdf)
@@ -139,6 +168,16 @@ def render_everything(registry: Catalogue) -> None:
         render(registry, name)
     render_claims(registry)
     render_report(registry)
+
+
+def _scores_of_studies(registry: Catalogue) -> dict[str, list[Path]]:
+    """The scores behind each study of the preset that some table or figure shows, by its name; each page of results has receipts of them all."""
+    results = Results(registry.preset_id)
+    files = {**{name: results.table(name) for name in registry.tables}, **{name: results.figure(name) for name in registry.figures}}
+    specs = [*registry.tables.values(), *(figure for figure in registry.figures.values() if isinstance(figure, StudyFigure))]
+    shown = {spec.study for spec in specs if spec.study in registry.studies and (registry.root / files[spec.id]).exists()}
+    wanted = {name: StudyFiles(study_named(name, registry), registry).wanted() for name in sorted(shown)}
+    return {name: _scores(registry.root, registry.preset_id, items) for name, items in wanted.items()}
 
 
 def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:

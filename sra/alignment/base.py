@@ -42,8 +42,8 @@ class Alignment(nn.Module):
     schedule: of its weight.  taps: blocks (from 1) whose output the student hands over.  attention_taps: those whose attention it compares, of the
     first `heads` heads.
     draws, noises: its own random numbers, uniform and normal, by name the shape that one image has.
-    reads: what it needs beside the student's pass: of an encoder "tokens", "summary", "attention"; of the data "latent_mean", and "undropped"
-    conditions. At weight 0 it is neither read from disk nor computed.
+    reads: what it needs beside the student's pass: of an encoder "tokens", "summary", "attention"; of the data "latent_mean", statistics
+    of its "channels", and "undropped" conditions. At weight 0 it is neither read from disk nor computed.
     """
 
     draws: dict[str, tuple[int, ...]] = {}

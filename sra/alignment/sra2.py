@@ -32,7 +32,8 @@ class Sra2Alignment(Alignment):
     ):
         super().__init__(schedule, taps=(options.block,))
         self.options, self.patch = options, model.patch
-        self.reads = frozenset({"latent_mean"} if options.predicts == "latent" and options.latent == "mean" else ())
+        wanted = {"latent_mean": options.predicts == "latent" and options.latent == "mean", "channels": options.scale == "unit"}
+        self.reads = frozenset(name for name, is_read in wanted.items() if is_read)
         hidden, numbers = round(options.head_width * model.width), model.patch**2 * model.latent.channels
         self.head = Projector(model.width, hidden, numbers, generator, options.head_layers, initialize)
         self.distance = distance_of(options)
@@ -48,7 +49,11 @@ class Sra2Alignment(Alignment):
             return self.distance(predicted, patches_of(image, self.patch))
 
     def _predicted_image(self, batch: NoisyBatch) -> Tensor:
-        """(B, C, H, W) float32, as the network sees latents."""
+        """(B, C, H, W) float32, as the network sees latents, or standardised."""
         if self.options.predicts == "velocity":
             return batch.process.target(batch)
-        return batch.latents if self.options.latent == "sample" else batch.latent_mean
+        latents = batch.latents if self.options.latent == "sample" else batch.latent_mean
+        if self.options.scale == "model":
+            return latents
+        mean, deviation = batch.channels[:, :, :, None, None].unbind(dim=1)
+        return (latents - mean) / deviation

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.base import WeightedOptions, is_stopped
 from sra.spec.run import RunSpec
 from sra.spec.scale import USUAL_RESOLUTION, Resolution
 
@@ -27,14 +27,14 @@ class WeightSchedule:
     stop_step: int | None = None
 
     @classmethod
-    def of_run(cls, options: MethodOptions, run: RunSpec) -> Self:
+    def of_run(cls, options: WeightedOptions, run: RunSpec) -> Self:
         """The schedule of a method's options; one that has no rule is constant."""
         rule = getattr(options, "schedule", "constant")
         return cls(options.weight, rule, run.resolution, run.training.paper_steps_per_step, options.stop_step)
 
     def at(self, step: int) -> float:
         """The weight at a step, counted from 0."""
-        if self.stop_step is not None and step * self.paper_steps_per_step >= self.stop_step:
+        if is_stopped(self.stop_step, step, self.paper_steps_per_step):
             return 0.0
         if self.rule == "constant":
             return self.weight

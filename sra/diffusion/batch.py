@@ -56,6 +56,7 @@ class NoisyBatch:
     What only some methods ask for, and is None otherwise:
 
     latent_mean: (B, C, H, W) mean of the posterior that the latents are drawn from.  undropped: (B, ...) the condition before dropout.
+    channels: (B, 2, C) mean and deviation of each channel of latents over the data set, the same for every sample.
     groups: (B, N) int64, the group of each token; the timestep is then one a group, (B, G).  group_sizes: tokens of each group.
     separated: whether the tokens of a group attend to each other alone.
     summary, summary_noise: (B, E) the state of the extra token without noise, and its noise.
@@ -73,6 +74,7 @@ class NoisyBatch:
     separated: bool = False
     summary: Tensor | None = None
     summary_noise: Tensor | None = None
+    channels: Tensor | None = None
 
     @property
     def noisy(self) -> Tensor:

@@ -20,9 +20,9 @@ class FinishedSegment:
     seconds: float
     machine: dict[str, Any] | None
 
-    def rate(self, step_flops: float, start_seconds: float) -> float:
-        """FLOP/s of all processes together, without what a job takes to start and save."""
-        return (self.point.step - self.first_step) * step_flops / without_start(self.seconds, start_seconds)
+    def rate(self, flops: float, start_seconds: float) -> float:
+        """FLOP/s of all processes together, by what the segment computes, without what a job takes to start and save."""
+        return flops / without_start(self.seconds, start_seconds)
 
 
 def finished_segments(root: Path, run: RunSpec, points: list[Point]) -> list[FinishedSegment]:

@@ -26,6 +26,7 @@ DECODER_FLOPS = {
     "scenes_vae": {32: 31_787_008},
     "fashion_vae": {32: 125_962_240},
     "fashion_toy_vae": {32: 31_787_008},
+    "fashion_cpu_vae": {32: 31_787_008},
 }
 ENCODER_FLOPS = {
     "sd_vae_ft_ema": {256: 272_722_165_760, 512: 1_116_658_466_816},
@@ -33,9 +34,16 @@ ENCODER_FLOPS = {
     "scenes_vae": {32: 12_083_200},
     "fashion_vae": {32: 46_833_664},
     "fashion_toy_vae": {32: 12_083_200},
+    "fashion_cpu_vae": {32: 12_083_200},
 }
 # Inception sees 299 x 299 pixels whatever the image has.
-EXTRACTOR_FLOPS = {"inception_2015": 11_422_336_192, "digits_cnn": 2_544_896, "fashion_cnn": 9_513_472, "fashion_toy_cnn": 2_544_896}
+EXTRACTOR_FLOPS = {
+    "inception_2015": 11_422_336_192,
+    "digits_cnn": 2_544_896,
+    "fashion_cnn": 9_513_472,
+    "fashion_toy_cnn": 2_544_896,
+    "fashion_cpu_cnn": 9_513_472,
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def _only_attended_to(tokens: int) -> _Stream:
 
 @dataclass(frozen=True)
 class TrainingFlops:
-    """Of one image in one training step, at a step where every alignment with a weight is on."""
+    """Of one image in one training step."""
 
     student: int  # forward and backward, without the extra token
     teacher: int  # forward to the target's block, no backward
@@ -193,16 +201,14 @@ def _deciding_times(sampler: Sampler) -> list[float]:
     return [number / count for number in range(count)]  # of a respaced chain, nearly
 
 
-def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False, stopped: bool = False) -> TrainingFlops:
-    """A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
+def training_flops(run: RunSpec, encoder_width: int | None = None, checkpointing: bool = False, step: int = 0) -> TrainingFlops:
+    """At a step, counted from 0. A backward pass costs two forward passes: the gradients of each layer's input and of its weights.
 
-    An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher.
-    stopped: after the last step of those alignments that stop.
+    An alignment of weight 0 costs nothing, since the loop then leaves out its head and its teacher; so does one that has stopped.
     """
     model = run.model
     plain = 3 * forward_flops(model.model_copy(update={"summary_width": None}))
-    acting = [part for part in run.alignment.parts if part.weight and not (stopped and part.stop_step)]
-    costs = [part_cost(part, model, encoder_width) for part in acting]
+    costs = [part_cost(part, model, encoder_width) for part in run.acting_at(step)]
     return TrainingFlops(
         student=plain,
         extra_token=3 * forward_flops(model) - plain,
@@ -230,8 +236,8 @@ def training_memory(run: RunSpec, machine: Machine, encoder_width: int | None = 
 
 
 def images_at_once(run: RunSpec, machine: Machine) -> int:
-    """Images in one process's forward pass: its share of the batch, or a micro-batch of it."""
-    share = ceil(run.training.batch / machine.world)
+    """Images, each view counted, in one process's forward pass: its share of the batch, or a micro-batch of it."""
+    share = ceil(run.training.batch / machine.world) * run.training.views
     return min(share, machine.micro_batch or share)
 
 

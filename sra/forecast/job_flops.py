@@ -2,7 +2,8 @@
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
-from sra.forecast.flops import DECODER_FLOPS, sampling_flops, state_bytes, training_flops
+from sra.forecast.budget import Budget
+from sra.forecast.flops import DECODER_FLOPS, sampling_flops, state_bytes
 from sra.forecast.rates import What, Work
 from sra.spec.encoders import ENCODERS, TEXT_ENCODERS, Tower
 from sra.spec.run import RunSpec
@@ -23,14 +24,24 @@ class Works:
         self.registry = registry
         self.unknown: set[str] = set()
 
-    def training(self, spec: RunSpec, steps: int) -> Work:
-        preset, tower = self.registry.preset_of(spec.run), self.encoder(spec)
-        flops = training_flops(spec, tower and tower.width).total
-        if tower and spec.reads_encoder and spec.encodes_at(preset):
-            flops += tower.flops(spec.model.tokens)
+    def training(self, spec: RunSpec, first: int, last: int) -> Work:
+        """Of the steps from `first` to before `last`, counted from 0."""
+        amount = self.budget(spec).between(first, last)
+        return Work("train", amount, spec.model.name, spec.alignment.method, spec.training.precision)
+
+    def budget(self, spec: RunSpec, in_step: bool | None = None) -> Budget:
+        """in_step: whether the vision encoder is counted in each step that reads it, or its features as stored; None as the preset has it."""
+        preset, tower, captions = self.registry.preset_of(spec.run), self.encoder(spec), None
+        if in_step is None:
+            in_step = spec.encodes_at(preset)
         if spec.text_encoder and preset.text_to_image.text_features == "online":
-            flops += work.amount if (work := self.captions(spec, 1)) else 0
-        return Work("train", steps * spec.training.batch * flops, spec.model.name, spec.alignment.method, spec.training.precision)
+            captions = self.captions(spec, 1)
+        return Budget(
+            spec,
+            encoder_width=tower and tower.width,
+            encoder=tower.flops(spec.model.tokens) if tower and in_step else 0,
+            text_encoder=captions.amount if captions else 0,
+        )
 
     def state_bytes(self, spec: RunSpec) -> int:
         tower = self.encoder(spec)

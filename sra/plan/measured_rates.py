@@ -28,8 +28,8 @@ def measured_rates(remaining: Remaining, rates: Rates) -> Iterable[Rate]:
         spec = _trained_spec(remaining, run)
         for segment in finished_segments(root, spec, training_points(remaining.registry, run)) if spec else ():
             if segment.machine and segment.machine["device"] == kind:
-                step_flops = remaining.segment(spec, segment.first_step, segment.point).work[0].amount / (segment.point.step - segment.first_step)
-                trained.setdefault(spec.model.name, []).append(segment.rate(step_flops, start) / Machine.model_validate(segment.machine).world)
+                flops = remaining.works.training(spec, segment.first_step, segment.point.step).amount
+                trained.setdefault(spec.model.name, []).append(segment.rate(flops, start) / Machine.model_validate(segment.machine).world)
     for wanted in required_by_all(remaining.registry):
         if (seconds := _sampling_seconds(remaining, wanted, kind, start)) is not None:
             spec = remaining.registry.spec(wanted.run)

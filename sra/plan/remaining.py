@@ -151,7 +151,7 @@ class Remaining:
         return Task(
             "training",
             f"train {spec.run} to {point.name}",
-            (self.works.training(spec, point.step - first_step),),
+            (self.works.training(spec, first_step, point.step),),
             at_once=self.processes,
             kept=state if is_kept else 0,
             temporary=(ROLLING_STATES + (not is_kept)) * state,
@@ -166,7 +166,7 @@ class Remaining:
         spec = self.registry.spec(run)
         if self._exists(self.results.cost(run), {"fingerprint": spec.fingerprint}):
             return ()
-        work = self.works.training(spec, WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK)
+        work = self.works.training(spec, 0, WARM_UP_STEPS + TIMED_BLOCKS * STEPS_PER_BLOCK)
         task = Task("training", f"measured steps of {run}", (work,), at_once=self.processes)
         return (*self._latents(spec), *self._targets(spec), *self._captions(spec), task)
 

@@ -46,8 +46,10 @@ def parts(context: Context) -> dict[str, list[str]]:
 
 
 def whole_files(context: Context, study: str) -> list[str]:
-    """What a whole study comes to."""
-    return [Results(context.preset).study(study)]
+    """What a whole study comes to, and what is known before its trials have chosen, so that all of that may be trained at once."""
+    catalogue = context.catalogue()
+    known = [item for part in BEFORE_TRIALS for item in scores_of_part(study_named(study, catalogue), part, catalogue)]
+    return [*dict.fromkeys(_files(context, context.preset, known)), Results(context.preset).study(study)]
 
 
 def refuse_impossible(context: Context) -> None:

@@ -86,8 +86,7 @@ def runtime(context: Context, wildcards, attempt: int) -> int:
     """Minutes of the segment."""
     catalogue, preset, run = context.catalogue(wildcards.preset), wildcards.preset, wildcards.run
     before = point_before(catalogue, run, wildcards.point)
-    steps = step(context, wildcards) - (before.step if before else 0)
-    work = Works(catalogue).training(catalogue.spec(run), steps)
+    work = Works(catalogue).training(catalogue.spec(run), before.step if before else 0, step(context, wildcards))
     seconds = needs.predicted_seconds(context, preset, "train", (work,), context.user.world)
     return needs.runtime(context, wildcards, attempt, "train", seconds)
 

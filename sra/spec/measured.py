@@ -9,6 +9,7 @@ from sra.core.files import read_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
 from sra.spec.machine import Machine
+from sra.spec.recipe import Views
 from sra.spec.scale import Precision
 
 HOUR = 3600
@@ -69,6 +70,7 @@ class MeasuredCost(Strict):
     fingerprint: str = Field(description="of the RunSpec")
     steps: MeasuredSteps
     batch: PositiveInt
+    views: Views = Field(1, exclude_if=lambda views: views == 1, description="of each image of the batch; left out when it is 1")
     images: PositiveInt
     steps_per_epoch: PositiveInt
     memory: MeasuredMemory
@@ -100,8 +102,9 @@ class MeasuredCost(Strict):
         machine, threads = self.machine, f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         one = f"each of {machine.nodes}" if machine.nodes > 1 else "one"
         processes = f"{machine.processes} processes on {one}" if machine.processes > 1 else one
+        views = f" x {self.views} views" if self.views > 1 else ""
         device = f"{processes} CPU ({self.device_name}), {threads}" if machine.device == "cpu" else f"{machine.world} x {self.device_name}"
-        return ", ".join([device, self.precision, f"batch {self.batch}", *machine.extras])
+        return ", ".join([device, self.precision, f"batch {self.batch}{views}", *machine.extras])
 
 
 def read_cost(path: Path) -> MeasuredCost:

@@ -66,6 +66,9 @@ class Optimizer(Strict):
 # latents: each image of a batch is mirrored with probability 1/2 by turning its stored latent round, as no paper here does. The autoencoder of a
 # mirrored image gives nearly that latent and not exactly it.
 Flips = Literal["none", "latents"]
+# 2: a step sees each image of its batch twice, each time with a posterior draw, a time and a noise of its own, and one class. It is what methods that
+# compare two views start from (DUPA, ICLR 2026), without their loss.
+Views = Literal[1, 2]
 
 
 class MethodDefaults(Strict):
@@ -137,6 +140,7 @@ class _RowBase(Strict):
     ema: Ema | None = None
     seed: int = 0
     flips: Flips = "none"
+    views: Views = 1
     weights: WeightsFrom | None = None
     start: StartFrom | None = None
 

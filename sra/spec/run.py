@@ -10,7 +10,7 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import read_json, sha256_of_json, write_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
-from sra.spec.methods.base import MethodOptions
+from sra.spec.methods.base import MethodOptions, WeightedOptions
 from sra.spec.methods.combined import CombinedOptions
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.methods.known import METHOD_OF, AlignmentOptions
@@ -29,6 +29,7 @@ from sra.spec.recipe import (
     RunRow,
     Share,
     StartFrom,
+    Views,
     WeightsFrom,
 )
 from sra.spec.samplers import Sampler, refuse_unfit
@@ -90,6 +91,12 @@ class TrainingSpec(Strict):
     paper_steps_per_step: PositiveFloat
     seed: int
     flips: Flips = Field("none", exclude_if=lambda flips: flips == "none", description="of the images; left out when there are none")
+    views: Views = Field(1, exclude_if=lambda views: views == 1, description="of each image of a batch, noised by themselves; left out when it is 1")
+
+    @property
+    def samples(self) -> int:
+        """Noisy latents that a step trains on."""
+        return self.batch * self.views
 
 
 class RunSpec(Strict):
@@ -134,16 +141,27 @@ class RunSpec(Strict):
         """Whether the encoder runs while the run trains at this preset: it has to, or the preset stores no tokens."""
         return self.encodes_in_step or preset.encoder_features == "online"
 
+    def acting_at(self, step: int) -> tuple[WeightedOptions, ...]:
+        """The parts whose loss is computed at a step, counted from 0."""
+        return tuple(part for part in self.alignment.parts if part.acts_at(step, self.training.paper_steps_per_step))
+
+    def reads_encoder_at(self, step: int) -> bool:
+        """Whether a step, counted from 0, needs the encoder: for a loss, or for what the student sees, which is the same whatever a loss weighs."""
+        acting = self.acting_at(step)
+        return any(part in acting or part.CHANGES_TIMES for part in self.alignment.parts if hasattr(part, "encoder"))
+
     @property
-    def reads_encoder(self) -> bool:
-        """Whether a part that weighs anything compares with the encoder."""
-        return any(part.weight for part in self.alignment.parts if hasattr(part, "encoder"))
+    def stops(self) -> tuple[int, ...]:
+        """The steps, counted from 0 and in order, from which a part no longer acts that did before."""
+        stops = {part.first_stopped(self.training.paper_steps_per_step) for part in self.alignment.parts}
+        return tuple(sorted(stops - {None}))
 
     @property
     def words(self) -> str:
         """The method in one line, with what any run may change, for people."""
+        views = f"; {self.training.views} views of each image" if self.training.views > 1 else ""
         start = f"; on from {Path(self.start.file).name}" if self.start else ""
-        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "") + start
+        return self.alignment.words + ("; latents flipped" if self.training.flips == "latents" else "") + views + start
 
     @property
     def fingerprint(self) -> str:
@@ -197,6 +215,8 @@ def resolve_run(
         summary_width = next((part.summary_width for part in alignment.parts if isinstance(part, SummaryOptions)), None)
     except ValueError as error:
         raise InputError(f"run {run}: {_first_line(error)}") from None
+    if row.views > 1 and alignment.parts:
+        raise InputError(f"run {run}: views: {row.views} is a control that trains on the generation loss alone; leave it out or give method: none")
     if captions and row.flips != "none":
         raise InputError(f"run {run}: flips: captions say what is left and right; leave out flips")
     if isinstance(recipe.process, FlowProcess) and any(isinstance(part, SraOptions) and part.teacher_time_floor for part in alignment.parts):
@@ -234,6 +254,7 @@ def resolve_run(
             paper_steps_per_step=preset.paper_steps_per_step,
             seed=row.seed,
             flips=row.flips,
+            views=row.views,
         ),
         weights=row.weights,
         start=row.start,

@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sra.core.errors import InputError
+from sra.data.channels import channel_statistics
 from sra.data.latents import posterior_mean, sample_posterior
 from sra.data.order import batch_indices
 from sra.data.store import ArrayStore
@@ -86,7 +88,8 @@ class Batches:
         training, latent = self.spec.training, self.spec.model.latent
         # Drawn for the whole batch, then cut: numbers belong to places, not to processes.
         shape = (training.batch, latent.channels, latent.size, latent.size)
-        draws = draw_step(training.seed, step, shape, self.draws).part(self.share)
+        views = [draw_step(training.seed, step, shape, self.draws, view).part(self.share) for view in range(training.views)]
+        draws = views[0]  # what belongs to an image and not to a view: whether it is flipped, or its condition dropped
         reads = self.reads(step)
         rows = batch_indices(len(self.latents), training.batch, training.seed, step)[self.share]
         moments = torch.from_numpy(self.latents.rows(rows))
@@ -96,12 +99,13 @@ class Batches:
         dropped = (draws.dropout < training.condition_dropout).numpy()
         scaling = self.latents.facts["scaling_factor"]
         noisy = NoisyBatch(
-            latents=sample_posterior(moments, draws.posterior, scaling),
-            noise=draws.noise,
-            timestep=self.process.timesteps(draws.time),
-            condition=self._conditions(step, rows, dropped),
+            latents=interleaved([sample_posterior(moments, view.posterior, scaling) for view in views]),
+            noise=interleaved([view.noise for view in views]),
+            timestep=self.process.timesteps(interleaved([view.time for view in views])),
+            condition=interleaved([self._conditions(step, rows, dropped)] * len(views)),
             process=self.process,
             latent_mean=posterior_mean(moments, scaling) if "latent_mean" in reads else None,
+            channels=self._channels.expand(len(rows), -1, -1) if "channels" in reads else None,
             undropped=self._conditions(step, rows, np.zeros_like(dropped)) if "undropped" in reads else None,
         )
         stores = (self.features, self.pixels) if reads & OF_ENCODER else (None, None)
@@ -111,8 +115,18 @@ class Batches:
             images = None if images is None else mirrored(images, flipped, width=2)
         return TrainingBatch(noisy, draws.methods, None if tokens is None else Targets(tokens), images)
 
+    @cached_property
+    def _channels(self) -> Tensor:
+        """Of the whole store, (2, C); read when the first step asks for it."""
+        return torch.from_numpy(channel_statistics(self.latents))
+
     def _conditions(self, step: int, rows: np.ndarray, dropped: np.ndarray) -> Tensor:
         return self.conditions.at(self.spec.training.seed, step, rows, self.share.start, dropped)
+
+
+def interleaved(views: list[Tensor]) -> Tensor:
+    """Views (B, ...) of the same images as one tensor (V B, ...), those of one image after each other, so that every part of a batch has both."""
+    return views[0] if len(views) == 1 else torch.stack(views, dim=1).flatten(0, 1)
 
 
 def mirrored(values: Tensor, chosen: Tensor, width: int) -> Tensor:

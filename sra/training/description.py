@@ -3,8 +3,8 @@
 import os
 import statistics
 import time
-from dataclasses import dataclass, replace
-from math import ceil, isqrt
+from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 import torch
@@ -18,18 +18,9 @@ from sra.core.units import binary, decimal, duration, grouped, several, text_tab
 from sra.data.store import ArrayStore
 from sra.encoders.text import text_encoder_size
 from sra.encoders.vision import EncoderSize, size_of
+from sra.forecast.budget import Budget
 from sra.forecast.finished import finished_segments
-from sra.forecast.flops import (
-    FP32,
-    TrainingFlops,
-    block_flops,
-    head_parameters,
-    images_at_once,
-    parameters,
-    state_bytes,
-    training_flops,
-    training_memory,
-)
+from sra.forecast.flops import FP32, block_flops, head_parameters, images_at_once, parameters, state_bytes, training_memory
 from sra.models.blocks import Block
 from sra.models.device import choose_device
 from sra.models.initial import initial_weights
@@ -83,17 +74,16 @@ def describe_training(
     encoder_width, assumed = (frozen[ENCODER].width, []) if ENCODER in frozen else _encoder_width(run, root)
     assumed += _encoder_not_at_hand(run, frozen)
     points, why_not = _points(registry, run)
-    flops = image_flops(run, machine, encoder_width, frozen)
-    step_flops = run.training.batch * flops.total
+    budget = budget_of(run, machine, encoder_width, frozen)
     sections = [
         _heading(run, machine, device, registry, _images(registry, run, latents), frozen),
         _parameters(run, encoder_width),
-        _flops(run, flops, _surcharge(run, flops, image_flops(run, machine, encoder_width, frozen, stopped=True))),
+        _flops(budget),
         _memory(run, machine, device, encoder_width, frozen),
     ]
     # After the memory, which a measurement would add to.
-    speed = speed_of_finished(root, run, machine, points, step_flops) or speed_of_one_block(run, machine, device)
-    print("\n\n".join([*sections, _segments(points, why_not, step_flops, speed), *assumed]))
+    speed = speed_of_finished(root, budget, machine, points) or speed_of_one_block(run, machine, device)
+    print("\n\n".join([*sections, _segments(points, why_not, budget, speed), *assumed]))
 
 
 def frozen_networks(run: RunSpec, encoder: str | None, text_encoder: str | None) -> Frozen:
@@ -105,9 +95,10 @@ def frozen_networks(run: RunSpec, encoder: str | None, text_encoder: str | None)
 
 def _heading(run: RunSpec, machine: Machine, device: torch.device, registry: Registry, images: tuple[int | None, str], frozen: Frozen) -> str:
     model, at_once = run.model, images_at_once(run, machine)
-    share = run.training.batch // machine.world
+    training = run.training
+    share, views = training.samples // machine.world, f" x {training.views} views" if training.views > 1 else ""
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {several(torch.get_num_threads(), 'thread')}"
-    batch = f"{run.training.batch} images = {several(machine.world, 'process', 'processes')} x {at_once} images"
+    batch = f"{training.batch} images{views} = {several(machine.world, 'process', 'processes')} x {at_once} {'views' if views else 'images'}"
     parts = -(-share // at_once)
     if parts > 1:
         batch += f" x {parts} parts{', the last of ' + str(share % at_once) if share % at_once else ''}; gradients added up"
@@ -145,15 +136,11 @@ def _parameters(run: RunSpec, encoder_width: int | None) -> str:
     return text_table("parameters", ("", ""), rows)
 
 
-def image_flops(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen, stopped: bool = False) -> TrainingFlops:
-    """An encoder whose targets nothing reads does not run. stopped: after the last step of those alignments that stop."""
-    read = any(part.weight and not (stopped and part.stop_step) for part in run.alignment.parts if hasattr(part, "encoder"))
+def budget_of(run: RunSpec, machine: Machine, encoder_width: int | None, frozen: Frozen) -> Budget:
+    """With the networks that run in each step, as they are or, where an encoder is not at hand, by its shape."""
     encoder = frozen[ENCODER].flops if ENCODER in frozen else _flops_by_shape(run)
-    return replace(
-        training_flops(run, encoder_width, machine.activation_checkpointing, stopped),
-        encoder=encoder if read else 0,
-        text_encoder=frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0,
-    )
+    text_encoder = frozen[TEXT_ENCODER].flops if TEXT_ENCODER in frozen else 0
+    return Budget(run, encoder_width, encoder, text_encoder, machine.activation_checkpointing)
 
 
 def _flops_by_shape(run: RunSpec) -> int:
@@ -161,18 +148,19 @@ def _flops_by_shape(run: RunSpec) -> int:
     return ENCODERS[run.encoder].flops(run.model.tokens) if run.encodes_in_step and run.encoder in ENCODERS else 0
 
 
-def _surcharge(run: RunSpec, flops: TrainingFlops, stopped: TrainingFlops) -> str:
-    """What alignment adds, for people; with the last step of what stops, and what is left then."""
+def _surcharge(budget: Budget) -> str:
+    """What alignment adds, for people; with the steps from which it adds less, and what is left then."""
+    run = budget.run
     if not run.alignment.parts:
         return ""
-    words = f"alignment adds {100 * flops.surcharge:.1f} %"
-    stops = [part.stop_step for part in run.alignment.parts if part.weight and part.stop_step]
-    if not stops:
-        return words
-    return f"{words} until step {grouped(ceil(max(stops) / run.training.paper_steps_per_step))}, {100 * stopped.surcharge:.1f} % from then on"
+    starts = [0, *run.stops]
+    shares = [f"{100 * budget.of_image(start).surcharge:.1f} %" for start in starts]
+    until = [f"{share} until step {grouped(stop)}" for share, stop in zip(shares, run.stops, strict=False)]
+    return f"alignment adds {', '.join([*until, shares[-1] + ' from then on' if until else shares[-1]])}"
 
 
-def _flops(run: RunSpec, flops: TrainingFlops, surcharge: str) -> str:
+def _flops(budget: Budget) -> str:
+    flops, batch = budget.of_image(), budget.run.training.samples
     parts = [
         ("student", flops.student, "forward and backward"),
         ("extra token", flops.extra_token, "of the student, forward and backward"),
@@ -181,9 +169,9 @@ def _flops(run: RunSpec, flops: TrainingFlops, surcharge: str) -> str:
         (ENCODER, flops.encoder, "forward, frozen"),
         (TEXT_ENCODER, flops.text_encoder, "forward, frozen"),
         ("recomputed", flops.recomputed, "the blocks once more, for activation checkpointing"),
-        ("total", flops.total, surcharge),
+        ("total", flops.total, _surcharge(budget)),
     ]
-    rows = [(name, decimal(count), decimal(count * run.training.batch), note) for name, count, note in parts if count]
+    rows = [(name, decimal(count), decimal(count * batch), note) for name, count, note in parts if count]
     return text_table("FLOPs", ("an image", "a step", ""), rows)
 
 
@@ -212,25 +200,28 @@ def _memory(run: RunSpec, machine: Machine, device: torch.device, encoder_width:
     return text_table("memory", ("", ""), rows)
 
 
-def _segments(points: list[Point], why_not: str, step_flops: int, speed: Speed) -> str:
-    step_seconds = step_flops / speed.flops_per_second
+def _segments(points: list[Point], why_not: str, budget: Budget, speed: Speed) -> str:
+    step_seconds = budget.of_step() / speed.flops_per_second
+    until = f", until step {grouped(budget.run.stops[0])}" if budget.run.stops else ""
     rates = (
-        f"  {1 / step_seconds:.3g} steps a second, 1000 steps in {duration(1000 * step_seconds)}\n"
+        f"  {1 / step_seconds:.3g} steps a second, 1000 steps in {duration(1000 * step_seconds)}{until}\n"
         f"  estimate: {decimal(speed.flops_per_second)}FLOP/s, {speed.source}; {STARTUP_SECONDS:g} s for each job to start and save"
     )
     if not points:
         return f"segments left out: {why_not}\n{rates}"
     firsts = [0, *(point.step for point in points[:-1])]
-    lengths = [STARTUP_SECONDS + (point.step - first) * step_seconds for first, point in zip(firsts, points, strict=True)]
+    computed = [budget.between(first, point.step) for first, point in zip(firsts, points, strict=True)]
+    lengths = [STARTUP_SECONDS + flops / speed.flops_per_second for flops in computed]
     rows = [(point.name, grouped(first), grouped(point.step), duration(length)) for first, point, length in zip(firsts, points, lengths, strict=True)]
     rows.append(("total", "", grouped(points[-1].step), duration(sum(lengths))))
     return f"{text_table('segments', ('from step', 'to step', 'length'), rows)}\n{rates}"
 
 
-def speed_of_finished(root: Path, run: RunSpec, machine: Machine, points: list[Point], step_flops: int) -> Speed | None:
+def speed_of_finished(root: Path, budget: Budget, machine: Machine, points: list[Point]) -> Speed | None:
     """The median of this run's finished segments on a machine set up alike; None before there is any."""
+    run = budget.run
     alike = [part for part in finished_segments(root, run, points) if part.machine and Machine.model_validate(part.machine) == machine]
-    rates = [segment.rate(step_flops, STARTUP_SECONDS) for segment in alike]
+    rates = [segment.rate(budget.between(segment.first_step, segment.point.step), STARTUP_SECONDS) for segment in alike]
     if not rates:
         return None
     folder = Results(run.preset).folder / "benchmarks" / "train" / run.run

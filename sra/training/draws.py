@@ -37,15 +37,15 @@ class MethodDraws:
     normal: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: MethodDraws = MethodDraws()) -> StepDraws:
+def draw_step(seed: int, step: int, shape: tuple[int, int, int, int], methods: MethodDraws = MethodDraws(), view: int = 0) -> StepDraws:
     """The draws of one step for a whole batch of that shape, on the CPU: the same numbers on any device.
 
     Each kind has a stream of its own, so what one method draws leaves all others as they are: every run of a seed sees the same images, noise,
-    times and dropped conditions.
+    times and dropped conditions. view: where a run sees each image several times, which of them; the first is what every other run sees.
     """
 
     def stream(purpose: str) -> Generator:
-        return Generator().manual_seed(derive_seed(seed, "train", purpose, step))
+        return Generator().manual_seed(derive_seed(seed, "train", f"{purpose} of view {view}" if view else purpose, step))
 
     batch = shape[0]
     return StepDraws(

@@ -14,7 +14,7 @@ from sra.forecast.flops import head_parameters, parameters
 from sra.spec.measured import STEPS_PER_BLOCK, CountedParameters, MeasuredCost, MeasuredMemory, MeasuredSteps
 from sra.spec.methods.sra import SraOptions
 from sra.spec.run import RunSpec
-from sra.training.description import Frozen, frozen_networks, image_flops
+from sra.training.description import Frozen, budget_of, frozen_networks
 from sra.training.inputs import Inputs
 from sra.training.loop import Trainer
 
@@ -55,11 +55,12 @@ def measured_cost(spec: RunSpec, inputs: Inputs, trainer: Trainer, steps: Measur
         fingerprint=spec.fingerprint,
         steps=steps,
         batch=spec.training.batch,
+        views=spec.training.views,
         images=images,
         steps_per_epoch=max(1, images // spec.training.batch),
         memory=memory,
         parameters=counted_parameters(spec, width, frozen),
-        flops_per_step=spec.training.batch * image_flops(spec, trainer.machine, width, frozen).total,
+        flops_per_step=budget_of(spec, trainer.machine, width, frozen).of_step(),
         machine=trainer.machine,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         threads=torch.get_num_threads(),

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from faults.methods_in_turn import train_in_turn
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from sra.spec.run import write_run
 from sra.training.launching import run_in_processes
 
+ROOT = Path(__file__).parents[2]
 # A process's share of the batch of 32: in one process two such parts add up to the very gradients that two processes exchange.
 HALVES = ("--micro-batch", "16")
 SPEC = {"batch": 32, "learning_rate": 1e-4}
@@ -82,6 +86,30 @@ def test_two_processes_train_as_one(name, new_run, undisturbed, free_port):
         names = [name for name in reference if name.startswith(part)]
         distance = torch.cat([(ours[name] - reference[name]).flatten() for name in names]).norm()
         assert distance <= 1e-6 * torch.cat([reference[name].flatten() for name in names]).norm()
+
+
+@pytest.mark.slow
+def test_two_processes_train_every_relative_as_one(tmp_path, new_stores, new_spec):
+    """Bit for bit, over a stop: of 4 steps, each 40,000 of the paper's, those that stop at 100,000 act in the first three."""
+    stores, relatives = new_stores(rows=96), yaml.safe_load((ROOT / "config" / "experiments" / "relatives.yaml").read_text())
+    for run in relatives["runs"]:
+        write_run(tmp_path / run / "config.json", new_spec(run, batch=64, paper_steps_per_step=40_000.0))
+    script = Path(__file__).with_name("methods_in_turn.py")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path), str(stores)]
+    done = subprocess.run(launcher, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_in_turn(tmp_path, stores, "one", in_halves=True)
+    torch.set_num_threads(threads)
+    differing = [run for run in relatives["runs"] if not same(tmp_path / run / "one.safetensors", tmp_path / run / "two.safetensors")]
+    assert not differing
+
+
+def same(*states: Path) -> bool:
+    """Whether two states hold the same numbers."""
+    first, second = (load_file(state) for state in states)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(new_run):

@@ -36,7 +36,7 @@ class StudyFiles:
     """The results of one study at one preset, as far as they are there."""
 
     def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
-        self.study, self.registry, self.published = study, registry, published or PublishedNumbers()
+        self.study, self.registry, self.published = study, registry, published
         self.results = Results(registry.preset_id)
         self.choices = self._choices()
         self._scores = self._found()
@@ -79,20 +79,16 @@ class StudyFiles:
 
     def of(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
         """The same of a run by its whole name, seed included."""
+        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
+        if step is not None and step <= self.registry.preset.milestones[score.milestone]:
+            return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
         found = self._scores.get((name, score))
         if found is None:
-            return self._without_score(name, seed, score.milestone)
+            later = f"training diverged later, at step {step:,}" if step is not None else None
+            return SeedValue(seed=seed, value=None, status="not run", reason=later)
         value = found.record.metrics.get(metric)
         reason = None if value is not None else f"{metric} was not asked for when these samples were scored"
         return SeedValue(seed=seed, value=value, status="ok" if value is not None else "not run", reason=reason, score_sha256=found.sha256)
-
-    def _without_score(self, name: str, seed: int, milestone: str) -> SeedValue:
-        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
-        if step is None:
-            return SeedValue(seed=seed, value=None, status="not run")
-        if step > self.registry.preset.milestones[milestone]:
-            return SeedValue(seed=seed, value=None, status="not run", reason=f"training diverged later, at step {step:,}")
-        return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
 
     # The study's inputs
 
@@ -123,7 +119,8 @@ class StudyFiles:
             row=row,
             run=run,
             kind="baseline" if row is self.study.baseline else kind,
-            flops=Cost(((0, 0), (last, Works(self.registry).training(spec, last).amount))),
+            # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
+            flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
             factor=factor,
             encoder=spec.encoder,
             kept_parameters=summary_parameters(spec.model),
@@ -140,7 +137,9 @@ class StudyFiles:
         return max(milestones[name] for name in self.study.milestones_of(row.run) if name in milestones)
 
     def _published(self, row: StudyRow) -> Published | None:
-        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml") if row.published else None
+        if self.published is None or row.published is None:
+            return None
+        number = self.published.number(row.published, self.study.metric, f"config/studies/{self.study.id}.yaml")
         return number and Published(text=number.text, value=number.value, source=number.credit, protocol=row.protocol or "")
 
 
@@ -158,8 +157,8 @@ def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
     found = {factor: _tried(files, run) for factor, run in trials(study, row).items()}
     chosen, words = chosen_factor({factor: _distance(value) for factor, (_, value) in found.items()}, study.tuning.tie)
     tried = [
-        Trial(factor=factor, run=run, value=value.value, status=value.status, reason=value.reason, score_sha256=value.score_sha256)
-        for factor, (run, value) in found.items()
+        Trial(factor=at, run=run, value=one.value, diverged=one.status == "diverged", reason=one.reason, score_sha256=one.score_sha256)
+        for at, (run, one) in found.items()
     ]
     what = "rate" if row is study.baseline else "weight"
     return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)

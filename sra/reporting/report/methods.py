@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
-from sra.forecast.flops import head_parameters, summary_parameters, training_flops
+from sra.forecast.budget import Budget
+from sra.forecast.flops import head_parameters, summary_parameters
 from sra.forecast.job_flops import Works
 from sra.reporting.report.document import Method, MethodInModel, Methods
 from sra.reporting.tables.settings import PAPER
@@ -63,14 +64,14 @@ def _here(name: str, registry: Catalogue) -> MethodInModel | None:
 
 def _in_model(run: RunSpec, registry: Catalogue) -> MethodInModel:
     tower = Works(registry).encoder(run)
-    flops = training_flops(run, tower and tower.width)
-    in_step = replace(flops, encoder=tower.flops(run.model.tokens)).surcharge if tower else None
+    stored = Budget(run, tower and tower.width)
+    in_step = replace(stored, encoder=tower.flops(run.model.tokens)) if tower else None
     return MethodInModel(
         blocks=run.alignment.blocks_words,
         parameters=_head_parameters(run, tower) + summary_parameters(run.model),
         kept=summary_parameters(run.model),
-        stored=None if run.encodes_in_step else flops.surcharge,
-        in_step=in_step,
+        stored=None if run.encodes_in_step else stored.of_image().surcharge,
+        in_step=in_step and in_step.of_image().surcharge,
     )
 
 

@@ -1,6 +1,7 @@
 """What the options of every alignment method have in common."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -131,8 +132,24 @@ class WeightedOptions(MethodOptions):
         """How a line about the method ends; empty for one that does not stop."""
         return f", until step {self.stop_step} of the paper" if self.stop_step else ""
 
+    def acts_at(self, step: int, paper_steps_per_step: float) -> bool:
+        """Whether its loss is computed at a step here, counted from 0."""
+        return bool(self.weight) and not is_stopped(self.stop_step, step, paper_steps_per_step)
+
+    def first_stopped(self, paper_steps_per_step: float) -> int | None:
+        """The first step here, counted from 0, that it no longer acts at; None for one that does not stop, or never acts."""
+        if not self.weight or self.stop_step is None:
+            return None
+        near = ceil(self.stop_step / paper_steps_per_step)  # but for rounding
+        return next(step for step in (near - 1, near, near + 1) if not self.acts_at(step, paper_steps_per_step))
+
     def _weighing(self, factor: float) -> Self:
         return type(self).model_validate({**self.model_dump(), "weight": factor * self.weight})
+
+
+def is_stopped(stop_step: int | None, step: int, paper_steps_per_step: float) -> bool:
+    """Whether a step here, counted from 0, stands for one of the paper's from `stop_step` on."""
+    return stop_step is not None and step * paper_steps_per_step >= stop_step
 
 
 def apart(options: MethodOptions, earlier: str, later: str, to: Carrier) -> MethodOptions:

@@ -3,6 +3,7 @@
 The hand-made features are two samples of two tokens of width two: A = [[1, 0], [0, 2]], [[1, 1], [2, 0]] and B = [[0, 1], [1, 1]], [[1, 0], [2, 2]].
 """
 
+from dataclasses import replace
 from math import exp, log, sqrt
 
 import pytest
@@ -117,6 +118,25 @@ class TestSra2:
         torch.testing.assert_close(
             alignment.loss(seen({1: features}, batch=batch)), alignment.distance(alignment.head(features), patches_of(mean, 2))
         )
+
+    @pytest.mark.parametrize("latent", ["sample", "mean"])
+    def test_unit_is_less_the_channels_mean_and_over_its_deviation(self, built, latent):
+        alignment, features = built(Sra2Options(block=1, scale="unit", latent=latent)), torch.randn(4, 16, 32)
+        assert "channels" in alignment.reads
+        latents, mean = torch.randn(4, 4, 8, 8), torch.randn(4, 4, 8, 8)
+        channels = torch.tensor([[0.0, 1.0, -2.0, 0.5], [1.0, 2.0, 0.25, 4.0]])
+        batch = replace(flow_batch(latents, torch.zeros_like(latents)), latent_mean=mean, channels=channels.expand(4, -1, -1))
+        read = latents if latent == "sample" else mean
+        expected = torch.stack([(read[:, place] - channels[0, place]) / channels[1, place] for place in range(4)], dim=1)
+        loss = alignment.loss(seen({1: features}, batch=batch))
+        torch.testing.assert_close(loss, alignment.distance(alignment.head(features), patches_of(expected, 2)))
+
+    def test_a_velocity_is_not_standardised(self):
+        with pytest.raises(ValueError, match="leave out scale, or give predicts: latent"):
+            Sra2Options(block=1, scale="unit", predicts="velocity")
+
+    def test_runs_from_before_the_option_stay_what_they_are(self):
+        assert "scale" not in Sra2Options(block=1).model_dump()
 
     def test_its_head_has_five_layers_of_twice_the_width(self, built):
         shapes = [tuple(layer.weight.shape) for layer in built(Sra2Options(block=1)).head if hasattr(layer, "weight")]

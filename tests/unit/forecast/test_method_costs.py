@@ -44,7 +44,7 @@ def run_of(paper, method, size):
 
 def added(run, encoder=True):
     """In percent, the encoder in the step."""
-    flops = training_flops(run, 768).total + (ENCODERS["dinov2b"].flops(TOKENS) if run.reads_encoder and encoder else 0)
+    flops = training_flops(run, 768).total + (ENCODERS["dinov2b"].flops(TOKENS) if run.reads_encoder_at(0) and encoder else 0)
     plain = 3 * forward_flops(model_named(run.model.name, Latent(channels=4, size=32), 1000))
     return 100 * (flops / plain - 1)
 

@@ -28,7 +28,7 @@ def shard(run: str, shards: str = "010", **changed) -> SimpleNamespace:
 def test_a_segment_has_as_long_as_the_rate_of_the_hardware_says():
     """100,000 steps of SiT-B/2 at batch 256 in the closed formula, by the row of config/throughput.tsv, and a minute to start."""
     plan = checked_plan(ROOT, {"preset": "paper"})
-    work = Works(plan.catalogue("paper")).training(plan.catalogue("paper").spec("sit_b2"), 100_000)
+    work = Works(plan.catalogue("paper")).training(plan.catalogue("paper").spec("sit_b2"), 0, 100_000)
     minutes = TIME_MARGIN * (work.amount / 6.395e13 + 60) / 60
     first = train.runtime(plan, segment("sit_b2", "s0100000"), 1)
     assert first == pytest.approx(minutes, abs=1)

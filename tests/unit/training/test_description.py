@@ -14,6 +14,7 @@ from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import write_json, write_text
 from sra.core.receipts import write_receipt
+from sra.forecast.budget import Budget
 from sra.forecast.flops import block_flops, forward_flops, head_parameters, parameters, training_flops
 from sra.forecast.method_costs import part_cost
 from sra.spec.encoders import ENCODERS
@@ -168,8 +169,10 @@ def test_an_encoder_that_a_method_needs_in_each_step_is_counted_before_it_is_at_
     assert f"alignment adds {added:.1f} % until step {stop}, 0.0 % from then on" in text
     assert text.rstrip().endswith(f"encoder {run.encoder} runs in each step; its FLOPs are counted by its shape, its memory only with --encoder")
     one_stops = run.alignment.model_copy(update={"repa": run.alignment.repa.model_copy(update={"stop_step": None})})
-    left = 100 * (training_flops(run, encoder.width, stopped=False).heads - part_cost(run.alignment.parts[1], run.model).heads) / flops.student
+    left = 100 * (training_flops(run, encoder.width).heads - part_cost(run.alignment.parts[1], run.model).heads) / flops.student
     left += 100 * encoder.flops(run.model.tokens) / flops.student
+    one_later = run.alignment.model_copy(update={"repa": run.alignment.repa.model_copy(update={"stop_step": 160_000})})
+    assert f"until step {stop}, {left:.1f} % until step 100, 0.0 % from then on" in described(run.model_copy(update={"alignment": one_later}))
     assert f"until step {stop}, {left:.1f} % from then on" in described(run.model_copy(update={"alignment": one_stops}))
 
 
@@ -242,6 +245,15 @@ def test_segments_take_their_flops_at_the_measured_rate(described):
         total, before = total + length, step
     assert abs(seconds_of(line_of(text.split("segments")[1], "total").split("  ")[-1]) - total) <= 1
     assert "estimate: 9.00 GFLOP/s, 0.9 of what one block of this model reached here just now" in text
+
+
+def test_segments_after_a_stop_are_shorter(described):
+    run = DIGITS.spec("sit_b2_sra_stop")  # at step 62.5 of 250
+    budget, text = Budget(run), described(run)
+    length = stage.STARTUP_SECONDS + budget.between(0, 250) / (stage.SHARE_OF_BLOCK_RATE * RATE)
+    assert line_of(text, "m400k").split("  ")[-1].strip() == f"{round(length)} s"
+    assert budget.between(0, 250) < 250 * budget.of_step()
+    assert ", until step 63\n" in text
 
 
 @pytest.mark.parametrize("changes", [{"run": "sit_b2_of_somebody"}, {"preset": "none_such"}, {"image_size": 64}])

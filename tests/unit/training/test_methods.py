@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from numbered_images import described, images
+from numbered_images import numbered_targets
 
 from sra.core.errors import InputError
 from sra.spec.machine import Machine
@@ -22,7 +22,6 @@ from sra.spec.methods.two_times import DualTimesOptions, SelfFlowOptions
 from sra.training.distributed import World
 from sra.training.loop import Trainer
 from sra.training.setup import set_up
-from sra.training.targets import OnlineTargets
 
 CPU = torch.device("cpu")
 SRA = SraOptions(student_block=2, teacher_block=5)
@@ -38,6 +37,7 @@ METHODS = {
     "dispersive": DispersiveOptions(block=2, group=4),
     "sra2": Sra2Options(block=2),
     "sra2 of means": Sra2Options(block=2, latent="mean"),
+    "sra2 of standardised latents": Sra2Options(block=2, scale="unit"),
     "sra2 control": Sra2Options(block=2, predicts="velocity"),
     "irepa": IREPA,
     "contrastive": CONTRASTIVE,
@@ -66,7 +66,7 @@ def trainer(tiny_run, tiny_stores):
         spec = tiny_run("sit_b2", training=training).model_copy(update={"alignment": options})
         if options is REG or options == weightless(REG):
             spec = spec.model_copy(update={"model": spec.model.model_copy(update={"summary_width": 12})})
-        online = OnlineTargets(images(len(tiny_stores[0])), described, 12, {}) if spec.encodes_in_step else None
+        online = numbered_targets(len(tiny_stores[0])) if spec.encodes_in_step else None
         features = tiny_stores[1] if spec.encoder and online is None else None
         return set_up(spec, tiny_stores[0], features, CPU, machine, world, online)
 

@@ -50,13 +50,12 @@ class StudyFiles:
     @property
     def tuned(self) -> dict[str, float]:
         """By run, the factor that its trials chose."""
-        sweeps = self.choices.sweeps if self.choices else []
-        return {sweep.run: sweep.chosen for sweep in sweeps if sweep.what == "weight" and sweep.chosen is not None}
+        return self.choices.tuned if self.choices else {}
 
     @property
     def guided(self) -> dict[str, str]:
         """By run, the guided sampler that its trials chose."""
-        return {choice.run: choice.chosen for choice in self.choices.guidance if choice.chosen} if self.choices else {}
+        return self.choices.guided if self.choices else {}
 
     # Scores
 

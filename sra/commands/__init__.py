@@ -19,35 +19,12 @@ from sra.core.errors import InputError, Interrupted, StageError, spelled_out
 NO_COMMANDS = ("__init__", "options")
 # As an image meets them, in `sra --help`; a command that is not named here comes after these.
 IN_ORDER = (
-    *(
-        "make-digits",
-        "make-fashion",
-        "make-images",
-        "index",
-        "make-scenes",
-        "index-captions",
-        "train-vae",
-        "train-encoder",
-        "train-extractor",
-        "train-clip",
-    ),
+    *("make-digits", "make-fashion", "make-images", "index", "make-scenes", "index-captions"),
+    *("train-vae", "train-encoder", "train-extractor", "train-clip"),
     *("extract-latents", "take-latents", "finish-latents", "latent-mean", "pack-images", "finish-pixels", "extract-features", "finish-features"),
-    *("extract-text", "finish-text", "convert-encoder", "resolve", "train", "measure", "export", "convert", "import-weights", "sample", "pack"),
-    *(
-        "make-reference",
-        "reference-features",
-        "score",
-        "conformance",
-        "probe",
-        "pca",
-        "choose",
-        "study",
-        "table",
-        "figure",
-        "claims",
-        "report",
-        "refresh",
-    ),
+    *("extract-text", "finish-text", "convert-encoder", "resolve", "train", "measure", "measure-steps", "export", "convert", "import-weights"),
+    *("sample", "pack", "make-reference", "reference-features", "score", "conformance", "probe", "pca"),
+    *("choose", "pilot", "study", "table", "figure", "claims", "report", "refresh"),
     *("cost", "status", "registry", "appendix", "archive", "bench"),
 )
 # What a path given by the user can be: a folder in a file's place, a file in a folder's, not ours to read or write, too long, a circle of links.

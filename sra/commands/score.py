@@ -28,16 +28,19 @@ from sra.metrics.replaced import check_replaced
 from sra.metrics.score_inputs import (
     OpenedExtractor,
     OpenedReference,
+    OpenedSecond,
     open_extractor,
     open_pytorch_reference,
     open_reference,
+    open_second,
     read_real_features,
+    refuse_without_classes,
     with_statistics,
 )
 from sra.metrics.score_judges import judges_of, open_models
 from sra.metrics.score_record import record_of, score_table, with_spread
 from sra.metrics.scored_samples import open_samples, refuse_unlike, settings_of
-from sra.metrics.suite import RealFeatures, Settings, check_request, real_features
+from sra.metrics.suite import RealFeatures, Settings, check_request, check_size, real_features
 from sra.metrics.suite import score as scores_of
 from sra.models.device import choose_device
 from sra.spec.load import checked_options
@@ -65,10 +68,14 @@ def score(
     precision_recall: Annotated[str, typer.Option(help="fp32, or adm_fp16: rounded as the original suite does")] = "fp32",
     secondary: Annotated[
         list[str] | None,
-        typer.Option(help="beside the five: kid, fid_infinity, fd_dinov2, fid_pytorch, cmmd, clip_score, pick_score or caption_accuracy"),
+        typer.Option(help="beside the five: kid, fid_infinity, fd_dinov2, fd_selfsup, fid_pytorch, cmmd, clip_score, pick_score or caption_accuracy"),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="of fd_dinov2: timm name or folder")] = None,
     pytorch_reference: Annotated[Path | None, typer.Option(help="of fid_pytorch: what sra make-reference --resize pytorch wrote")] = None,
+    second_extractor: Annotated[
+        Path | None, typer.Option(help="of fd_selfsup: folder of a network trained without labels, by sra train-extractor --task rotation")
+    ] = None,
+    second_reference: Annotated[Path | None, typer.Option(help="of fd_selfsup: what sra make-reference wrote with that network")] = None,
     clip_model: Annotated[str | None, typer.Option(help="of clip_score: folder, or owner/name of the hub")] = None,
     pick_model: Annotated[str | None, typer.Option(help="of pick_score: the same")] = None,
     cmmd_model: Annotated[str | None, typer.Option(help="of cmmd: the same")] = None,
@@ -89,9 +96,11 @@ def score(
     output = output or options.writable(_beside(samples, key))
 
     extractor = open_extractor(asked.extractor, asked.device, asked.extractor_name)
+    refuse_without_classes(extractor)
     read_as = ReadAs(asked.reference_key, asked.allow_jpeg, asked.recursive)
     real = open_reference(reference, extractor, asked.skip, asked.reference_name, read_as=read_as)
     pytorch = open_pytorch_reference(asked.pytorch_reference, extractor, real) if "fid_pytorch" in asked.secondary else None
+    second = _second(asked, extractor, real)
     sets = [open_samples(path, asked) for path in samples]
     refuse_unlike(sets)
     check_replaced(output, [(one.sha256, one.samples.key) for one in sets], asked.replace)
@@ -102,11 +111,13 @@ def score(
     for one, wanted in zip(sets, settings, strict=True):
         with _named(one.path):
             check_request(one.samples, real.reference, extractor.extractor, wanted)
+            if second:
+                check_size(one.samples.images[:1], second.extractor.extractor, "samples")
     models = open_models(asked)
 
     real = with_statistics(real, extractor, asked.batch, asked.device)
     features = _real_features(real, extractor, settings[0], asked)
-    judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, asked.batch)
+    judges = judges_of(models, real.reference.images, pytorch and pytorch.reference, second, asked.batch)
     records = []
     for one, wanted in zip(sets, settings, strict=True):
         with _named(one.path):
@@ -135,6 +146,12 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _second(asked: ScoreOptions, extractor: OpenedExtractor, real: OpenedReference) -> OpenedSecond | None:
+    if "fd_selfsup" not in asked.secondary:
+        return None
+    return open_second(asked.second_extractor, asked.second_reference, extractor, real, asked.device)
 
 
 def _real_features(real: OpenedReference, extractor: OpenedExtractor, settings: Settings, asked: ScoreOptions) -> RealFeatures | None:

@@ -133,8 +133,8 @@ def _weights(registry: Catalogue, runs: list[str]) -> list[WeightsEntry]:
     for run in runs:
         preset, spec, checkpoint = registry.preset_of(run), registry.spec(run), registry.checkpoint(run) or registry.start(run)
         part = preset.text_to_image if registry.is_text_to_image(run) else None
-        names += [spec.vae, spec.encoder, spec.text_encoder, preset.extractor, preset.reference]
-        names += [name for _, name in part.judges] if part else []
+        names += [spec.vae, spec.encoder, spec.text_encoder, preset.extractor, preset.second_extractor, preset.reference]
+        names += [name for _, name in part.judges] if part else [preset.cmmd_model]
         names += [checkpoint.entry.name] if checkpoint and checkpoint.entry else []
     return [entry for name, entry in registry.weights.items() if name in names]
 

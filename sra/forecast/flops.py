@@ -43,6 +43,9 @@ EXTRACTOR_FLOPS = {
     "fashion_cnn": 9_513_472,
     "fashion_toy_cnn": 2_544_896,
     "fashion_cpu_cnn": 9_513_472,
+    "fashion_rotation": 30_065_664,
+    "fashion_toy_rotation": 7_823_872,
+    "fashion_cpu_rotation": 7_823_872,
 }
 
 

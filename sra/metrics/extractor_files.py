@@ -6,10 +6,11 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import read_json
 from sra.metrics import inception
 from sra.metrics.extractors import Extractor, require_sha256
-from sra.metrics.small_extractor import CONFIG_FILE, SMALL, WEIGHTS_FILE, SmallExtractor
+from sra.metrics.rotation_extractor import ROTATION, RotationExtractor
+from sra.metrics.small_extractor import CONFIG_FILE, SMALL, WEIGHTS_FILE, SmallExtractor, TrainedExtractor
 
-# An extractor joins by its name here; its class needs `features`, `save` and `load(folder, config, device)`.
-EXTRACTORS: dict[str, type] = {SMALL: SmallExtractor}
+# An extractor joins by its name here.
+EXTRACTORS: dict[str, type[TrainedExtractor]] = {SMALL: SmallExtractor, ROTATION: RotationExtractor}
 
 
 def load_extractor(source: Path, device: str = "cpu", sha256: str | None = None) -> Extractor:

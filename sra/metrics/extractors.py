@@ -7,7 +7,7 @@ features (FID, precision, recall), seven channels of an inner map (sFID) and cla
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +18,10 @@ from sra.core.files import sha256_of_file
 # How a network that takes any image brings it to its own size. tensorflow: as the FID graph itself, the ADM suite's. pytorch: half-pixel centres,
 # as pytorch-fid. One moves an image by up to half a pixel against the other, so a reference and its samples must share one.
 Resize = Literal["tensorflow", "pytorch"]
+
+# What an extractor was trained to tell: the classes of labelled images, or without any label how far an image was turned.
+Task = Literal["labels", "rotation"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 SPATIAL_CHANNELS = 7  # of the inner map; the ADM suite's choice, evaluations/evaluator.py
 
@@ -44,6 +48,7 @@ class Extractor(Protocol):
     """
 
     name: str
+    task: Task
     image_size: int | None
     classes: int | None
 

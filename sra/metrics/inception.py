@@ -32,6 +32,7 @@ class InceptionExtractor:
     """The extractor of the published scores. Takes images of any size, as the original graph does; its classes are nobody's labels."""
 
     name = "inception_2015"
+    task = "labels"
     image_size = None
     classes = None  # its 1,008 outputs are not ImageNet's 1,000 classes, in number or in order
 

@@ -31,6 +31,18 @@ class GlobalJudge:
 
 
 @dataclass(frozen=True)
+class SecondExtractor(GlobalJudge):
+    """An extractor that was trained without labels.
+
+    task: what it was trained to tell.  held_out_accuracy: of telling it.  reference_sha256: of the file with the statistics.
+    """
+
+    task: str
+    held_out_accuracy: float | None
+    reference_sha256: str
+
+
+@dataclass(frozen=True)
 class EmbeddingJudge:
     """One unit vector an image.  real: (n, E), those of the real images.  name, sha256: of the network."""
 
@@ -57,6 +69,7 @@ class Judges:
     """
 
     fd_dinov2: GlobalJudge | None = None
+    fd_selfsup: SecondExtractor | None = None
     fid_pytorch: FeatureStatistics | None = None
     clip_score: CaptionJudge | None = None
     pick_score: CaptionJudge | None = None

@@ -52,6 +52,14 @@ class OpenedReference:
     features: RealFeatures | None = None
 
 
+@dataclass(frozen=True)
+class OpenedSecond:
+    """A network that was trained without labels, and the real images' statistics in its features."""
+
+    extractor: OpenedExtractor
+    reference: OpenedReference
+
+
 def default_extractor() -> Path:
     """The FID Inception network where users and torch-fidelity keep it."""
     places = [DOWNLOADS / INCEPTION, Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION]
@@ -120,14 +128,42 @@ def with_statistics(opened: OpenedReference, extractor: OpenedExtractor, batch: 
 
 def open_pytorch_reference(path: Path, extractor: OpenedExtractor, beside: OpenedReference) -> OpenedReference:
     """The reference of FID-pytorch: made here with pytorch's resize, of the same images as the reference that it stands `beside`."""
-    sha256, source = _made_here(path, extractor, "pytorch")
-    reference = read_reference(path, ("sfid", "precision_recall"))
-    if beside.source not in (None, source):
-        raise InputError(f"{path}: was made of other images (index or split) than the reference; run sra make-reference --resize pytorch on its own")
+    opened = _beside(path, extractor, beside, "pytorch")
+    reference = opened.reference
     sizes = [real.images.shape[1:3] for real in (reference, beside.reference) if real.images is not None]
     if len(set(sizes)) > 1:
         raise InputError(f"{path}: its images are {sizes[0]} pixels, the reference's {sizes[1]}; make it of images of the same size")
-    return OpenedReference(reference, sha256, source)
+    return opened
+
+
+def open_second(source: Path, reference: Path, first: OpenedExtractor, beside: OpenedReference, device: str) -> OpenedSecond:
+    """The folder of an extractor that was trained without labels, and a reference made with it of the same images as the one it stands `beside`."""
+    train = "one that sra train-extractor --task rotation wrote"
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder; give as --second-extractor {train}")
+    second = open_extractor(source, device)
+    if second.extractor.task == "labels":
+        raise InputError(f"{source}: was trained on labels, as {first.extractor.name} was, and is no second opinion; give {train}")
+    if not reference.exists():
+        raise InputError(f"{reference}: no such file; make it by sra make-reference --images 0 with {second.extractor.name}")
+    return OpenedSecond(second, _beside(reference, second, beside, "tensorflow"))
+
+
+def refuse_without_classes(opened: OpenedExtractor) -> None:
+    """Raises InputError for an extractor whose logits make no inception score."""
+    if opened.extractor.task != "labels":
+        raise InputError(
+            f"extractor {opened.extractor.name}: was trained without classes, so its inception score would mean nothing; give it as "
+            "--second-extractor with --secondary fd_selfsup, and a classifier as --extractor"
+        )
+
+
+def _beside(path: Path, extractor: OpenedExtractor, beside: OpenedReference, resize: Resize) -> OpenedReference:
+    """A reference made here with the extractor and resize, of the same images as the first where that was made here too; its statistics alone."""
+    sha256, source = _made_here(path, extractor, resize)
+    if beside.source not in (None, source):
+        raise InputError(f"{path}: was made of other images (index or split) than the reference; run sra make-reference --resize {resize} on its own")
+    return OpenedReference(read_reference(path, ("sfid", "precision_recall")), sha256, source)
 
 
 def _made_here(path: Path, extractor: OpenedExtractor, resize: Resize) -> tuple[str, tuple[str, str] | None]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sra.encoders.global_features import GlobalFeatures
 from sra.encoders.image_text import CMMD_EXAMPLE, EXAMPLES, ImageTextModel, image_text_scores
-from sra.metrics.judges import CaptionJudge, EmbeddingJudge, GlobalJudge, Judges, embeddings, global_statistics
+from sra.metrics.judges import CaptionJudge, EmbeddingJudge, GlobalJudge, Judges, SecondExtractor, embeddings, global_statistics
 from sra.metrics.reference import Reference
 from sra.metrics.samples import Images
+from sra.metrics.score_inputs import OpenedSecond
 from sra.spec.scale import SecondaryMetric
 from sra.spec.score import NEEDED_OPTIONS, ScoreOptions
 
@@ -34,7 +35,8 @@ def open_models(options: ScoreOptions) -> Models:
     loaded: dict[str, OpenedModel] = {}
     for score, example in (*EXAMPLES.items(), ("cmmd", CMMD_EXAMPLE)):
         if score in options.secondary:
-            source = getattr(options, NEEDED_OPTIONS[score])
+            (option,) = NEEDED_OPTIONS[score]
+            source = getattr(options, option)
             if source not in loaded:
                 network = ImageTextModel.load(source, options.device, example)
                 loaded[source] = OpenedModel(_without_path(source), network.sha256(), network)
@@ -42,9 +44,9 @@ def open_models(options: ScoreOptions) -> Models:
     return opened
 
 
-def judges_of(models: Models, real: Images | None, pytorch: Reference | None, batch: int) -> Judges:
+def judges_of(models: Models, real: Images | None, pytorch: Reference | None, second: OpenedSecond | None, batch: int) -> Judges:
     """The same, having seen the reference's images where a score compares with them.  pytorch: the reference of FID-pytorch."""
-    judges = {"fid_pytorch": pytorch and pytorch.pooled}
+    judges = {"fid_pytorch": pytorch and pytorch.pooled, "fd_selfsup": second and _second(second)}
     for score, model in models.items():
         named, seen = (model.name, model.sha256), f"the reference by {model.name}"
         if score == "fd_dinov2":
@@ -54,6 +56,19 @@ def judges_of(models: Models, real: Images | None, pytorch: Reference | None, ba
         else:
             judges[score] = CaptionJudge(*named, partial(image_text_scores, model.network, score=score))
     return Judges(**judges)
+
+
+def _second(opened: OpenedSecond) -> SecondExtractor:
+    network, found = opened.extractor.extractor, opened.extractor
+    return SecondExtractor(
+        network.name,
+        found.sha256,
+        lambda images: network.features(images).pooled,
+        opened.reference.reference.pooled,
+        network.task,
+        found.held_out_accuracy,
+        opened.reference.sha256,
+    )
 
 
 def _without_path(source: str) -> str:

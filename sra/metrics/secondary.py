@@ -98,6 +98,14 @@ def _fd_dinov2(evidence: Evidence) -> SecondaryValue:
     return SecondaryValue(frechet_distance(found, judge.real), about, _both("FD-DINOv2", found, judge.real))
 
 
+def _fd_selfsup(evidence: Evidence) -> SecondaryValue:
+    judge = evidence.judges.fd_selfsup
+    found = global_statistics(evidence.samples.images, judge.features, evidence.batch, f"samples by {judge.name}")
+    about = {"real_images": judge.real.count, "extractor": judge.name, "extractor_sha256": judge.sha256, "reference_sha256": judge.reference_sha256}
+    about |= {"task": judge.task, "held_out_accuracy": judge.held_out_accuracy}
+    return SecondaryValue(frechet_distance(found, judge.real), about, _both("FD-selfsup", found, judge.real))
+
+
 def _fid_pytorch(evidence: Evidence) -> SecondaryValue:
     """A second pass over the samples: the network sees other pixels. Nothing but its pooled features' moments is kept."""
     network, real = with_resize(evidence.extractor, "pytorch"), evidence.judges.fid_pytorch
@@ -133,6 +141,7 @@ SCORES: dict[SecondaryMetric, Callable[[Evidence], SecondaryValue]] = {
     "kid": _kid,
     "fid_infinity": _fid_infinity,
     "fd_dinov2": _fd_dinov2,
+    "fd_selfsup": _fd_selfsup,
     "fid_pytorch": _fid_pytorch,
     "clip_score": lambda evidence: _caption_match(evidence, evidence.judges.clip_score),
     "pick_score": lambda evidence: _caption_match(evidence, evidence.judges.pick_score),

@@ -219,7 +219,7 @@ def extract_batches(batches: Iterable[np.ndarray], count: int, extractor: Extrac
     start = 0
     with Progress(f"features of {what}", count, "images") as progress:
         for images in batches:
-            _check_size(images, extractor, what)
+            check_size(images, extractor, what)
             with full_float32():
                 features = extractor.features(images)
             _check_finite(features.pooled, features.spatial, features.logits, start=start, what=what)
@@ -250,7 +250,8 @@ def _room_for(values: Tensor, count: int) -> Tensor:
     return values.new_empty(count, *values.shape[1:])
 
 
-def _check_size(images: np.ndarray, extractor: Extractor, what: str) -> None:
+def check_size(images: np.ndarray, extractor: Extractor, what: str) -> None:
+    """Raises InputError for images (B, H, W, 3) of a size that the extractor does not take. `what` names them in the message."""
     size = extractor.image_size
     height, width = images.shape[1:3]
     if size is not None and (height != width or height % size):
@@ -269,7 +270,7 @@ def _check_finite(*features: Tensor, start: int, what: str) -> None:
 def _check_dimensions(images: Images, reference: Reference, extractor: Extractor, settings: Settings) -> int:
     """Compare the features of one image with the reference; returns the number of pooled features."""
     first = images[0:1]
-    _check_size(first, extractor, "samples")
+    check_size(first, extractor, "samples")
     features = extractor.features(first)
     pairs = {"mu": (features.pooled, reference.pooled)}
     if "sfid" not in settings.skip:

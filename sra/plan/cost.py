@@ -25,7 +25,7 @@ NOT_COUNTED = (
 
 @dataclass(frozen=True)
 class Cost:
-    """items: each table, figure and study by itself; work that several need is in each of them.  total: all of them together, shared work once."""
+    """items: each table, figure and study by itself; work that several need is in each.  total: all of them together, shared work once."""
 
     preset: str
     weights: str

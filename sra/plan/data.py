@@ -185,6 +185,14 @@ def encoding_batch(context: Context, wildcards) -> int:
     return min(64, 64 * 256**2 // image_size(context, wildcards) ** 2)
 
 
+def extractor_options(context: Context, wildcards) -> list[str]:
+    """How an extractor is trained, and for which task where it learns without labels."""
+    task = context.catalogue().weights_of(wildcards.extractor, "extractor").task
+    if task is None:
+        return standin_options(context, wildcards, "extractor")
+    return ["--task", task, *standin_options(context, wildcards, "second_extractor")]
+
+
 def standin_options(context: Context, wildcards, kind: str) -> list[str]:
     """How the small network of that kind is trained, where the preset on the data set says so."""
     given = preset_on(context, wildcards.dataset).standins.get(kind, StandIn()).model_dump(exclude_none=True)

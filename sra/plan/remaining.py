@@ -102,10 +102,11 @@ class Remaining:
             self.works.by_network("inception", EXTRACTOR_FLOPS.get(preset.extractor), passes * count, preset.extractor),
             Work("score", count),
         ]
-        if self.registry.is_text_to_image(wanted.run):
-            for judge in (name for metric, name in preset.text_to_image.judges if metric in preset.secondary):
-                tower, patches = JUDGES.get(judge, (None, 0))
-                work.append(self.works.by_network("vision", tower and tower.flops(patches), count, judge))
+        if "fd_selfsup" in preset.secondary:
+            work.append(self.works.by_network("inception", EXTRACTOR_FLOPS.get(preset.second_extractor), count, preset.second_extractor))
+        for judge in score.judge_names(self.context, self._wildcards(wanted.run)).values():
+            tower, patches = JUDGES.get(judge, (None, 0))
+            work.append(self.works.by_network("vision", tower and tower.flops(patches), count, judge))
         name = f"score of {_words(wanted)}"
         return (*self.pack(wanted), *self._references(wanted.run), Task("scoring", name, tuple(filter(None, work)), sets=1))
 
@@ -252,20 +253,21 @@ class Remaining:
         entry = self.registry.datasets[preset.dataset]
         made = {} if preset.reference else {score.reference(self.context, wildcards): preset.reference_images}
         made |= dict.fromkeys(score.pytorch_reference(self.context, wildcards), 0)  # statistics alone
+        whole = entry.validation or self._images(preset.dataset)
         tasks = [
-            self._extraction(
-                spec, f"reference {Path(path).stem}", entry.validation or self._images(preset.dataset), disk.pixels_bytes(images, spec.image_size)
-            )
+            self._extraction(spec, f"reference {Path(path).stem}", whole, disk.pixels_bytes(images, spec.image_size), preset.extractor)
             for path, images in made.items()
             if not self._exists(path)
         ]
         if not self._exists(score.reference_features(self.context, wildcards)):
-            tasks.append(self._extraction(spec, "features of the reference", preset.reference_images, 0))
-        index = self._index(preset.dataset) if made and tasks else ()
-        return (*self._standin("extractor", preset.extractor, spec), *index, *tasks)
+            tasks.append(self._extraction(spec, "features of the reference", preset.reference_images, 0, preset.extractor))
+        second, network = score.second_inputs(self.context, wildcards), preset.second_extractor
+        tasks += [self._extraction(spec, f"reference {Path(path).stem}", whole, 0, network) for path in second[-1:] if not self._exists(path)]
+        index = self._index(preset.dataset) if (made or second) and tasks else ()
+        trained = self._standin("extractor", network, spec) if second else ()
+        return (*self._standin("extractor", preset.extractor, spec), *trained, *index, *tasks)
 
-    def _extraction(self, spec: RunSpec, name: str, images: int, kept: int) -> Task:
-        extractor = self.registry.preset_of(spec.run).extractor
+    def _extraction(self, spec: RunSpec, name: str, images: int, kept: int, extractor: str) -> Task:
         work = self.works.by_network("inception", EXTRACTOR_FLOPS.get(extractor), images, extractor)
         return Task("scoring", f"{name} of {spec.dataset} by {extractor}", (work,) if work else (), kept=kept)
 

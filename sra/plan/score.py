@@ -15,6 +15,12 @@ MADE = re.compile(r"(train|val)_\d+(_pytorch)?")  # names of references made her
 def refuse_impossible(context: Context, wanted: list[RequiredScore]) -> None:
     """Raise InputError for scores that mean nothing, and for those of captioned runs that sampling or scoring would refuse after the training."""
     catalogue = context.catalogue()
+    second = catalogue.preset.second_extractor
+    if second and catalogue.weights_of(second, "extractor").task is None:
+        raise InputError(
+            f"preset {context.preset}: second_extractor {second} is no second opinion: it has no task in config/weights.tsv, so labels taught it; "
+            "name one that has, or leave second_extractor and fd_selfsup out"
+        )
     for item in wanted:
         if catalogue.sampler(item.score.sampler).classes:
             raise InputError(
@@ -63,6 +69,19 @@ def pytorch_reference(context: Context, wildcards) -> list[str]:
     return [Shared(preset.dataset).reference(preset.extractor, f"{_split(context, preset)}_0_pytorch")]  # no image of it is read
 
 
+def second_inputs(context: Context, wildcards) -> list[str]:
+    """The network of the second distance and the statistics of the same images in its features, where that is scored."""
+    preset = context.preset_of(wildcards)
+    if "fd_selfsup" not in preset.secondary:
+        return []
+    weights = assets.inputs_named(context, context.catalogue(wildcards.preset), preset.second_extractor, "extractor")
+    return [*weights, _second_reference(context, preset)]
+
+
+def _second_reference(context: Context, preset: Preset) -> str:
+    return Shared(preset.dataset).reference(preset.second_extractor, f"{_split(context, preset)}_0")  # no image of it is read
+
+
 def check_options(context: Context, wildcards) -> list[str]:
     """Options that have the extractor and the reference checked against weights.tsv, where the user fetched them."""
     of_reference = [] if _made_reference(context, wildcards) else assets.check_options(context, wildcards, "reference")
@@ -91,9 +110,9 @@ def _split(context: Context, preset: Preset) -> str:
 
 
 def judges(context: Context, wildcards) -> list[str]:
-    """Files of the models that compare images with captions."""
+    """Files of the models that compare images with captions, or with real images."""
     catalogue = context.catalogue(wildcards.preset)
-    return [file for name in _judges(context, wildcards).values() for file in assets.inputs_named(context, catalogue, name, "clip")]
+    return [file for name in judge_names(context, wildcards).values() for file in assets.inputs_named(context, catalogue, name, "clip")]
 
 
 def options(context: Context, wildcards) -> list[str]:
@@ -101,15 +120,19 @@ def options(context: Context, wildcards) -> list[str]:
     preset, catalogue = context.preset_of(wildcards), context.catalogue(wildcards.preset)
     given = [("--secondary", metric) for metric in preset.secondary]
     given += [("--pytorch-reference", file) for file in pytorch_reference(context, wildcards)]
+    if "fd_selfsup" in preset.secondary:
+        given.append(("--second-extractor", assets.source_named(context, catalogue, preset.second_extractor, "extractor")))
+        given.append(("--second-reference", _second_reference(context, preset)))
     given += [
         (f"--{score.partition('_')[0]}-model", assets.source_named(context, catalogue, name, "clip"))
-        for score, name in _judges(context, wildcards).items()
+        for score, name in judge_names(context, wildcards).items()
     ]
     return [word for option in (*given, ("--max-duplicates", str(preset.duplicates))) for word in option]
 
 
-def _judges(context: Context, wildcards) -> dict[str, str]:
+def judge_names(context: Context, wildcards) -> dict[str, str]:
     """Names of the models by the score they give, of those that are asked for."""
     preset = context.preset_of(wildcards)
     part = preset.text_to_image if context.catalogue(wildcards.preset).is_text_to_image(wildcards.run) else None
-    return {score: name for score, name in part.judges if score in preset.secondary} if part else {}
+    named = dict(part.judges) if part else {"cmmd": preset.cmmd_model}
+    return {score: name for score, name in named.items() if score in preset.secondary}

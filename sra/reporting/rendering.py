@@ -74,12 +74,12 @@ def study_files(registry: Catalogue, study: str) -> StudyFiles:
 
 
 def build_study_of(registry: Catalogue, study: str) -> StudyDocument:
-    """What a study found so far, from the scores that exist; nothing is written."""
+    """What a study found, from the scores that exist; nothing is written."""
     return build_study(study_files(registry, study).given())
 
 
 def render_study(registry: Catalogue, study: str) -> StudyDocument:
-    """What a study found, from the scores that exist."""
+    """The same, as its file."""
     document = build_study_of(registry, study)
     write_checked_json(registry.root / Results(registry.preset_id).study(study), document.model_dump(mode="json"))
     return document

@@ -75,6 +75,7 @@ class WeightsEntry(Strict):
     model: str | None = None
     resolution: PositiveInt | None = Field(None, description="pixels on a side")
     step: PositiveInt | None = Field(None, description="training steps behind it, as its paper counts them")
+    task: Literal["rotation"] | None = Field(None, description="what an extractor learns here without labels; empty: the labels")
 
     @model_validator(mode="after")
     def _a_checkpoint_says_what_it_holds(self):
@@ -83,6 +84,8 @@ class WeightsEntry(Strict):
             raise ValueError(f"a checkpoint needs {missing[0]}; fill that cell")
         if PurePosixPath(self.place).is_absolute() or ".." in PurePosixPath(self.place).parts or not self.place.isprintable():
             raise ValueError(f"place {self.place!r} leaves the folder of downloads; give a name inside it, or a hub's owner/name")
+        if self.task and (self.kind, self.source) != ("extractor", "trained"):
+            raise ValueError(f"task {self.task} is of extractors that are trained here; empty that cell")
         if self.source == "file" and self.page is None:
             raise ValueError("a file needs page, where it can be fetched; fill that cell")
         return self

@@ -1,10 +1,13 @@
-"""Cost receipts (`results/<preset>/costs/<run>.json`): what one training step of a run took here. `sra measure` writes them. No torch."""
+"""What training steps took here: of one run, its cost receipt (`results/<preset>/costs/<run>.json`, by `sra measure`); of the runs of a study,
+measured beside each other (by `sra measure-steps`). No torch.
+"""
 
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from sra.core.errors import unknown
 from sra.core.files import read_json
 from sra.spec.base import Strict
 from sra.spec.load import checked
@@ -15,6 +18,7 @@ from sra.spec.scale import Precision
 HOUR = 3600
 # What is measured unless somebody asks for more or less. Blocks are whole stretches between two entries of the training curve.
 WARM_UP_STEPS, TIMED_BLOCKS, STEPS_PER_BLOCK = 3, 5, 10
+LEAST_TURNS = 5  # whose median is taken; fewer say too little of a machine that others use too
 
 
 class MeasuredSteps(Strict):
@@ -110,3 +114,105 @@ class MeasuredCost(Strict):
 def read_cost(path: Path) -> MeasuredCost:
     """The cost receipt at `path`. Raises InputError when it is not one."""
     return checked(read_json(path), MeasuredCost, str(path))
+
+
+class TimedPhase(Strict):
+    """A stretch of a run in which each step computes the same: all of it, or before and after a part of its method stops.
+
+    Steps count from 0.  seconds: of one step, one a turn.  baseline_seconds: of one of the baseline's in the same turns.
+    ratios: of the two, turn by turn: what slowed the machine in a turn slowed both.
+    """
+
+    first_step: NonNegativeInt
+    end_step: PositiveInt | None = Field(description="the step from which it is another; None: it lasts")
+    seconds: list[PositiveFloat] = Field(min_length=LEAST_TURNS)
+    median: PositiveFloat = Field(description="of seconds")
+    baseline_seconds: list[PositiveFloat]
+    ratios: list[PositiveFloat]
+    ratio: PositiveFloat = Field(description="the median of ratios")
+    lowest_ratio: PositiveFloat
+    highest_ratio: PositiveFloat
+
+    @model_validator(mode="after")
+    def _turns_are_paired(self):
+        if not len(self.seconds) == len(self.baseline_seconds) == len(self.ratios):
+            counts = f"{len(self.seconds)}, {len(self.baseline_seconds)} and {len(self.ratios)}"
+            raise ValueError(f"seconds, baseline_seconds and ratios have {counts} turns; measure again")
+        return self
+
+
+class TimedRun(Strict):
+    """One run.  phases: in the order of training, the first from step 0, each ending where the next begins.  made_from: what its steps read."""
+
+    run: str
+    fingerprint: str = Field(description="of the RunSpec")
+    config_sha256: str
+    phases: list[TimedPhase] = Field(min_length=1)
+    made_from: dict[str, str] = Field(description="SHA-256 of what the steps read, by role")
+
+    @model_validator(mode="after")
+    def _phases_follow_each_other(self):
+        firsts, ends = [phase.first_step for phase in self.phases], [phase.end_step for phase in self.phases]
+        if [0, *ends[:-1]] != firsts or ends[-1] is not None:
+            raise ValueError(f"phases begin at {firsts} and end at {ends}; expected one after the other from 0 on; measure again")
+        return self
+
+    def baseline_steps(self, steps: int) -> float:
+        """How many steps of the baseline take as long as so many of this run, by the median ratio of each phase."""
+        ends = (steps if phase.end_step is None else min(steps, phase.end_step) for phase in self.phases)
+        return sum(max(0, end - phase.first_step) * phase.ratio for phase, end in zip(self.phases, ends, strict=True))
+
+
+class StudySteps(Strict):
+    """The step times of the runs of a study, all measured on one machine in alternating turns.  runs: the baseline first."""
+
+    schema_version: Literal[1] = 1
+    preset: str
+    dataset: str
+    baseline: str = Field(description="the run that all are compared with")
+    runs: list[TimedRun] = Field(min_length=1)
+    turns: PositiveInt = Field(description="of each run but the baseline, which takes them beside every few")
+    steps_per_turn: PositiveInt
+    lead_steps: NonNegativeInt = Field(description="before the timed ones of each turn")
+    warm_up_steps: NonNegativeInt = Field(description="of each phase before the first turn")
+    at_a_time: PositiveInt = Field(description="runs that took turns together beside the baseline")
+    batch: PositiveInt
+    precision: Precision
+    machine: Machine
+    device_name: str = Field(description="the GPU's name, or the model of the CPU")
+    threads: PositiveInt = Field(description="of matrix products on a CPU")
+    versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _each_once_and_the_baseline_first(self):
+        names = [run.run for run in self.runs]
+        if names[0] != self.baseline or len(set(names)) < len(names):
+            raise ValueError(f"runs are {', '.join(names)}; expected each once, and the baseline {self.baseline} first")
+        return self
+
+    def of(self, run: str) -> TimedRun:
+        """Raises InputError for a run that was not measured."""
+        found = {one.run: one for one in self.runs}
+        if run not in found:
+            raise unknown("measured run", run, found)
+        return found[run]
+
+    @property
+    def words(self) -> str:
+        """Where it was measured: `Intel Xeon, 1 thread, fp32, batch 64`."""
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.machine.device == "cpu" else ""
+        return ", ".join([f"{self.device_name}{threads}", self.precision, f"batch {self.batch}", *self.machine.extras])
+
+    def knots(self, run: str, last: int) -> list[tuple[int, float]]:
+        """(steps taken, hours until then) from (0, 0) to `last`, with a knot where a part of its method stops on the way."""
+        ends = [phase.end_step for phase in self.of(run).phases if phase.end_step is not None and phase.end_step < last]
+        return [(end, self.hours(run, end) if end else 0.0) for end in (0, *ends, last)]
+
+    def hours(self, run: str, steps: int) -> float:
+        """Of so many steps of a run on this machine: the baseline's median step, times what the run's take of it."""
+        return self.of(run).baseline_steps(steps) * self.of(self.baseline).phases[0].median / HOUR
+
+
+def read_study_steps(path: Path) -> StudySteps:
+    """The step times at `path`. Raises InputError when it is not such a file."""
+    return checked(read_json(path), StudySteps, str(path))

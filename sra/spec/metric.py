@@ -16,6 +16,7 @@ Metric = Literal[
     "kid",
     "fid_infinity",
     "fd_dinov2",
+    "fd_selfsup",
     "fid_pytorch",
     "clip_score",
     "pick_score",

@@ -32,8 +32,9 @@ StoredDtype = Literal["fp32", "fp16"]
 # Kept inside a segment of training: the newest, and one to fall back to.
 ROLLING_STATES = 2
 
-# fid_pytorch: FID with pytorch-fid's resize. The last four are measured on captioned data alone.
-SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
+# fd_selfsup: Fréchet distance in the features of the preset's second extractor. fid_pytorch: FID with pytorch-fid's resize. The last four are
+# measured on captioned data alone.
+SecondaryMetric = Literal["kid", "fid_infinity", "fd_dinov2", "fd_selfsup", "fid_pytorch", "clip_score", "pick_score", "cmmd", "caption_accuracy"]
 
 
 OF_CAPTIONS: tuple[SecondaryMetric, ...] = ("clip_score", "pick_score", "cmmd", "caption_accuracy")
@@ -145,7 +146,8 @@ class AtResolution(Strict):
 class StandIn(Strict):
     """How a small network is trained that stands for a downloaded one. None: as suits the digits.
 
-    width: what it counts is said where the network is defined (`sra/encoders/vae.py`, `vision_training.py`, `sra/metrics/extractors.py`).
+    width: what it counts is said where the network is defined (`sra/encoders/vae.py`, `vision_training.py`, `sra/metrics/small_extractor.py`,
+    `rotation_extractor.py`).
     """
 
     width: PositiveInt | None = None
@@ -179,6 +181,7 @@ class Preset(Strict):
     latent: Latent
     vae: str
     extractor: str
+    second_extractor: str | None = Field(None, description="trained on the same images without labels; what fd_selfsup compares features of")
     encoders: dict[str, str] = Field(description="the encoder that stands for each encoder named by a method")
     models: dict[Size, Width] = {}
     batch: PositiveInt
@@ -193,6 +196,7 @@ class Preset(Strict):
     reference: str | None = Field(None, description="reference of weights.tsv; None makes one of the train split")
     reference_images: PositiveInt = Field(description="real images behind precision and recall, where the reference is made here")
     secondary: list[SecondaryMetric] = Field([], description="scored beside the five")
+    cmmd_model: str | None = Field(None, description="CLIP of weights.tsv behind cmmd of images of classes; captioned images have judges")
     duplicates: Share = Field(0.0, description="largest share of byte-equal or blank images that a sample set may hold")
     shard_samples: PositiveInt = 50_000
     sampling_batch: PositiveInt = 64
@@ -203,7 +207,7 @@ class Preset(Strict):
     encoder_features: Literal["cached", "online"] = Field(
         "cached", description="cached: every image's tokens on disk (0.2 MB an image and token grid of 16); online: computed in each step"
     )
-    standins: dict[Literal["vae", "encoder", "extractor"], StandIn] = Field(
+    standins: dict[Literal["vae", "encoder", "extractor", "second_extractor"], StandIn] = Field(
         {}, description="training of the small networks on the preset's own data set, not on those of its parts"
     )
     probe: ProbeTraining = ProbeTraining()
@@ -258,9 +262,16 @@ class Preset(Strict):
 
     @model_validator(mode="after")
     def _captions_are_scored_where_there_are_some(self):
-        wrong = sorted(set(self.secondary) & set(OF_CAPTIONS))
+        wrong = sorted(set(self.secondary) & set(OF_CAPTIONS) - ({"cmmd"} if self.cmmd_model else set()))
         if wrong:
-            raise ValueError(f"secondary has {wrong[0]}, which images of classes do not give; move it to text_to_image")
+            remedy = "name its CLIP as cmmd_model" if wrong[0] == "cmmd" else "move it to text_to_image"
+            raise ValueError(f"secondary has {wrong[0]}, which images of classes do not give; {remedy}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_second_distance_has_features_of_its_own(self):
+        if "fd_selfsup" in (*self.secondary, *(self.text_to_image.secondary if self.text_to_image else ())) and self.second_extractor is None:
+            raise ValueError("secondary has fd_selfsup; name the network that it asks as second_extractor, or leave fd_selfsup out")
         return self
 
 

@@ -188,12 +188,13 @@ class SeedScores(Strict):
         return self.model_dump(mode="json", by_alias=True)
 
 
-# The option without which a score cannot be computed.
-NEEDED_OPTIONS: dict[SecondaryMetric, str] = {
-    "fid_pytorch": "pytorch_reference",
-    "clip_score": "clip_model",
-    "pick_score": "pick_model",
-    "cmmd": "cmmd_model",
+# The options without which a score cannot be computed.
+NEEDED_OPTIONS: dict[SecondaryMetric, tuple[str, ...]] = {
+    "fd_selfsup": ("second_extractor", "second_reference"),
+    "fid_pytorch": ("pytorch_reference",),
+    "clip_score": ("clip_model",),
+    "pick_score": ("pick_model",),
+    "cmmd": ("cmmd_model",),
 }
 
 
@@ -211,6 +212,8 @@ class ScoreOptions(Strict):
     reference_name: str | None = Field(None, description="row of config/weights.tsv that the reference must match")
     reference_features: Path | None = None
     pytorch_reference: Path | None = None
+    second_extractor: Path | None = Field(None, description="folder of a network that was trained without labels")
+    second_reference: Path | None = Field(None, description="statistics of the same real images in its features")
     captions: Path | None = None
     count: PositiveInt | None = None
     allow_count: bool = False
@@ -237,7 +240,7 @@ class ScoreOptions(Strict):
     @field_validator("secondary")
     @classmethod
     def _with_what_they_need(cls, secondary: tuple[SecondaryMetric, ...], info: ValidationInfo) -> tuple[SecondaryMetric, ...]:
-        for score, option in NEEDED_OPTIONS.items():
+        for score, option in ((score, option) for score, options in NEEDED_OPTIONS.items() for option in options):
             if score in secondary and info.data.get(option) is None:
                 raise ValueError(f"{score} needs --{option.replace('_', '-')}; give it, or leave out the score")
         return secondary
@@ -253,6 +256,7 @@ METRIC_TITLES: dict[Metric, str] = {
     "kid": "KID",
     "fid_infinity": "FID-infinity",
     "fd_dinov2": "FD-DINOv2",
+    "fd_selfsup": "FD-selfsup",
     "fid_pytorch": "FID-pytorch",
     "clip_score": "CLIP-score",
     "pick_score": "PickScore",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def chosen_factor(trials: Mapping[float, float | None], tie: float) -> tuple[float | None, str]:
-    """The factor with the lowest distance and how it was chosen; None while a trial is missing, and where all diverged.
+    """The factor with the lowest distance and how it was chosen; None while a trial is missing.
 
     trials: distances by factor, 1 being the published value; infinite where the training diverged.  tie: 1 stays unless another is lower by more
     than this share.
@@ -15,13 +15,13 @@ def chosen_factor(trials: Mapping[float, float | None], tie: float) -> tuple[flo
         return None, f"waits for its trials at {_listed(missing)} times what is published"
     best = min(trials, key=lambda factor: (trials[factor], abs(factor - 1)))
     if math.isinf(trials[best]):
-        return None, "every trial diverged"
+        return 1.0, "every trial diverged, so the published value stays"
     lost = [factor for factor, value in trials.items() if math.isinf(value) and factor != 1]
     diverged = f"; {_listed(lost)} times it diverged" if lost else ""
     if best == 1:
         return 1.0, f"the published value is the best of its trials{diverged}"
     if math.isinf(trials[1.0]):
-        return best, f"{best:g} times what is published is the best of the trials that did not diverge, as the published value did{diverged}"
+        return best, f"{best:g} times what is published, which diverged, is the best of the others{diverged}"
     gain = 1 - trials[best] / trials[1.0]
     if gain <= tie:
         return 1.0, f"{best:g} times it is better by {gain:.1%}, within the tie of {tie:.0%}, so the published value stays{diverged}"

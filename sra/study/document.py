@@ -141,7 +141,7 @@ class Trial(Strict):
     factor: PositiveFloat
     run: str
     value: float | None
-    diverged: bool = False
+    status: SeedStatus = "ok"
     reason: str | None = None
     score_sha256: str | None = None
 

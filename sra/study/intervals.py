@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 LEAST_SEEDS = 3  # below, an interval says next to nothing: with two seeds its half width is nine standard errors
 
 # Distances that are above 0 and whose differences are told as ratios. KID is unbiased and may be below 0.
-RATIO_METRICS: frozenset[str] = frozenset({"fid", "sfid", "fid_pytorch", "fid_infinity", "fd_dinov2", "cmmd"})
+RATIO_METRICS: frozenset[str] = frozenset({"fid", "sfid", "fid_pytorch", "fid_infinity", "fd_dinov2", "fd_selfsup", "cmmd"})
 
 
 def scale_of(metric: Metric) -> Scale:

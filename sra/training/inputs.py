@@ -64,16 +64,8 @@ def refuse_other_start(spec: RunSpec, start: Path | None) -> None:
 @contextmanager
 def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trainer]:
     """The run at step 0, its inputs checked. With several processes, this one starts them and ends with their exit code; in each it begins anew."""
-    _refuse_half_given(spec, inputs)
-    latents = ArrayStore.open(inputs.latents, "latents")
-    features, images, text = (
-        ArrayStore.open(manifest, kind) if manifest else None
-        for manifest, kind in ((inputs.features, "features"), (inputs.pixels, "pixels"), (inputs.text, "text"))
-    )
     # Refused once, by the process that the user started.
-    check_inputs(spec, latents, features, images, text)
-    if inputs.captions:
-        check_captions(inputs, spec, latents)
+    latents, features, images, text = opened_inputs(spec, inputs)
     check_share(spec, launched() or machine.world)
     if not launched():
         go_to_nodes(machine.nodes)
@@ -96,6 +88,20 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
         raise StageError(f"process {world.rank} of {world.size}: another process of this training ended, and its message says why") from None
     finally:
         world.leave()
+
+
+def opened_inputs(spec: RunSpec, inputs: Inputs) -> tuple[ArrayStore, ArrayStore | None, ArrayStore | None, ArrayStore | None]:
+    """Stores of latents, features, images and text, the last three where they are given. Raises InputError for what is not the run's own."""
+    _refuse_half_given(spec, inputs)
+    latents = ArrayStore.open(inputs.latents, "latents")
+    features, images, text = (
+        ArrayStore.open(manifest, kind) if manifest else None
+        for manifest, kind in ((inputs.features, "features"), (inputs.pixels, "pixels"), (inputs.text, "text"))
+    )
+    check_inputs(spec, latents, features, images, text)
+    if inputs.captions:
+        check_captions(inputs, spec, latents)
+    return latents, features, images, text
 
 
 def online_targets(pixels: ArrayStore, source: Path | str, spec: RunSpec, device: torch.device) -> OnlineTargets:

@@ -27,11 +27,11 @@ def timed_steps(trainer: Trainer, warm_up: int, blocks: int) -> MeasuredSteps:
             trainer.step()
             progress.advance()
         for _ in range(blocks):
-            _wait(trainer)
+            wait_for(trainer)
             start = time.perf_counter()
             for _ in range(STEPS_PER_BLOCK):
                 trainer.step()
-            _wait(trainer)
+            wait_for(trainer)
             seconds.append((time.perf_counter() - start) / STEPS_PER_BLOCK)
             progress.advance(STEPS_PER_BLOCK)
     trainer.check_finite()
@@ -88,7 +88,7 @@ def counted_parameters(spec: RunSpec, encoder_width: int | None, frozen: Frozen)
     )
 
 
-def _wait(trainer: Trainer) -> None:
+def wait_for(trainer: Trainer) -> None:
     """Until all that was begun is done, here and in the other processes."""
     if trainer.device.type == "cuda":
         torch.cuda.synchronize(trainer.device)

@@ -6,7 +6,6 @@ times, turn by turn. `--output FOLDER` writes them as a receipt, from which spee
 
 import argparse
 import gc
-import platform
 import shlex
 import statistics
 import sys
@@ -21,6 +20,7 @@ import torch
 
 from sra.core.files import write_json
 from sra.core.origin import version_label
+from sra.core.processor import processor_name
 from sra.core.receipts import installed
 
 ROOT = Path(__file__).parents[2]
@@ -155,9 +155,7 @@ def ceilings_of(times: dict[str, Timing], device: str = "cpu", precision: str = 
 def device_name(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{torch.get_num_threads()} cores of {model}"
+    return f"{torch.get_num_threads()} cores of {processor_name()}"
 
 
 def _without_output(words: list[str]) -> list[str]:

@@ -38,6 +38,19 @@ def config_of(source: Path) -> list[str]:
     return ["--config", "preset=fashion_toy", f"paths={json.dumps({'fashion': str(source)})}"]
 
 
+def test_the_second_distance_has_a_network_and_a_reference_of_its_own(checkout, tmp_path):
+    write_source(tmp_path / "source")
+    jobs = checkout.planned("results/fashion_toy/scores/sit_b2/m400k/sde250/n50000.json", *config_of(tmp_path / "source"))
+    assert (jobs["train_extractor"], jobs["make_reference"], jobs["reference_features"], jobs["score_samples"]) == (2, 2, 1, 1)
+    reference = "results/shared/fashion_toy/reference/fashion_toy_rotation/train_0.npz"
+    assert checkout.planned(reference, *config_of(tmp_path / "source")) == {
+        "make_fashion": 1,
+        "index_images": 1,
+        "train_extractor": 1,
+        "make_reference": 1,
+    }
+
+
 @pytest.mark.slow
 def test_the_toy_chain(checkout, tmp_path):
     write_source(tmp_path / "source")
@@ -52,6 +65,11 @@ def test_the_toy_chain(checkout, tmp_path):
     scored = [point for line in lines for point in line["points"] if point["step"]]
     assert [point["step"] for point in scored] == [20, 40] * 3
     assert all(point["value"] > 0 for point in scored)
+    second = read_json(checkout.folder / "results/shared/fashion_toy/extractor/fashion_toy_rotation/model.safetensors.receipt.json")
+    scores = [read_json(path) for path in (results / "scores").rglob("*.json") if not path.name.endswith(".receipt.json")]
+    assert all(score["metrics"]["fd_selfsup"] > 0 for score in scores)
+    assert {score["about"]["fd_selfsup"]["extractor_sha256"] for score in scores} == {second["sha256"]}
+    assert second["facts"]["task"] == "rotation"
     assert len(figure["findings"]) == 2  # of SRA and of REPA
     assert all(cell["value"] is not None for row in table["rows"] for cell in row["cells"])
     assert sorted(path.name for path in (results / "runs").iterdir()) == RUNS

@@ -77,6 +77,7 @@ rule score_samples:
         reference=ask(score.reference_input),
         features=ask(score.reference_features),
         pytorch_reference=ask(score.pytorch_reference),
+        second=ask(score.second_inputs),
         judges=ask(score.judges),
         extractor=ask(assets.inputs, kind="extractor"),
     output:

@@ -56,7 +56,7 @@ rule train_encoder:
 
 
 rule train_extractor:
-    """Train the small classifier that stands for the FID Inception network."""
+    """Train the small classifier that stands for the FID Inception network, or the network of the second distance, without labels."""
     input:
         index="results/shared/{dataset}/index.json",
     output:
@@ -74,7 +74,7 @@ rule train_extractor:
         runtime=ask(needs.runtime, stage="standin"),
     params:
         folder=subpath(output.weights, parent=True),
-        options=ask(data.standin_options, kind="extractor"),
+        options=ask(data.extractor_options),
     message:
         "train the feature extractor {wildcards.extractor}"
     shell:

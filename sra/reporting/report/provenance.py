@@ -23,7 +23,7 @@ def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documen
     return Provenance(
         trained=_trained(specs, scores),
         scores=files,
-        extractors=[FactValue(text=name, remark=digest) for name, digest, _ in extractors_of(records)],
+        extractors=[FactValue(text=name, remark=digest) for name, digest, _ in (*extractors_of(records), *second_extractors_of(records))],
         references=[
             FactValue(text=f"{count_text(images)} real images", remark=digest)
             for digest, images in sorted({(record.reference.sha256, record.reference.images) for record in records})
@@ -43,6 +43,12 @@ def extractors_of(records: Iterable[ScoreRecord]) -> list[tuple[str, str, float 
     return sorted(found, key=lambda one: one[:2])
 
 
+def second_extractors_of(records: Iterable[ScoreRecord]) -> list[tuple[str, str, float | None]]:
+    """The same of each network of the second distance, whose accuracy is of telling how far an image was turned."""
+    abouts = (record.about["fd_selfsup"] for record in records if "fd_selfsup" in record.about)
+    return sorted({(about["extractor"], about["extractor_sha256"], about["held_out_accuracy"]) for about in abouts}, key=lambda one: one[:2])
+
+
 def devices_of(records: Iterable[ScoreRecord]) -> list[str]:
     return sorted({record.device for record in records})
 
@@ -57,6 +63,11 @@ def facts_of_scores(scores: Scores, preset: Preset) -> list[Fact]:
         if accuracy is None
         else FactValue(text=f"{number_text(accuracy, '.1%')} %", remark=f"{name}, accuracy on held-out real images")
         for name, _, accuracy in extractors_of(records)
+    ]
+    networks += [
+        FactValue(text=f"{number_text(accuracy, '.1%')} %", remark=f"{name}, which no label taught: turns told of held-out real images")
+        for name, _, accuracy in second_extractors_of(records)
+        if accuracy is not None
     ]
     guided = [
         FactValue(

@@ -26,6 +26,7 @@ METRIC_NAMES = {
     "kid": "KID",
     "fid_infinity": "FID∞",
     "fd_dinov2": "FD-DINOv2",
+    "fd_selfsup": "FD-selfsup",
     "fid_pytorch": "FID (pytorch-fid)",
     "clip_score": "CLIP score",
     "pick_score": "PickScore",

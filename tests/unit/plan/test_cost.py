@@ -212,6 +212,7 @@ def test_autoencoders_are_counted_as_torch_counts_them():
 def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     from sra.encoders.vae import VaeTraining, small_network
     from sra.encoders.vision_training import EncoderTraining
+    from sra.metrics.rotation_extractor import RotationNetwork
     from sra.metrics.small_extractor import SmallNetwork
 
     preset = Catalogue(ROOT, name).preset
@@ -219,9 +220,11 @@ def test_small_networks_of_a_preset_are_counted_at_their_widths(name):
     with torch.device("meta"):
         vae = small_network(widths["vae"] or VaeTraining.width).eval()
         extractor = SmallNetwork(10, widths["extractor"] or 1).eval()
+        second = RotationNetwork(widths["second_extractor"] or 1).eval()
     assert flops.ENCODER_FLOPS[preset.vae] == {32: counted(vae.encode, (3, 32, 32))}
     assert flops.DECODER_FLOPS[preset.vae] == {32: counted(vae.decode, (4, 8, 8))}
     assert flops.EXTRACTOR_FLOPS[preset.extractor] == counted(extractor, (3, 32, 32))
+    assert flops.EXTRACTOR_FLOPS[preset.second_extractor] == counted(second, (3, 32, 32))
     assert encoders.ENCODERS[preset.encoders["dinov2b"]].width == (widths["encoder"] or EncoderTraining.width)
 
 

@@ -132,7 +132,8 @@ def test_seeds_of_the_user_are_passed_on(toy):
 
 def test_steps_are_timed_of_every_row_and_its_stores_once(toy):
     context = toy()
-    assert study.timed_configs(context, WILDCARDS) == [f"results/toy/runs/{run}/config.json" for run in ("sit_b2", *METHODS)]
+    assert study.baseline_config(context, WILDCARDS) == "results/toy/runs/sit_b2/config.json"
+    assert study.timed_configs(context, WILDCARDS) == [f"results/toy/runs/{run}/config.json" for run in METHODS]
     stores = study.timed_stores(context, WILDCARDS)
     assert stores["latents"] == ["results/shared/digits/latents/digits_vae/store.json"]
     repa = STUDY.replace("run: sit_b2_dispersive,", "run: sit_b2_repa,")

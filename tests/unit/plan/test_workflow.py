@@ -80,6 +80,15 @@ def test_jobs_keep_out_of_each_others_gpus_where_rules_ask_for_gpus(choice, leas
             {},
             "secondary has clip_score, which images of classes do not give",
         ),
+        ("config/presets/paper.yaml", "secondary: [kid,", "secondary: [cmmd, kid,", {}, "do not give; name its CLIP as cmmd_model"),
+        ("config/presets/paper.yaml", "secondary: [kid,", "secondary: [fd_selfsup, kid,", {}, "name the network that it asks as second_extractor"),
+        (
+            "config/presets/paper.yaml",
+            "secondary: [kid,",
+            "second_extractor: inception_2015\nsecondary: [fd_selfsup, kid,",
+            {},
+            "preset paper: second_extractor inception_2015 is no second opinion: it has no task in config/weights.tsv, so labels taught it",
+        ),
     ],
 )
 def test_what_could_not_be_scored_is_refused_before_the_training(file, old, new, paths, says, tmp_path, capsys):

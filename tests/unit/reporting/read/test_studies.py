@@ -95,7 +95,7 @@ def test_a_trial_that_is_missing_leaves_its_choice_open_and_one_that_diverged_lo
     sweeps = {sweep.run: sweep for sweep in write_choices(registry, "toy").sweeps}
     assert (sweeps["sit_b2_sra"].chosen, sweeps["sit_b2_sra"].words) == (1.0, "the published value is the best of its trials; 4 times it diverged")
     trial = sweeps["sit_b2_sra"].trials[1]
-    assert (trial.value, trial.diverged, trial.reason) == (None, True, "training diverged at step 3")
+    assert (trial.value, trial.status, trial.reason) == (None, "diverged", "training diverged at step 3")
     assert (sweeps["sit_b2_layersync"].chosen, sweeps["sit_b2_layersync"].words) == (None, "waits for its trials at 4 times what is published")
     assert sweeps["sit_b2_dispersive"].chosen == 4.0
 

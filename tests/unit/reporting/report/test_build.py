@@ -152,6 +152,21 @@ def test_changes_that_are_not_committed_are_said(tmp_path, preset):
     assert report_in(tmp_path, preset).provenance.code == "not in a git repository"
 
 
+def test_the_network_of_the_second_distance_is_named_with_what_it_learnt(tmp_path, preset, write_score):
+    scores = [write_score(run, fid=10.0, fd_selfsup=0.1) for run in ("base", "ours")]
+    for path in scores:
+        about = {"fd_selfsup": {"extractor": "fashion_rotation", "extractor_sha256": "e" * 64, "held_out_accuracy": 0.962}}
+        write_json(path, read_json(path) | {"about": about})
+    report = report_in(tmp_path, preset, scores)
+    assert [network.text for network in report.provenance.extractors] == ["digits_cnn", "fashion_rotation"]
+    assert report.provenance.extractors[1].remark == "e" * 64
+    [networks] = [fact.values for fact in report.summary.facts if fact.name == "Feature network"]
+    assert [(value.text, value.remark) for value in networks] == [
+        ("97.5 %", "digits_cnn, accuracy on held-out real images"),
+        ("96.2 %", "fashion_rotation, which no label taught: turns told of held-out real images"),
+    ]
+
+
 def test_a_citation_of_nothing_is_refused(tmp_path, preset, root):
     written = tmp_path / "report"
     shutil.copytree(root / "report", written)

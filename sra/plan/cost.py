@@ -48,7 +48,7 @@ class Cost:
 
 
 def cost_of(remaining: Remaining, items: list[str], devices: int = 1, device: str | None = None) -> Cost:
-    """items: tables, figures and studies, none for all tables and figures.  device: whose rates; None takes those measured here before the listed ones.
+    """items: tables, figures and studies, none for all tables and figures.  device: whose rates; None takes those measured here before listed ones.
 
     Raises InputError for an unknown table, figure, study or device.
     """

@@ -19,6 +19,7 @@ from sra.content.studies import (
 from sra.core.errors import InputError, unknown
 from sra.plan import assets, score, train
 from sra.plan.context import Context
+from sra.spec.diverged import diverged_at
 from sra.spec.layout import Results
 from sra.spec.measured import STEPS_PER_BLOCK
 from sra.spec.study import Study, StudyPart
@@ -193,9 +194,11 @@ class _OfRun:
 
 
 def _timed(context: Context, wildcards) -> list[str]:
+    """The baseline first, then every row that did not diverge: its first steps, which are those that are timed, may be where it did."""
     catalogue = context.catalogue(wildcards.preset)
-    study = study_named(wildcards.study, catalogue)
-    return [row.run for row in [study.baseline, *rows_here(study, catalogue)]]
+    study, results = study_named(wildcards.study, catalogue), Results(wildcards.preset)
+    runs = [row.run for row in rows_here(study, catalogue)]
+    return [study.baseline.run, *(run for run in runs if diverged_at(context.root / results.diverged(run), catalogue.spec(run)) is None)]
 
 
 def _encoded(context: Context, wildcards) -> list[str]:

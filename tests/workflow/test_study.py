@@ -74,6 +74,8 @@ def test_its_numbers_are_those_of_the_score_files(finished):
             assert point.mean == pytest.approx(np.exp(np.log(values).mean()))
     check_effect(document.longer, fid(finished, BASELINE, "m800k"), fid(finished, BASELINE, "m400k"))
     assert document.informative == (document.longer.high < 1)
+    assert document.machine
+    assert all(rows[run].hours_a_step > 0 for run in METHODS)
 
 
 @pytest.mark.slow
@@ -122,6 +124,7 @@ def test_a_method_that_diverges_stays_in_the_study_as_such(finished):
         assert "Diverged: Mine, seed 0; Mine, seed 1; Mine, seed 2." in document.findings[0]
         sweep = next(sweep for sweep in document.sweeps if sweep.run == "mine")
         assert (sweep.chosen, sweep.words) == (1.0, "every trial diverged, so the published value stays")
+        assert next(row for row in document.rows if row.run == "mine").hours_a_step is None
         assert not finished.planned("study_toy", *CONFIG)
     finally:
         (finished.folder / "config/experiments/mine.yaml").unlink()

@@ -136,6 +136,8 @@ def test_steps_are_timed_of_every_row_and_its_stores_once(toy):
     assert study.timed_configs(context, WILDCARDS) == [f"results/toy/runs/{run}/config.json" for run in METHODS]
     stores = study.timed_stores(context, WILDCARDS)
     assert stores["latents"] == ["results/shared/digits/latents/digits_vae/store.json"]
+    write_diverged(context.root / Results("toy").config("sit_b2_sra"), context.catalogue().spec("sit_b2_sra"), 1)
+    assert study.timed_configs(context, WILDCARDS) == [f"results/toy/runs/{run}/config.json" for run in METHODS[1:]]
     repa = STUDY.replace("run: sit_b2_dispersive,", "run: sit_b2_repa,")
     assert study.timed_stores(toy(repa), WILDCARDS)["features"] == ["results/shared/digits/features/digits_vit/store.json"]
 

@@ -8,12 +8,12 @@ title: a study of seconds on digits
 seeds: [0, 1, 2]
 shows: []
 studies: [toy]
-models:
-  B: {depth: 8, width: 16, heads: 2}
+standins: {vae: {steps: 30, width: 8}, extractor: {steps: 30}}
+models: {B: {depth: 4, width: 16, heads: 2}}
 milestones: {m200k: 8, m400k: 16, m800k: 32}
 paper_steps_per_step: 25000
 samples: {50000: 48}
-evaluations: {250: 4, 50: 3}
+evaluations: {250: 3, 50: 3}
 reference_images: 100
 duplicates: 1.0
 text_to_image: null
@@ -27,8 +27,8 @@ rows:
   - {run: sit_b2_sra, label: SRA, family: From the model itself}
   - {run: sit_b2_layersync, label: LayerSync, family: From the model itself}
   - {run: sit_b2_dispersive, label: Dispersive, family: From the model itself}
-repeated: [10, 11, 12]
 milestones: [m200k, m400k]
+repeated: [10, 11, 12]
 longer: m800k
 sampler: sde250
 samplers: [ode50_heun]
@@ -47,6 +47,6 @@ def write_toy_study(root: Path, study: str = STUDY, **preset: str) -> None:
     (root / "config/studies/toy.yaml").write_text(study, encoding="utf-8")
 
 
-def with_fourth(study: str = STUDY) -> str:
-    """The study with a method more."""
-    return study.replace("repeated:", f"{FOURTH}repeated:")
+def with_row(row: str, study: str = STUDY) -> str:
+    """The study with a row more."""
+    return study.replace("milestones:", f"{row}milestones:", 1)

@@ -1,6 +1,7 @@
-"""Say what tables and figures would still take: runs, images, GPU-hours, wall time, disk, energy. Nothing is run.
+"""Say what tables, figures and studies would still take: runs, images, GPU-hours, wall time, disk, energy. Nothing is run.
 
 Example: sra cost table_1 figure_4 --preset paper --gpus 8 --processes 8
+Example: sra cost study_methods study_methods_pilot --preset fashion_cpu
 """
 
 from typing import Annotated
@@ -15,7 +16,9 @@ from sra.plan.workflow import plan_of
 
 
 def cost(
-    items: Annotated[list[str] | None, typer.Argument(help="tables and figures; none for all of them")] = None,
+    items: Annotated[
+        list[str] | None, typer.Argument(help="tables, figures, studies and their parts, such as study_methods; none for all tables and figures")
+    ] = None,
     preset: Preset = "digits",
     weights: ShownWeights = "trained",
     seeds: SeedList = None,
@@ -25,7 +28,7 @@ def cost(
     device: Annotated[str | None, typer.Option(help="of config/throughput.tsv; default: as measured here, else a100 or cpu")] = None,
     json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
 ) -> None:
-    """Raises InputError for an unknown preset, table, figure or device."""
+    """Raises InputError for an unknown preset, table, figure, study or device."""
     remaining = Remaining(plan_of(shown_catalogue(preset, weights, seeds, sampling_seeds)), processes)
     found = cost_of(remaining, items or [], gpus, device)
     print(json_of(found) if json else text_of(found))

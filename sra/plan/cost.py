@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sra.core.units import HOUR, MINUTE, binary, decimal, duration, grouped, several, text_table, three_digits, watt_hours
-from sra.forecast.estimate import Estimate, estimate, shared_tasks
+from sra.forecast.estimate import Estimate, RunLeft, estimate, shared_tasks
 from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import CONFIDENCE, Prices, Rate, Rates, is_core, read_rates
 from sra.forecast.tasks import STAGES
 from sra.plan.measured_rates import measured_rates
-from sra.plan.remaining import Remaining
+from sra.plan.remaining import STUDY, Remaining
+from sra.spec.seeds import split_seed
 
 SCHEMA = 1
 KILOWATT_HOUR = 3.6e6  # joules
@@ -24,7 +25,7 @@ NOT_COUNTED = (
 
 @dataclass(frozen=True)
 class Cost:
-    """items: each table and figure by itself; work that several need is in each of them.  total: all of them together, shared work once."""
+    """items: each table, figure and study by itself; work that several need is in each.  total: all of them together, shared work once."""
 
     preset: str
     weights: str
@@ -37,14 +38,19 @@ class Cost:
     not_counted: list[str]
 
     @property
+    def studies(self) -> bool:
+        """Whether there are any among the items."""
+        return any(item.name.startswith(STUDY) for item in self.items)
+
+    @property
     def unit(self) -> str:
         return "core" if is_core(self.rates.device) else "GPU"
 
 
 def cost_of(remaining: Remaining, items: list[str], devices: int = 1, device: str | None = None) -> Cost:
-    """items: tables and figures, none for all.  device: whose rates; None takes those measured here before the listed ones.
+    """items: tables, figures and studies, none for all tables and figures.  device: whose rates; None takes those measured here before listed ones.
 
-    Raises InputError for an unknown table, figure or device.
+    Raises InputError for an unknown table, figure, study or device.
     """
     registry = remaining.registry
     asked = list(dict.fromkeys(items)) or remaining.items()
@@ -57,7 +63,7 @@ def cost_of(remaining: Remaining, items: list[str], devices: int = 1, device: st
     estimates = [estimate(item, remaining.title(item), chains_of[item], prices, devices, shared) for item in asked]
     total = estimate("total", "all of them, shared work once", [chain for item in asked for chain in chains_of[item]], prices, devices)
     used = {rate: sorted(prices.used[rate]) for rate in sorted(prices.used, key=lambda rate: rate.name)}
-    not_counted = [*sorted(prices.unknown | remaining.works.unknown), *NOT_COUNTED]
+    not_counted = [*sorted(prices.unknown | remaining.works.unknown), *remaining.assumed, *NOT_COUNTED]
     weights = "released" if registry.released else "trained"
     return Cost(registry.preset_id, weights, devices, remaining.processes, rates, estimates, total, used, not_counted)
 
@@ -93,14 +99,26 @@ def text_of(cost: Cost) -> str:
     by_stage = [(item.name, *(of_a_device(item.seconds[stage]) for stage in STAGES), item.title) for item in all_of_it]
     sections = [_heading(cost), text_table("left to do", columns, left), text_table(f"{amount} of", (*STAGES, ""), by_stage)]
     if cost.total.runs:
-        runs = [(run.run, grouped(run.steps), run.until, of_a_device(run.seconds)) for run in cost.total.runs]
+        runs = [(name, grouped(steps), until, of_a_device(seconds)) for name, steps, until, seconds in _trainings(cost.total.runs)]
         sections.append(text_table("training of", ("steps", "until", amount), runs))
     sections += [_listed("rates", _evidence(cost)), _listed("not counted", cost.not_counted)]
     return "\n\n".join(sections)
 
 
+def _trainings(runs: tuple[RunLeft, ...]) -> list[tuple[str, int, str, float]]:
+    """Name, steps, last milestone and seconds; seeds of one run that end alike in one line."""
+    alike: dict[tuple[str, str], list[RunLeft]] = {}
+    for run in runs:
+        alike.setdefault((split_seed(run.run)[0], run.until), []).append(run)
+    return [
+        (one[0].run if len(one) == 1 else f"{name}, {len(one)} seeds", sum(run.steps for run in one), until, sum(run.seconds for run in one))
+        for (name, until), one in alike.items()
+    ]
+
+
 def _heading(cost: Cost) -> str:
-    what, power = several(len(cost.items), "table or figure", "tables and figures"), cost.rates.of("power")
+    kinds = ("table, figure or study", "tables, figures and studies") if cost.studies else ("table or figure", "tables and figures")
+    what, power = several(len(cost.items), *kinds), cost.rates.of("power")
     lines = [
         ("cost", f"{what}, preset {cost.preset}, {cost.weights} weights (nothing is run)"),
         ("machine", f"{several(cost.devices, cost.unit)}, {cost.rates.device}; {min(cost.processes, cost.devices)} for one training run"),

@@ -20,13 +20,14 @@ from sra.content.required import (
     required_by_table,
     training_points,
 )
+from sra.content.studies import diverged_before
 from sra.core.errors import unknown
 from sra.forecast import disk
 from sra.forecast.flops import ENCODER_FLOPS, EXTRACTOR_FLOPS, forward_flops
 from sra.forecast.job_flops import Works
 from sra.forecast.rates import Work
 from sra.forecast.tasks import Chain, Task
-from sra.plan import assets, data, sample, score, train
+from sra.plan import assets, data, sample, score, study, train
 from sra.plan.context import Context
 from sra.spec.encoders import JUDGES
 from sra.spec.layout import Results, Shared
@@ -34,13 +35,14 @@ from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec
 from sra.spec.scale import ROLLING_STATES, Preset
 
+STUDY = "study_"  # what names of studies and of their parts begin with, as targets do
 CAPTIONS_AN_IMAGE = 5  # of MS-COCO, and of the scenes in its format
 
 
 class Remaining:
-    """The chains of tasks that are left for each table and figure of the user's preset. processes: devices that train one run together.
+    """The chains of tasks that are left for each table, figure and study of the user's preset. processes: devices that train one run together.
 
-    from_nothing: as if no result were there.
+    from_nothing: as if no result were there.  assumed: what was taken for granted of the studies that were asked about, for people.
     """
 
     def __init__(self, context: Context, processes: int = 1, from_nothing: bool = False):
@@ -48,19 +50,24 @@ class Remaining:
         self.registry = context.catalogue()
         self.results = Results(context.preset)
         self.works = Works(self.registry)
+        self.assumed: list[str] = []
 
     def items(self) -> list[str]:
         """Tables and figures of the report."""
         return [*self.registry.shown_tables, *self.registry.shown_figures]
 
     def title(self, item: str) -> str:
+        if item.startswith(STUDY):
+            return study.wanted_by(self.context, item).title
         return (self.registry.tables.get(item) or self.registry.figures.get(item)).title
 
     def chains_of(self, item: str) -> list[Chain]:
         """One for each score, sample set, probe, components file and cost receipt that is not there.
 
-        Raises InputError for an unknown table or figure.
+        Raises InputError for an unknown table, figure or study.
         """
+        if item.startswith(STUDY):
+            return self._of_study(item)
         if item not in (known := [*self.registry.tables, *self.registry.figures]):
             raise unknown("table or figure", item, known)
         if item in self.registry.tables:
@@ -73,8 +80,14 @@ class Remaining:
             chains += [self.pack(one) for one in packs_of_figure(figure, self.registry)]
             chains += [self.measurement(run) for run in measured_by_figure(figure, self.registry)]
             chains += self._inside(figure)
-        # A stand-in may be asked for twice in one chain, by the latents and by the samples.
-        return [tuple(dict.fromkeys(chain)) for chain in chains if chain]
+        return _whole(chains)
+
+    def _of_study(self, item: str) -> list[Chain]:
+        """Without trainings that diverged: they are not repeated."""
+        found = study.wanted_by(self.context, item)
+        self.assumed += [line for line in found.assumed if line not in self.assumed]
+        left = [one for one in found.scores if self.from_nothing or diverged_before(one, self.registry) is None]
+        return _whole([self.score(one) for one in left])
 
     # From a score back to its images
 
@@ -290,6 +303,11 @@ class Remaining:
 
     def _exists(self, path: str, facts: dict[str, Any] | None = None) -> bool:
         return not self.from_nothing and disk.is_there(self.context.root / path, facts)
+
+
+def _whole(chains: list[Chain]) -> list[Chain]:
+    """Those with tasks, each task once: a stand-in may be asked for twice in one chain, by the latents and by the samples."""
+    return [tuple(dict.fromkeys(chain)) for chain in chains if chain]
 
 
 def _words(wanted: RequiredScore) -> str:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from sra.content.required import RequiredScore
 from sra.content.studies import (
+    PARTS,
     checked_study,
     diverged_before,
     rows_here,
@@ -13,17 +14,28 @@ from sra.content.studies import (
     scores_of_whole,
     seeds_of,
     study_named,
+    trials,
 )
 from sra.core.errors import InputError, unknown
 from sra.plan import assets, score, train
 from sra.plan.context import Context
+from sra.spec.diverged import diverged_at
 from sra.spec.layout import Results
 from sra.spec.measured import STEPS_PER_BLOCK
-from sra.spec.study import StudyPart
+from sra.spec.study import Study, StudyPart
 from sra.study.document import read_choices
 
 # Before the trials are done nobody knows which weights they choose.
 BEFORE_TRIALS: tuple[StudyPart, ...] = ("pilot", "published", "controls", "tuning")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Scores of a target, as many as there can be. assumed: what was taken for granted to know them, for people."""
+
+    title: str
+    scores: list[RequiredScore]
+    assumed: tuple[str, ...] = ()
 
 
 # Targets of the user's preset
@@ -35,21 +47,28 @@ def names(context: Context) -> list[str]:
 
 
 def parts(context: Context) -> dict[str, list[str]]:
-    """Scores by target, for what can be asked for without the rest: parts of a study, and single rows of it with all their seeds."""
+    """Files by target, for what can be asked for without the rest."""
+    return {target: _files(context, context.preset, part.scores) for target, part in _parts(context).items()}
+
+
+def _parts(context: Context) -> dict[str, Wanted]:
+    """By target: parts of a study, and single rows of it with all their seeds."""
     catalogue, found = context.catalogue(), {}
     for name in names(context):
         study = study_named(name, catalogue)
         for part in BEFORE_TRIALS:
-            found[f"study_{name}_{part}"] = _files(context, context.preset, scores_of_part(study, part, catalogue))
+            found[f"study_{name}_{part}"] = Wanted(PARTS[part], scores_of_part(study, part, catalogue))
         for row in [study.baseline, *rows_here(study, catalogue)]:
             wanted = scores_of_row(study, row.run, seeds_of(study, catalogue), catalogue)
-            found[f"study_{name}_{row.run}"] = _files(context, context.preset, wanted)
+            found[f"study_{name}_{row.run}"] = Wanted(f"{row.label} as published, all seeds", wanted)
     return found
 
 
 def whole_files(context: Context, study: str) -> list[str]:
-    """What a whole study comes to."""
-    return [Results(context.preset).study(study)]
+    """What a whole study comes to, and what is known before its trials have chosen, so that all of that may be trained at once."""
+    catalogue = context.catalogue()
+    known = [item for part in BEFORE_TRIALS for item in scores_of_part(study_named(study, catalogue), part, catalogue)]
+    return [*dict.fromkeys(_files(context, context.preset, known)), Results(context.preset).study(study)]
 
 
 def refuse_impossible(context: Context) -> None:
@@ -68,7 +87,40 @@ def unknown_target(context: Context, target: str) -> InputError:
     if not catalogue.studies:
         preset = context.preset
         return InputError(f"{target}: preset {preset} has no study; name one of config/studies under studies in config/presets/{preset}.yaml")
-    return unknown("study", target, [*(f"study_{name}" for name in names(context)), *parts(context)])
+    return unknown("study", target, [*(f"study_{name}" for name in names(context)), *_parts(context)])
+
+
+# What it would take
+
+
+def wanted_by(context: Context, target: str) -> Wanted:
+    """What a study, a part or a row of it comes to. Raises InputError for another name."""
+    if target in (known := _parts(context)):
+        return known[target]
+    for name in names(context):
+        if target == f"study_{name}":
+            return _at_most(context, study_named(name, context.catalogue()))
+    raise unknown_target(context, target)
+
+
+def _at_most(context: Context, study: Study) -> Wanted:
+    """With every method tuned that may yet be: what trials have not chosen is counted as if each chose another weight, and some guidance."""
+    catalogue = context.catalogue()
+    file = context.root / Results(context.preset).study_choices(study.id)
+    decided = read_choices(file) if file.exists() else None
+    tuned, guided = (dict(decided.tuned), dict(decided.guided)) if decided else ({}, {})
+    methods = [row for row in rows_here(study, catalogue) if study.tuning and not row.control]
+    open_rows = [row for row in methods if row.run not in tuned]
+    unguided = [row for row in [study.baseline, *methods] if study.guided and row.run not in guided]
+    tuned |= {row.run: next(factor for factor in trials(study, row) if factor != 1) for row in open_rows if len(trials(study, row)) > 1}
+    guided |= {row.run: study.guided[0] for row in unguided}
+    assumed = (f"what timing the steps of study {study.id} takes, which is minutes",)
+    if open_rows:
+        assumed += (
+            f"that fewer rows of study {study.id} are tuned than may be: until its trials have chosen, all {len(open_rows)} methods count as trained "
+            "once more with another weight, which is the most that it can come to",
+        )
+    return Wanted(study.title, scores_of_whole(study, catalogue, tuned, guided), assumed)
 
 
 # Options
@@ -110,9 +162,7 @@ def scores(context: Context, wildcards, choices: str) -> list[str]:
     """Every score of a study whose trials have decided. choices: the file of what they chose."""
     catalogue = context.catalogue(wildcards.preset)
     study, decided = study_named(wildcards.study, catalogue), read_choices(context.root / choices)
-    tuned = {sweep.run: sweep.chosen for sweep in decided.sweeps if sweep.what == "weight" and sweep.chosen is not None}
-    guided = {choice.run: choice.chosen for choice in decided.guidance if choice.chosen}
-    return _files(context, wildcards.preset, scores_of_whole(study, catalogue, tuned, guided))
+    return _files(context, wildcards.preset, scores_of_whole(study, catalogue, decided.tuned, decided.guided))
 
 
 def baseline_config(context: Context, wildcards) -> str:
@@ -144,9 +194,11 @@ class _OfRun:
 
 
 def _timed(context: Context, wildcards) -> list[str]:
+    """The baseline first, then every row that did not diverge: its first steps, which are those that are timed, may be where it did."""
     catalogue = context.catalogue(wildcards.preset)
-    study = study_named(wildcards.study, catalogue)
-    return [row.run for row in [study.baseline, *rows_here(study, catalogue)]]
+    study, results = study_named(wildcards.study, catalogue), Results(wildcards.preset)
+    runs = [row.run for row in rows_here(study, catalogue)]
+    return [study.baseline.run, *(run for run in runs if diverged_at(context.root / results.diverged(run), catalogue.spec(run)) is None)]
 
 
 def _encoded(context: Context, wildcards) -> list[str]:

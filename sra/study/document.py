@@ -174,6 +174,16 @@ class StudyChoices(Strict):
     sweeps: list[Sweep]
     guidance: list[GuidanceChoice] = []
 
+    @property
+    def tuned(self) -> dict[str, float]:
+        """By run, the factor of its weights, where all trials are done."""
+        return {sweep.run: sweep.chosen for sweep in self.sweeps if sweep.what == "weight" and sweep.chosen is not None}
+
+    @property
+    def guided(self) -> dict[str, str]:
+        """By run, its guided sampler, where all trials are done."""
+        return {choice.run: choice.chosen for choice in self.guidance if choice.chosen}
+
 
 class PilotFound(Strict):
     """What the first seeds say about the noise. run_sd: of the log of one training's distance; difference_sd: of paired differences."""

@@ -72,7 +72,7 @@ def effect_of(
     scale = scale_of(metric)
     pair = paired(ours, theirs, scale)
     missing = [seed for seed in expected if pair is None or seed not in pair.seeds]
-    reason = about.pop("reason", None) or (f"seeds {_listed(missing)} have no number on one side or both" if missing else None)
+    reason = about.pop("reason", None) or (_without_numbers(missing) if missing else None)
     common = {"budget": "steps", "metric": metric, "sampler": sampler, "milestone": milestone, "scale": scale, "reason": reason, **about}
     if pair is None:
         return Effect(mean=None, **common)
@@ -149,5 +149,6 @@ def reach_of(readings: Readings, row: RowInput, budget: Budget) -> Reach:
     )
 
 
-def _listed(seeds: list[int]) -> str:
-    return ", ".join(map(str, seeds))
+def _without_numbers(seeds: list[int]) -> str:
+    listed = ", ".join(map(str, seeds))
+    return f"seed {listed} has no number on one side or both" if len(seeds) == 1 else f"seeds {listed} have no number on one side or both"

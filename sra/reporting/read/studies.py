@@ -55,13 +55,12 @@ class StudyFiles:
     @property
     def tuned(self) -> dict[str, float]:
         """By run, the factor that its trials chose."""
-        sweeps = self.choices.sweeps if self.choices else []
-        return {sweep.run: sweep.chosen for sweep in sweeps if sweep.what == "weight" and sweep.chosen is not None}
+        return self.choices.tuned if self.choices else {}
 
     @property
     def guided(self) -> dict[str, str]:
         """By run, the guided sampler that its trials chose."""
-        return {choice.run: choice.chosen for choice in self.choices.guidance if choice.chosen} if self.choices else {}
+        return self.choices.guided if self.choices else {}
 
     # Scores
 
@@ -84,20 +83,16 @@ class StudyFiles:
 
     def of(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
         """The same of a run by its whole name, seed included."""
+        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
+        if step is not None and step <= self.registry.preset.milestones[score.milestone]:
+            return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
         found = self._scores.get((name, score))
         if found is None:
-            return self._without_score(name, seed, score.milestone)
+            later = f"training diverged later, at step {step:,}" if step is not None else None
+            return SeedValue(seed=seed, value=None, status="not run", reason=later)
         value = found.record.metrics.get(metric)
         reason = None if value is not None else f"{metric} was not asked for when these samples were scored"
         return SeedValue(seed=seed, value=value, status="ok" if value is not None else "not run", reason=reason, score_sha256=found.sha256)
-
-    def _without_score(self, name: str, seed: int, milestone: str) -> SeedValue:
-        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
-        if step is None:
-            return SeedValue(seed=seed, value=None, status="not run")
-        if step > self.registry.preset.milestones[milestone]:
-            return SeedValue(seed=seed, value=None, status="not run", reason=f"training diverged later, at step {step:,}")
-        return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
 
     # The study's inputs
 
@@ -175,8 +170,8 @@ def _sweep(files: StudyFiles, row: StudyRow) -> Sweep:
     found = {factor: _tried(files, run) for factor, run in trials(study, row).items()}
     chosen, words = chosen_factor({factor: _distance(value) for factor, (_, value) in found.items()}, study.tuning.tie)
     tried = [
-        Trial(factor=factor, run=run, value=value.value, status=value.status, reason=value.reason, score_sha256=value.score_sha256)
-        for factor, (run, value) in found.items()
+        Trial(factor=at, run=run, value=one.value, status=one.status, reason=one.reason, score_sha256=one.score_sha256)
+        for at, (run, one) in found.items()
     ]
     what = "rate" if row is study.baseline else "weight"
     return Sweep(run=row.run, label=row.label, what=what, trials=tried, chosen=chosen, words=words)

@@ -1,7 +1,7 @@
 """Which scores a study needs, part by part: each listed by hand for a small one, and what holds for the study of all methods."""
 
 import pytest
-from toy_study import STUDY, with_fourth, write_toy_study
+from toy_study import FOURTH, STUDY, with_row, write_toy_study
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore, training_points
@@ -151,7 +151,7 @@ def test_what_a_study_asks_for_is_where_its_trainings_stop(toy):
 
 def test_a_method_more_asks_for_its_own_scores_alone(toy):
     before = {part: part_of(toy(), part) for part in PARTS}
-    after = {part: part_of(toy(with_fourth()), part) for part in PARTS}
+    after = {part: part_of(toy(with_row(FOURTH)), part) for part in PARTS}
     for part in PARTS:
         assert before[part] <= after[part]
         assert all(name.startswith("sit_b2_contrastive") for name in after[part] - before[part])

@@ -97,17 +97,19 @@ def test_images_noise_times_and_dropped_classes_are_the_baselines(trainer, run, 
     ours, theirs = trainer(run, seed), trainer(BASELINE, seed)
     two_times = [part for part in ours.spec.alignment.parts if isinstance(part, DualTimesOptions | SelfFlowOptions)]
     for step in (0, 1, 17):
-        mine, base = (one.batch(step).noisy for one in (ours, theirs))
+        first = slice(0, None, ours.spec.training.views)  # of several views the first is the shared one
+        mine, base = ours.batch(step).noisy, theirs.batch(step).noisy
         for name in ("latents", "noise", "timestep", "condition"):
-            assert torch.equal(getattr(mine, name), getattr(base, name)), name
-        (latents, times, classes), (base_latents, base_times, base_classes) = (seen_by(one, step) for one in (ours, theirs))
+            assert torch.equal(getattr(mine, name)[first], getattr(base, name)), name
+        latents, times, classes = (seen[first] for seen in seen_by(ours, step))
+        base_latents, base_times, base_classes = seen_by(theirs, step)
         assert torch.equal(classes, base_classes)
         assert (times.ndim == 2) == any(part.groups_tokens for part in two_times)
         if times.ndim == 2:  # the shared time is that of the first group, whose patches are the baseline's
             assert torch.equal(times[:, 0], base_times)
             groups = ours.state.alignments[two_times[0].method].prepare(mine, ours.batch(step).draws, None).groups
-            first = (groups == 0).view(-1, 1, 4, 4).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3).expand_as(latents)
-            assert torch.equal(latents[first], base_latents[first])
+            shared = (groups == 0).view(-1, 1, 4, 4).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3).expand_as(latents)
+            assert torch.equal(latents[shared], base_latents[shared])
         else:
             assert torch.equal(times, base_times)
             assert torch.equal(latents, base_latents)

@@ -65,7 +65,7 @@ def write_archive(registry: Catalogue, output: Path | None = None) -> Path:
 
 def archived_files(registry: Catalogue, documents: Iterable[Document]) -> list[CrateFile]:
     """Sorted by path. Raises InputError for a file that must be there and is not, or that lies outside the folder."""
-    root, results = registry.root, Results(registry.preset_id)
+    root, results = registry.root, registry.results
     for name in NEEDED:
         if not (root / name).exists():
             raise InputError(f"{root / name}: no such file; an archive needs it, run this in the folder of the repository")
@@ -126,7 +126,7 @@ def _everything(registry: Catalogue) -> str:
 def _made(registry: Catalogue, documents: list[Document], files: list[CrateFile]) -> list[Made]:
     """Tables, figures and claims that were made of nothing but files of the archive, of all of which it says so; figures of samples are not."""
     plan = plan_of(registry)
-    results, inside, evidence = Results(registry.preset_id), {file.path for file in files}, _Evidence.of(registry, files)
+    results, inside, evidence = registry.results, {file.path for file in files}, _Evidence.of(registry, files)
     found = []
     for document in documents:
         is_table = isinstance(document, TableDocument)
@@ -161,7 +161,7 @@ class _Evidence:
 
     @classmethod
     def of(cls, registry: Catalogue, files: list[CrateFile]) -> "_Evidence":
-        folder = str(Results(registry.preset_id).folder)
+        folder = str(registry.results.folder)
         own = [file for file in files if file.path.startswith(f"{folder}/") and file.path.endswith(".json")]
         receipts = (read_json(file.source) for file in own if file.path.endswith(".receipt.json"))
         by_hash = {sha256_of_file(file.source): file.path for file in own}

@@ -34,7 +34,7 @@ class _Found:
 
 def write_registry(registry: Catalogue) -> None:
     """Write `results/<preset>/registry.tsv` from the tables and figures as they were rendered last."""
-    write_text(registry.root / Results(registry.preset_id).registry, to_tsv(registry_lines(registry)))
+    write_text(registry.root / registry.results.registry, to_tsv(registry_lines(registry)))
 
 
 def registry_lines(registry: Catalogue) -> list[Line]:
@@ -43,7 +43,7 @@ def registry_lines(registry: Catalogue) -> list[Line]:
 
 def rendered_documents(registry: Catalogue) -> list[Document]:
     """Every table and figure of the registry. Raises InputError for one that was not rendered yet."""
-    results = Results(registry.preset_id)
+    results = registry.results
     files = [(registry.root / results.table(name), TableDocument) for name in registry.shown_tables]
     files += [(registry.root / results.figure(name), FigureDocument) for name in registry.shown_figures]
     for path, _ in files:
@@ -111,7 +111,7 @@ def _line(shown: Shown, names: list[str], registry: Catalogue) -> Line:
 
 def _found(shown: Shown, registry: Catalogue) -> _Found:
     """The number, and what its file says that it rests on."""
-    path = _path_of(shown, Results(registry.preset_id))
+    path = _path_of(shown, registry.results)
     file = registry.root / path
     if not file.exists():
         return _Found()

@@ -44,14 +44,18 @@ class Side(Strict):
 
 
 class _Comparison(Strict):
-    """What every comparison has. metric: of every side.  margin: a name in the file's `margins`."""
+    """What every comparison has. metric: of every side.  margin: a name in the file's `margins`, for the paper's printed numbers alone.
+
+    Ours are compared seed by seed, and judged by the 95 % interval of the differences; each kind says what that supports. "Surely" is by that
+    interval, with Holm over all comparisons of the claim. A difference is equivalent where two one-sided tests put it within 5 %.
+    """
 
     metric: Literal[Metric, "probe_accuracy"]
     margin: str
 
 
 class _WithTheBest(_Comparison):
-    """The side beside the best of the others. gain: how much better it is."""
+    """The side beside each of the others. gain: how much better its printed number is than the best of theirs."""
 
     side: Side
     than: list[Side] = Field(min_length=1)
@@ -62,21 +66,29 @@ class _WithTheBest(_Comparison):
 
 
 class Better(_WithTheBest):
-    """The side is better than the best of the others. Supported: gain > margin. Contradicted: gain < -margin."""
+    """The side is better than each of the others. Supported: surely so. Contradicted: one is surely better. Equivalent: it is surely better than, or
+    equivalent to, each.
+
+    Printed numbers. Supported: gain > margin. Contradicted: gain < -margin.
+    """
 
     kind: Literal["better"]
 
 
 class AtLeast(_WithTheBest):
-    """The side is as good as the best of the others, as measured. Supported: gain >= 0. Contradicted: gain < -margin."""
+    """The side is no worse than each of the others. Supported: surely no more than 5 % worse. Contradicted: surely more than 5 % worse than one.
+
+    Printed numbers. Supported: gain >= 0. Contradicted: gain < -margin.
+    """
 
     kind: Literal["at_least"]
 
 
 class Alike(_Comparison):
-    """The sides differ by noise alone; spread is largest - smallest, and a margin's share is one of the first side.
+    """The sides do equally well. Supported: each two are equivalent. Contradicted: two surely lie more than 5 % apart.
 
-    Supported: spread <= margin. Contradicted: spread > 2 margins.
+    Printed numbers, whose spread is largest - smallest, and a margin's share one of the first side. Supported: spread <= margin. Contradicted:
+    spread > 2 margins.
     """
 
     kind: Literal["alike"]
@@ -88,9 +100,10 @@ class Alike(_Comparison):
 
 
 class Closer(_Comparison):
-    """The side lies closer to `to` than to `than`. lead: its distance to `than` - its distance to `to`.
+    """The side lies closer to `to` than to `than`. lead: its distance to `than` - its distance to `to`, of ours seed by seed on their scale.
 
-    Supported: lead > margin. Contradicted: lead < -margin.
+    Supported: surely above 0. Contradicted: surely below. Equivalent: within 5 % of 0.
+    Printed numbers. Supported: lead > margin. Contradicted: lead < -margin.
     """
 
     kind: Literal["closer"]
@@ -132,21 +145,13 @@ class Claim(Strict):
 
 
 class Claims(Strict):
-    """All claims with their margins.
+    """All claims, and the margins within which two printed numbers are the same."""
 
-    elsewhere: the margin at presets whose numbers are not comparable with the paper's, where those in `margins` mean nothing.
-    """
-
-    elsewhere: Margin
     margins: dict[str, Margin]
     claims: list[Claim]
 
     @model_validator(mode="after")
     def _names_fit_together(self):
-        if self.elsewhere.share is None:
-            raise ValueError("elsewhere: other data have another scale; give a share")
-        if self.elsewhere.elsewhere is not None or self.elsewhere.elsewhere_value is not None:
-            raise ValueError("elsewhere: stands for itself; remove the elsewhere in it")
         doubled = [name for name, count in Counter(claim.id for claim in self.claims).items() if count > 1]
         if doubled:
             raise ValueError(f"claim {doubled[0]} is given twice; give one of them another id")
@@ -158,13 +163,8 @@ class Claims(Strict):
             raise ValueError(f"margin {min(self.margins.keys() - used.keys())} is used by no claim; remove it")
         return self
 
-    def margin_of(self, comparison: Comparison, comparable: bool) -> Margin:
-        named = self.margins[comparison.margin]
-        if comparable:
-            return named
-        if named.elsewhere is None and named.elsewhere_value is None:
-            return self.elsewhere
-        return Margin(value=named.elsewhere_value, share=named.elsewhere, why=named.why)
+    def margin_of(self, comparison: Comparison) -> Margin:
+        return self.margins[comparison.margin]
 
 
 @dataclass(frozen=True)

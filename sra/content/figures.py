@@ -47,7 +47,7 @@ class CurvesFigure(Figure):
     """A metric against training, one panel per model.
 
     against: steps, or hours, which are steps times the seconds that one takes, as measured for each run.
-    speedup: also say when each method's FID reaches the last one of the run without alignment, and whether the difference there is chance.
+    speedup: also say when each method's FID reaches the last one of the run without alignment, and whether it is surely better there.
     """
 
     kind: Literal["curves"]

@@ -1,4 +1,4 @@
-"""How large a difference must be to count: beside which numbers of a claim, and of ours and a printed one."""
+"""How large a difference must be to count where nothing measures its noise: between printed numbers, and between ours and a printed one."""
 
 from pathlib import Path
 
@@ -10,23 +10,16 @@ from sra.spec.metric import Metric
 
 
 class Margin(Strict):
-    """A difference that one training run of each side does not settle: in the metric's own unit, or as a share of the value compared with.
-
-    elsewhere, elsewhere_value: the share or value at presets that are not comparable, where the file's own does not fit the metric.
-    """
+    """A difference that one training run of each side does not settle: in the metric's own unit, or as a share of the value compared with."""
 
     value: PositiveFloat | None = None
     share: Share | None = Field(None, gt=0)
-    elsewhere: Share | None = Field(None, gt=0)
-    elsewhere_value: PositiveFloat | None = None
     why: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_of_two(self):
         if (self.value is None) == (self.share is None):
             raise ValueError("a margin is either a value or a share; give one of the two")
-        if self.elsewhere is not None and self.elsewhere_value is not None:
-            raise ValueError("elsewhere, too, a margin is either a value or a share; give one of elsewhere_value and elsewhere")
         return self
 
     def at(self, reference: float) -> float:
@@ -39,10 +32,17 @@ class Tolerances(Strict):
 
     tolerances: dict[Metric, Margin] = {}
 
-    def agrees(self, metric: Metric, ours: float, printed: float) -> bool | None:
-        """Whether ours lies within the tolerance; None for a metric without one."""
-        margin = self.tolerances.get(metric)
-        return None if margin is None else abs(ours - printed) <= margin.at(printed)
+    def agrees(self, metric: Metric, low: float, high: float, printed: float) -> bool | None:
+        """Whether ours, which lies between low and high, is surely within the tolerance, or surely beyond it.
+
+        None where that is open, and for a metric without a tolerance.
+        """
+        if metric not in self.tolerances:
+            return None
+        reach = self.tolerances[metric].at(printed)
+        if printed - reach <= low and high <= printed + reach:
+            return True
+        return False if high < printed - reach or low > printed + reach else None
 
 
 def load_tolerances(root: Path) -> Tolerances:

@@ -1,6 +1,7 @@
 """What the rules of studies ask: the scores of each part, the runs whose steps are timed, and which targets there are to ask for."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sra.content.required import RequiredScore
 from sra.content.studies import (
@@ -17,6 +18,7 @@ from sra.core.errors import InputError, unknown
 from sra.plan import assets, score, train
 from sra.plan.context import Context
 from sra.spec.layout import Results
+from sra.spec.measured import STEPS_PER_BLOCK
 from sra.spec.study import StudyPart
 from sra.study.document import read_choices
 
@@ -82,7 +84,17 @@ def timing_options(context: Context, wildcards) -> list[str]:
     given = {role: files for role, files in timed_stores(context, wildcards).items() if files and role != "encoder"}
     source = next((assets.source(context, _OfRun(wildcards.preset, run), "encoder") for run in _encoded(context, wildcards)), None)
     options = [word for role, files in given.items() for file in files for word in (f"--{role}", file)]
-    return [*options, *(["--encoder", source] if source and "pixels" in given else [])]
+    return [*options, *(["--encoder", source] if source and "pixels" in given else []), "--steps", str(_timed_steps(context, wildcards))]
+
+
+def _timed_steps(context: Context, wildcards) -> int:
+    """Timed in a turn: as many as usual, or as fit with the step before them into the shortest stretch between a start, a stop and the end."""
+    catalogue, shortest = context.catalogue(wildcards.preset), STEPS_PER_BLOCK + 1
+    last = max(catalogue.preset.milestones.values())
+    for run in _timed(context, wildcards):
+        ends = [0, *(stop for stop in catalogue.spec(run).stops if stop < last), last]
+        shortest = min(shortest, *(end - start for start, end in pairwise(ends)))
+    return max(1, shortest - 1)
 
 
 # Inputs
@@ -103,9 +115,14 @@ def scores(context: Context, wildcards, choices: str) -> list[str]:
     return _files(context, wildcards.preset, scores_of_whole(study, catalogue, tuned, guided))
 
 
+def baseline_config(context: Context, wildcards) -> str:
+    """Of the run beside which all others are timed."""
+    return Results(wildcards.preset).config(_timed(context, wildcards)[0])
+
+
 def timed_configs(context: Context, wildcards) -> list[str]:
-    """Of the runs whose steps are timed: the baseline first, then every row."""
-    return [Results(wildcards.preset).config(run) for run in _timed(context, wildcards)]
+    """Of the rows whose steps are timed beside the baseline's."""
+    return [Results(wildcards.preset).config(run) for run in _timed(context, wildcards)[1:]]
 
 
 def timed_stores(context: Context, wildcards) -> dict[str, list[str]]:

@@ -51,7 +51,7 @@ def band_of(preset_id: str, preset: Preset) -> str | None:
     """The sentence that stands over everything a smaller preset shows."""
     if preset.comparable:
         return None
-    return f"Preset {preset_id}: same method, smaller scale. Numbers are not comparable with the paper; verdicts speak of this data set alone."
+    return f"Preset {preset_id}: same method, smaller scale. Numbers are not comparable with the paper and say nothing of it."
 
 
 def number_of(identity: str) -> str:

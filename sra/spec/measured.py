@@ -197,6 +197,17 @@ class StudySteps(Strict):
             raise unknown("measured run", run, found)
         return found[run]
 
+    @property
+    def words(self) -> str:
+        """Where it was measured: `Intel Xeon, 1 thread, fp32, batch 64`."""
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.machine.device == "cpu" else ""
+        return ", ".join([f"{self.device_name}{threads}", self.precision, f"batch {self.batch}", *self.machine.extras])
+
+    def knots(self, run: str, last: int) -> list[tuple[int, float]]:
+        """(steps taken, hours until then) from (0, 0) to `last`, with a knot where a part of its method stops on the way."""
+        ends = [phase.end_step for phase in self.of(run).phases if phase.end_step is not None and phase.end_step < last]
+        return [(end, self.hours(run, end) if end else 0.0) for end in (0, *ends, last)]
+
     def hours(self, run: str, steps: int) -> float:
         """Of so many steps of a run on this machine: the baseline's median step, times what the run's take of it."""
         return self.of(run).baseline_steps(steps) * self.of(self.baseline).phases[0].median / HOUR

@@ -51,9 +51,8 @@ class Registry:
     @cached_property
     def seeds(self) -> Seeds:
         """Seeds of every number that is shown: the user's choice, else the preset's."""
-        if self.asked.training or not self.preset.seeds:
-            return self.asked
-        return Seeds(training=self.preset.seeds, sampling=self.asked.sampling)
+        own = {run: row.seed for run, (row, _, _) in self._rows.items() if row.seed}
+        return Seeds(training=self.asked.training or self.preset.seeds, sampling=self.asked.sampling, own=own)
 
     @cached_property
     def preset(self) -> Preset:

@@ -5,6 +5,7 @@ of its own, `sde250__s1`. What has its own seed keeps its plain name, so asking 
 """
 
 import re
+from collections.abc import Mapping
 
 from pydantic import NonNegativeInt, field_validator
 
@@ -14,10 +15,11 @@ NAMED = re.compile(r"(?P<name>.+)__s(?P<seed>0|[1-9]\d*)")
 
 
 class Seeds(Strict):
-    """training, sampling: seeds of every run and of every sampler; None leaves each its own."""
+    """training, sampling: seeds of every run and of every sampler; None leaves each its own.  own: of runs that have another than 0."""
 
     training: tuple[NonNegativeInt, ...] | None = None
     sampling: tuple[NonNegativeInt, ...] | None = None
+    own: Mapping[str, int] = {}
 
     @field_validator("training", "sampling")
     @classmethod
@@ -27,6 +29,11 @@ class Seeds(Strict):
         if seeds == ():
             raise ValueError("expected at least one seed, such as [0, 1, 2], or null for each run's own")
         return seeds
+
+    def of_run(self, name: str) -> int:
+        """The training seed of a run that is trained here: that which its name ends in, or its own."""
+        run, seed = split_seed(name)
+        return self.own.get(run, 0) if seed is None else seed
 
 
 def seeded(name: str, seed: int, own: int) -> str:

@@ -38,7 +38,7 @@ ALLOWED = {
 LIGHT = {"core", "spec", "content", "forecast", "plan", "study", "reporting", "deposit"}
 HEAVY = {"torch", "torchvision", "timm", "diffusers", "transformers", "sklearn", "scipy"}
 # within functions that few pages call
-LATE = {path: {"scipy"} for path in ("reporting/figures/speedup.py", "study/intervals.py", "study/pilot.py", "study/power.py")}
+LATE = {path: {"scipy"} for path in ("study/intervals.py", "study/pilot.py", "study/power.py")}
 
 
 def imports(path: Path) -> set[str]:

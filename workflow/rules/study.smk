@@ -33,6 +33,7 @@ rule time_steps:
     """Seconds a step of every row, in turns on one machine, which it asks for alone."""
     input:
         unpack(ask(study.timed_stores)),
+        baseline=ask(study.baseline_config),
         configs=ask(study.timed_configs),
     output:
         steps="results/{preset}/studies/{study}/steps.json",
@@ -53,7 +54,7 @@ rule time_steps:
     message:
         "time the steps of study {wildcards.study} in turns"
     shell:
-        "sra measure-steps {input.configs} {params.options:q} --threads {params.threads} --output {output.steps} 2> {log}"
+        "sra measure-steps {input.configs} --baseline {input.baseline} {params.options:q} --threads {params.threads} --output {output.steps} 2> {log}"
 
 
 def scores_of_study(wildcards):

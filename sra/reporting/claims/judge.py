@@ -1,16 +1,16 @@
-"""The paper's claims judged by the scores that exist, and the paper's own numbers by the same rules beside them."""
+"""The paper's claims judged by the scores that exist, and by the paper's own printed numbers beside them."""
 
+import math
+import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import (
-    Alike,
-    AtLeast,
     Claim,
     Claims,
-    Closer,
     Comparison,
     ShownNumber,
     Side,
@@ -21,34 +21,28 @@ from sra.content.claims import (
     shown_numbers,
 )
 from sra.content.figures import ProbesFigure
-from sra.content.margins import Margin
 from sra.core.errors import InputError
 from sra.core.files import write_checked_json, write_text
+from sra.reporting.claims import printed
 from sra.reporting.claims.formats import to_csv, to_markdown
-from sra.reporting.claims.verdicts import (
-    QUANTITIES,
-    VERDICTS,
-    ClaimDocument,
-    ClaimNumber,
-    ClaimPart,
-    ClaimsDocument,
-    Judgement,
-    Missing,
-    combined,
-    judge,
-)
+from sra.reporting.claims.rules import printed_rule_of, rule_of
+from sra.reporting.claims.seeds import Compared, Measured, compare, p_value_of, together, verdict_on
+from sra.reporting.claims.verdicts import VERDICTS, ClaimDocument, ClaimNumber, ClaimPair, ClaimPart, ClaimsDocument, Missing, Verdict
 from sra.reporting.figures.probes import ProbesDocument, build_probes, key_end
+from sra.reporting.pairs import NOT_JUDGED, interval_text
 from sra.reporting.read.comparison import Outcome
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.probes import InspectedFiles, load_probes
 from sra.reporting.read.published import PublishedNumber, load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.read.spread import Spread, seeds_text
-from sra.reporting.write.commands import build_command
-from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, count_text, difference_text, listed, metric_header, milestone_text, number_text
+from sra.reporting.write.commands import THREE_SEEDS, build_command
+from sra.reporting.write.numbers import ABSENT, count_text, listed, metric_header, milestone_text, number_text
 from sra.spec.metric import ScoreOf
+from sra.study.intervals import LEAST_SEEDS
+from sra.study.verdicts import ALPHA, holm
 
-LEAST_SEEDS = 3  # the standard deviation of two numbers says next to nothing
+SEVERITY: tuple[Verdict, ...] = (NOT_JUDGED, "contradicted", "undecided", "equivalent", "supported")  # of pairs: the first decides
 
 
 def render_claims(
@@ -65,7 +59,7 @@ def render_claims(
     """
     known = Evidence(registry.preset_id, registry.preset, load_published(published_folder))
     probed = {
-        figure.id: build_probes(figure, replace(known, probes=load_probes(files.probes, registry.preset_id), carriers=files.carriers))
+        figure.id: build_probes(figure, replace(known, probes=load_probes(files.probes, registry.preset_id, registry.seeds), carriers=files.carriers))
         for figure, files in inside
     }
     document = build_claims(claims, registry, replace(known, scores=load_scores(score_files, registry.preset_id, registry.seeds)), probed)
@@ -79,35 +73,41 @@ def render_claims(
 def build_claims(claims: Claims, registry: Catalogue, evidence: Evidence, probed: Mapping[str, ProbesDocument] | None = None) -> ClaimsDocument:
     """Judge every claim. probed: what figures of probes show, by their ids; a claim that rests on another is not run."""
     judged = [_Judge(claims, claim, registry, evidence, probed or {}).document() for claim in claims.claims]
+    spreads = [number.spread for claim in judged for part in claim.parts for number in part.numbers]
     return ClaimsDocument(
         preset=registry.preset_id,
         comparable=registry.preset.comparable,
-        scope=_scope(claims, registry, [number.spread for claim in judged for part in claim.parts for number in part.numbers]),
+        scope=_scope(registry, spreads),
+        command=build_command("claims", registry.preset_id, seeds=THREE_SEEDS),
         counts={verdict: sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS},
         claims=judged,
     )
 
 
-def _scope(claims: Claims, registry: Catalogue, spreads: list[Spread | None]) -> str:
-    """What a verdict means at this preset."""
-    preset, number = registry.preset, "Each number is one training run."
-    if any(spreads):
-        measured = "twice the standard error of the difference is the margin"
-        number = f"Numbers: {seeds_text(spreads)}. From {LEAST_SEEDS} training seeds a side on, {measured}."
-    if preset.comparable:
-        return f"{number} A difference within the margin, which the file of claims names with its reason, decides nothing."
-    data, share = listed(preset.datasets), number_text(claims.elsewhere.share, ".0%")
+def _scope(registry: Catalogue, spreads: list[Spread | None]) -> str:
+    """How verdicts are reached, and what they speak of at this preset."""
+    preset = registry.preset
+    data = f"Verdicts here speak of preset {registry.preset_id} alone ({preset.title}; data: {listed(preset.datasets)}): "
     return (
-        f"These verdicts speak of preset {registry.preset_id} alone ({preset.title}; data: {data}): they neither confirm nor refute the paper. "
-        f"{number} Differences within {share} %, or within the margin that a claim names, decide nothing."
+        f"{'' if preset.comparable else data + 'they neither confirm nor refute the paper. '}A comparison is judged where every side has "
+        f"{LEAST_SEEDS} training seeds or more, by the 95 % t interval over seeds of the differences between runs of one seed, which see the same "
+        "images, noise and initial weights; sample sets of one training are averaged first. Distances such as FID are compared by their logarithms, "
+        "so that a difference is a ratio, everything else as it is. Holm keeps false alarms of all comparisons of a claim together below 5 %. "
+        f"Numbers: {seeds_text(spreads)}."
     )
 
 
 def claims_sentence(document: ClaimsDocument) -> str:
-    """All verdicts in a sentence: `Of 19 claims of the paper: 3 supported, 2 contradicted, 9 inconclusive and 5 not run.`"""
-    *counts, last = (f"{document.counts[verdict]} {verdict}" for verdict in VERDICTS)
+    """All verdicts in a sentence: `Of 19 claims of the paper: 3 supported, 2 contradicted, ... and 5 not run.`, or that nothing is judged."""
+    total = f"{len(document.claims)} claim{'s' if len(document.claims) != 1 else ''} of the paper"
+    if not document.judged:
+        why = Counter(f"{NOT_JUDGED} ({claim.reason.split(':')[0]})" if claim.reason else claim.verdict for claim in document.claims)
+        return f"Of {total} none is judged at preset {document.preset}: {listed([f'{count} {words}' for words, count in sorted(why.items())])}."
     where = "" if document.comparable else f" on the data of preset {document.preset}"
-    return f"Of {len(document.claims)} claim{'s' if len(document.claims) != 1 else ''} of the paper{where}: {', '.join(counts)} and {last}."
+    return f"Of {total}{where}: {listed([f'{document.counts[verdict]} {verdict}' for verdict in VERDICTS])}."
+
+
+_PValues = tuple[float, float]  # of a pair, by itself and by Holm among all of its claim
 
 
 @dataclass(frozen=True)
@@ -130,19 +130,20 @@ class _Judge:
 
     def document(self) -> ClaimDocument:
         sides = [[self._number(comparison, side) for side in comparison.sides] for comparison in self.claim.comparisons]
-        parts = [self._part(comparison, numbers) for comparison, numbers in zip(self.claim.comparisons, sides, strict=True)]
+        parts = self._parts(sides)
         missing = _missing(
             {self._full_name(number): number.outcome.reason for numbers in sides for number in numbers if number.outcome.value is None}
         )
-        by_paper = [part.paper_verdict for part in parts]
+        by_paper, verdict = [part.paper_verdict for part in parts], together(part.verdict for part in parts)
         return ClaimDocument(
             id=self.claim.id,
             sentence=self.claim.sentence,
             source=self.claim.source,
             note=self.claim.note,
             targets=self.claim.targets,
-            verdict=combined(part.verdict for part in parts),
-            paper_verdict=None if None in by_paper else combined(by_paper),
+            verdict=verdict,
+            reason=_joined(part.reason for part in parts) if verdict == NOT_JUDGED else None,
+            paper_verdict=None if None in by_paper else printed.combined(by_paper),
             parts=parts,
             missing=missing,
             command=self._command(missing),
@@ -178,7 +179,8 @@ class _Judge:
         point = next((point for point in drawn.points if getattr(point, figure.x) == side.at), None) if drawn else None
         if point is None or point.value is None:
             return _Number(side, drawn.run if drawn else line.run, None, Outcome("not run", reason=point.reason if point else None), number)
-        return _Number(side, drawn.run, None, Outcome("ok", point.value, None, point.spread, (point.probe_sha256,)), number)
+        found = Outcome("ok", point.value, None, point.spread, (point.probe_sha256, *point.seeds_sha256), point.by_seed)
+        return _Number(side, drawn.run, None, found, number)
 
     def _outcome(self, run: str, score: ScoreOf, metric: str) -> Outcome:
         if self.registry.is_text_to_image(run) and self.registry.preset.text_to_image is None:
@@ -213,34 +215,72 @@ class _Judge:
 
     # Comparisons
 
-    def _part(self, comparison: Comparison, numbers: list[_Number]) -> ClaimPart:
-        shown = self._how_shown(comparison)
-        here, there = self.claims.margin_of(comparison, self.registry.preset.comparable), self.claims.margin_of(comparison, comparable=True)
-        errors = _errors(numbers)
-        ours = _judged(comparison, [number.outcome.value for number in numbers], shown, here, errors)
-        paper = _judged(comparison, [number.number.value if number.number else None for number in numbers], shown, there)
-        if len({number.number.key for number in numbers if number.number}) < len(numbers):
-            paper = None  # a published number beside itself says nothing
-        quantity = QUANTITIES[comparison.kind]
-        text = difference_text if quantity != "spread" else number_text
+    def _parts(self, sides: list[list[_Number]]) -> list[ClaimPart]:
+        """One part a comparison; Holm runs over the pairs of them all."""
+        both = zip(self.comparisons, sides, strict=True)
+        pairs = [compare(comparison, list(map(_measured, numbers))) if _complete(numbers) else [] for comparison, numbers in both]
+        raw = {
+            (part, place): p_value_of(self.comparisons[part], pair, self._how_shown(self.comparisons[part]).better)
+            for part, found in enumerate(pairs)
+            for place, pair in enumerate(found)
+            if pair.judged
+        }
+        adjusted = dict(zip(raw, holm({str(number): value for number, value in enumerate(raw.values())}).values(), strict=True))
+        tested = {place: (value, adjusted[place]) for place, value in raw.items()}
+        return [
+            self._part(comparison, numbers, found, [tested.get((part, place)) for place in range(len(found))])
+            for part, (comparison, numbers, found) in enumerate(zip(self.comparisons, sides, pairs, strict=True))
+        ]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return self.claim.comparisons
+
+    def _part(self, comparison: Comparison, numbers: list[_Number], found: list[Compared], p_values: list[_PValues | None]) -> ClaimPart:
+        shown, margin = self._how_shown(comparison), self.claims.margin_of(comparison)
+        names = [self._name(number.side) for number in numbers]
+        pairs = [self._pair(comparison, pair, names, shown, p_value) for pair, p_value in zip(found, p_values, strict=True)]
+        values = [number.number.value if number.number else None for number in numbers]
+        # A published number beside itself says nothing.
+        of_paper = None not in values and len({number.number.key for number in numbers}) == len(numbers)
+        paper = printed.judge(comparison, values, shown.better, margin) if of_paper else None
+        verdict = together(pair.verdict for pair in pairs) if pairs else "not run"
         return ClaimPart(
             kind=comparison.kind,
             metric=comparison.metric,
             header=metric_header(comparison.metric, shown.better),
-            rule=self._rule(comparison, shown, None if errors else here),
+            rule=rule_of(comparison, names, shown.better, sum(map(_pairs_in, self.comparisons))),
             numbers=[self._claim_number(number, shown) for number in numbers],
-            against=ours.against if ours else None,
-            quantity=quantity,
-            difference=ours.difference if ours else None,
-            difference_text=text(ours.difference, shown.format) if ours else ABSENT,
-            margin=ours.margin if ours else None,
-            margin_text=number_text(ours.margin, shown.format) if ours else ABSENT,
-            margin_why="twice the standard error of the difference over training seeds" if errors else here.why,
-            verdict=ours.verdict if ours else "not run",
+            pairs=pairs,
+            telling=_telling(comparison, pairs, shown.better),
+            verdict=verdict,
+            reason=_joined(pair.reason for pair in pairs) if verdict == NOT_JUDGED else None,
+            printed_rule=printed_rule_of(comparison, names, shown.better, margin, shown.format),
+            margin_why=margin.why,
             paper_against=paper.against if paper else None,
             paper_difference=paper.difference if paper else None,
             paper_margin=paper.margin if paper else None,
             paper_verdict=paper.verdict if paper else None,
+        )
+
+    def _pair(self, comparison: Comparison, found: Compared, names: list[str], shown: ShownNumber, p_values: _PValues | None) -> ClaimPair:
+        pair, told, (own, p_value) = found.pair, {}, p_values or (None, None)
+        held = f"; by Holm p = {p_value:.2g}" if p_values and own <= ALPHA < p_value else ""  # the interval alone would say more
+        what = "lead" if comparison.kind == "closer" else "ratio" if found.scale == "log" else "difference"
+        if comparison.kind == "alike" and len(names) > 2:
+            what += f" {' / '.join(names[place] for place in found.places)}"
+        if pair:
+            ends = [pair.shown(end) for end in pair.interval()] if pair.judged else [None, None]
+            told = {"seeds": list(pair.seeds), "differences": list(pair.differences), "value": pair.shown(pair.mean), "low": ends[0], "high": ends[1]}
+        return ClaimPair(
+            places=list(found.places),
+            scale=found.scale,
+            **told,
+            margin=math.exp(found.margin) if found.scale == "log" else found.margin,
+            p_value=p_value,
+            text=f"{what} {interval_text(pair, shown.format) if pair else ABSENT}{held}",
+            verdict=verdict_on(comparison, found, shown.better, p_value),
+            reason=found.reason,
         )
 
     def _how_shown(self, comparison: Comparison) -> ShownNumber:
@@ -265,49 +305,43 @@ class _Judge:
             reason=number.outcome.reason,
             score_sha256=None if number.side.line else number.outcome.sha256,
             probe_sha256=number.outcome.sha256 if number.side.line else None,
+            seeds_sha256=list(number.outcome.sha256s[1:]),
             published=published.text if published else ABSENT,
             published_value=published.value if published else None,
             source=published.credit if published else None,
         )
 
-    def _rule(self, comparison: Comparison, shown: ShownNumber, margin: Margin | None) -> str:
-        """What supports the part, in words. margin: None where seeds have measured it."""
-        metric, (first, *others) = METRIC_NAMES[comparison.metric], [self._name(side) for side in comparison.sides]
-        lower = shown.better == "lower"
-        than = others[0] if len(others) == 1 else f"the best of {', '.join(others)}"
-        if isinstance(comparison, Alike):
-            return f"{metric} of {', '.join([first, *others])} within {_words(margin, shown, first)}; contradicted beyond twice that"
-        if isinstance(comparison, Closer):
-            return f"{metric} of {first} closer to {others[0]} than to {others[1]} by more than {_words(margin, shown, others[1])}"
-        if isinstance(comparison, AtLeast):
-            return (
-                f"{metric} of {first} no {'higher' if lower else 'lower'} than of {than}; contradicted {'above' if lower else 'below'} it "
-                f"by more than {_words(margin, shown, 'the latter')}"
-            )
-        return f"{metric} of {first} {'lower' if lower else 'higher'} than of {than} by more than {_words(margin, shown, 'the latter')}"
+
+def _complete(numbers: list[_Number]) -> bool:
+    return all(number.outcome.value is not None for number in numbers)
 
 
-def _judged(
-    comparison: Comparison, values: list[float | None], shown: ShownNumber, margin: Margin, errors: list[float] | None = None
-) -> Judgement | None:
-    """The judgement of a comparison; None while a value is missing."""
-    return None if None in values else judge(comparison, values, shown.better, margin, errors)
+def _measured(number: _Number) -> Measured:
+    return Measured(number.outcome.by_seed, number.outcome.value if number.side.published else None)
 
 
-def _errors(numbers: list[_Number]) -> list[float] | None:
-    """The standard error of each number, 0 for a published one; None while one that is measured here has too few training seeds."""
-    spreads = [number.outcome.spread for number in numbers if number.run]
-    if not all(spread and spread.training >= LEAST_SEEDS for spread in spreads):
-        return None
-    return [number.outcome.spread.standard_error if number.run else 0.0 for number in numbers]
+def _pairs_in(comparison: Comparison) -> int:
+    """How many pairs the comparison is made of."""
+    sides = len(comparison.sides)
+    return {"alike": math.comb(sides, 2), "closer": 1}.get(comparison.kind, sides - 1)
+
+
+def _telling(comparison: Comparison, pairs: list[ClaimPair], better: str) -> int | None:
+    """Which pair decides: the gravest verdict, and of several the pair that speaks most against the claim."""
+
+    def against(place: int) -> tuple[int, float]:
+        pair = pairs[place]
+        mean = statistics.fmean(pair.differences) if pair.differences else 0.0
+        far = abs(mean) if comparison.kind == "alike" else mean if comparison.kind != "closer" and better == "lower" else -mean
+        return SEVERITY.index(pair.verdict), -far
+
+    return min(range(len(pairs)), key=against, default=None)
+
+
+def _joined(reasons: Iterable[str | None]) -> str | None:
+    return "; ".join(dict.fromkeys(filter(None, reasons))) or None
 
 
 def _missing(reasons: dict[str, str | None]) -> list[Missing]:
     """What is missing, numbers with one reason together."""
     return [Missing(numbers=[name for name in reasons if reasons[name] == reason], reason=reason) for reason in dict.fromkeys(reasons.values())]
-
-
-def _words(margin: Margin | None, shown: ShownNumber, reference: str) -> str:
-    if margin is None:
-        return "twice the standard error of the difference"
-    return number_text(margin.value, shown.format) if margin.value is not None else f"{number_text(margin.share, '.0%')} % of {reference}"

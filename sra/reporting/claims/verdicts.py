@@ -1,26 +1,24 @@
-"""How a comparison of numbers becomes a verdict, and the document that holds the verdicts. The kinds are defined in `sra/content/claims.py`."""
+"""The document that holds the verdicts on the paper's claims: on ours by seeds, and on its own printed numbers by margins."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sra.content.claims import Alike, AtLeast, Closer, Comparison
-from sra.content.margins import Margin
 from sra.reporting.read.spread import Spread
 from sra.spec.base import Strict
 from sra.spec.metric import ScoreOf
+from sra.study.intervals import Scale
 
-Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
+# On ours. not judged: for want of three training seeds a side.
+Verdict = Literal["supported", "contradicted", "equivalent", "undecided", "not judged", "not run"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-QUANTITIES = {"better": "gain", "at_least": "gain", "alike": "spread", "closer": "lead"}  # what `difference` is, by kind of comparison
+JUDGED: tuple[Verdict, ...] = VERDICTS[:4]
+PrintedVerdict = Literal["supported", "contradicted", "inconclusive"]
 
 
 class ClaimNumber(Strict):
     """One side of a comparison.
 
     value: measured here, or the paper's own where the side is a published number.  published: what the paper has in its place.
-    score_sha256, probe_sha256: of the file that the value was read from.
+    score_sha256, probe_sha256: of the file that the value was read from, with several seeds the first; seeds_sha256: of the others.
     """
 
     name: str
@@ -32,16 +30,41 @@ class ClaimNumber(Strict):
     reason: str | None
     score_sha256: str | None
     probe_sha256: str | None = None
+    seeds_sha256: list[str] = []
     published: str
     published_value: float | None
     source: str | None
 
 
+class ClaimPair(Strict):
+    """Two sides compared seed by seed; of a `closer` all three, as the side's distance to the last less that to the second.
+
+    places: of the sides among the part's numbers.  differences: one a seed, on the scale; of logarithms on `log`.
+    value, low, high: the mean and its 95 % interval as they are told, a ratio on `log`; None below three seeds, the value where no seed is in common.
+    margin: of equivalence, as it is told.  p_value: two-sided, by Holm among all pairs of the claim.  reason: why it is not judged.
+    """
+
+    places: list[int]
+    scale: Scale
+    seeds: list[int] = []
+    differences: list[float] = []
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    margin: float
+    p_value: float | None = None
+    text: str
+    verdict: Verdict
+    reason: str | None = None
+
+
 class ClaimPart(Strict):
     """One comparison of a claim, judged.
 
-    rule: in words.  against, paper_against: place in `numbers` of the best that the first is compared with; None where all count.
-    paper_verdict: of the paper's numbers under its own scale's margin; None where it has not all of them.
+    rule, printed_rule: in words, of ours and of printed numbers.  pairs: none while a number is missing.  telling: place of the pair that decides.
+    paper_against: place in `numbers` of the best printed one that the first is compared with; None where all count.
+    paper_difference: the gain, spread or lead of the printed numbers, in the metric's unit, as is the margin.
+    paper_verdict: None where the paper has not all of them.
     """
 
     kind: Literal["better", "at_least", "alike", "closer"]
@@ -49,18 +72,20 @@ class ClaimPart(Strict):
     header: str
     rule: str
     numbers: list[ClaimNumber]
-    against: int | None
-    quantity: Literal["gain", "spread", "lead"]
-    difference: float | None
-    difference_text: str
-    margin: float | None
-    margin_text: str
-    margin_why: str
+    pairs: list[ClaimPair] = []
+    telling: int | None = None
     verdict: Verdict
+    reason: str | None = None
+    printed_rule: str
+    margin_why: str
     paper_against: int | None
     paper_difference: float | None
     paper_margin: float | None
-    paper_verdict: Verdict | None
+    paper_verdict: PrintedVerdict | None
+
+    @property
+    def decisive(self) -> ClaimPair | None:
+        return None if self.telling is None else self.pairs[self.telling]
 
 
 class Missing(Strict):
@@ -71,7 +96,10 @@ class Missing(Strict):
 
 
 class ClaimDocument(Strict):
-    """One claim with its verdict. command: builds what is missing; None where nothing is, or where no run can give it."""
+    """One claim with its verdict.
+
+    reason: why it is not judged.  command: builds what is missing; None where nothing is, or where no run can give it.
+    """
 
     id: str
     sentence: str
@@ -79,75 +107,30 @@ class ClaimDocument(Strict):
     note: str | None
     targets: list[str]
     verdict: Verdict
-    paper_verdict: Verdict | None
+    reason: str | None = None
+    paper_verdict: PrintedVerdict | None
     parts: list[ClaimPart]
     missing: list[Missing]
     command: str | None
 
+    @property
+    def words(self) -> str:
+        """The verdict, or why there is none: `one seed: not judged`."""
+        return self.reason or self.verdict
+
 
 class ClaimsDocument(Strict):
-    """What `claims.json` holds. scope: what the verdicts speak of."""
+    """What `claims.json` holds. scope: what the verdicts speak of, and how they are reached.  command: judges the claims from three seeds."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2  # 1 had verdicts from single seeds
     preset: str
     comparable: bool
     scope: str
+    command: str
     counts: dict[Verdict, int]
     claims: list[ClaimDocument]
 
-
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict on one comparison. difference: the gain, spread or lead of the comparison's kind, in the metric's unit, as is the margin."""
-
-    verdict: Verdict
-    difference: float
-    margin: float
-    against: int | None = None
-
-
-def judge(
-    comparison: Comparison, values: Sequence[float], better: Literal["lower", "higher"], margin: Margin, errors: Sequence[float] | None = None
-) -> Judgement:
-    """Judge a comparison of values, which are in the order of the comparison's sides.
-
-    errors: their standard errors, where training seeds have measured them; then twice that of the difference decides in place of the margin.
-    """
-
-    def allowed(reference: float, *places: int) -> float:
-        """What noise alone may do to a difference in which the values at `places` count once each time they are named."""
-        return 2 * math.hypot(*(places.count(place) * errors[place] for place in set(places))) if errors else margin.at(reference)
-
-    if isinstance(comparison, Alike):
-        low, high = min(values), max(values)
-        spread, noise = high - low, allowed(values[0], values.index(low), values.index(high))
-        # Of several runs the largest gap outgrows that of two, so only twice the noise contradicts.
-        return Judgement(_verdict(spread <= noise, spread > 2 * noise), spread, noise)
-    if isinstance(comparison, Closer):
-        side, near, far = values
-        # Between the two, the side enters the lead twice.
-        lead, noise = abs(side - far) - abs(side - near), allowed(far, 0, 0, 1, 2)
-        return Judgement(_verdict(lead > noise, lead < -noise), lead, noise)
-    side, *others = values
-    best = min(others) if better == "lower" else max(others)
-    against = 1 + others.index(best)
-    gain, noise = best - side if better == "lower" else side - best, allowed(best, 0, against)
-    supported = gain >= 0 if isinstance(comparison, AtLeast) else gain > noise
-    return Judgement(_verdict(supported, gain < -noise), gain, noise, against)
-
-
-def _verdict(supported: bool, contradicted: bool) -> Verdict:
-    return "supported" if supported else "contradicted" if contradicted else "inconclusive"
-
-
-def combined(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict on a claim, from those on its parts.
-
-    Supported by all; contradicted by one and supported by none; not run while one is missing; else inconclusive.
-    """
-    found = set(verdicts)
-    if "not run" in found:
-        return "not run"
-    if found == {"supported"}:
-        return "supported"
-    return "contradicted" if "contradicted" in found and "supported" not in found else "inconclusive"
+    @property
+    def judged(self) -> bool:
+        """Whether any claim has a verdict on ours."""
+        return any(self.counts[verdict] for verdict in JUDGED)

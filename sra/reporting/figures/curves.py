@@ -110,17 +110,14 @@ def _remarks_on_time(figure: CurvesFigure, costs: Costs) -> list[str]:
 
 
 def _alt(figure: CurvesFigure, panels: list[CurvePanel], preset: Preset) -> str:
-    """What the picture shows, and who is better where both were measured."""
+    """What the picture shows, and how much of it was measured."""
     rival = "none" if any(line.method == "none" for panel in panels for line in panel.lines) else "repa"
-    better, pairs = 0, 0
+    pairs = 0
     for panel in panels:
-        lines = {line.method: {point.milestone: point.value for point in line.points if point.value is not None} for line in panel.lines}
-        for milestone in lines.get(rival, {}).keys() & lines.get("sra", {}).keys():
-            pairs += 1
-            gap = lines["sra"][milestone] - lines[rival][milestone]
-            better += gap < 0 if (panel.better or figure.better) == "lower" else gap > 0
-    than = {"none": "its baseline", "repa": "REPA at the same step"}[rival]
-    outcome = f"SRA is better than {than} at {better} of {pairs} measured points" if pairs else "nothing has been measured yet"
+        lines = {line.method: {point.milestone for point in line.points if point.value is not None} for line in panel.lines}
+        pairs += len(lines.get(rival, set()) & lines.get("sra", set()))
+    than = {"none": "its baseline", "repa": "REPA"}[rival]
+    outcome = f"SRA and {than} are both measured at {pairs} point{'s' if pairs > 1 else ''}" if pairs else "nothing has been measured yet"
     place = (
         ""
         if preset.comparable or not any(point.published for point in _points(panels))

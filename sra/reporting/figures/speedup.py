@@ -1,30 +1,35 @@
-"""How much sooner an aligned run is where the run without alignment ends, and whether the difference at the end may be chance: plain sentences.
+"""How much sooner an aligned run is where the run without alignment ends, and whether it is better there: plain sentences.
 
-The first is read off the curves of mean FID, straight lines between milestones. The second is Welch's test on the training seeds (two means,
-unequal variances): it needs two trainings of each at least, and three are few.
+The first is read off the curves of mean FID, straight lines between milestones. The second is the paired interval of the ratio of FIDs over training
+seeds, with Holm over all aligned runs of the figure. Below three training seeds a side nothing is said but that.
 """
-
-import math
 
 from sra.content.figures import CurvesFigure
 from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.draw.style import METHOD_STYLES
+from sra.reporting.pairs import compared, equivalence_of, interval_text, too_few
 from sra.reporting.write.numbers import count_text, number_text
-
-CONFIDENCE = 0.95
+from sra.study.intervals import Paired
+from sra.study.verdicts import EQUIVALENCE, holm, verdict_of
 
 
 def findings_of(figure: CurvesFigure, panels: list[CurvePanel]) -> list[str]:
     """One sentence for each aligned run beside the baseline, in panels of FID; none while the last points are not all scored."""
     shown = [panel for panel in panels if (panel.metric or figure.metric) == "fid"]
-    return [f"{panel.title}: {sentence}" if len(shown) > 1 else sentence for panel in shown for sentence in _of_panel(panel)]
+    found = [(panel, line, last, end) for panel in shown for line, last, end in _aligned(panel)]
+    pairs = [compared(last.by_seed, end.by_seed, "fid") for _, _, last, end in found]
+    p_values = holm({str(place): pair.p_value for place, pair in enumerate(pairs) if pair and pair.judged})
+    return [
+        (f"{panel.title}: " if len(shown) > 1 else "") + _sentence(line, last, end, pair, p_values.get(str(place)), len(p_values))
+        for place, ((panel, line, last, end), pair) in enumerate(zip(found, pairs, strict=True))
+    ]
 
 
-def _of_panel(panel: CurvePanel) -> list[str]:
+def _aligned(panel: CurvePanel) -> list[tuple[CurveLine, CurvePoint, CurvePoint]]:
+    """Each aligned line with its last point and that of the baseline, at one step."""
     lasts = [(line, _last(line)) for line in panel.lines]
     end = next((last for line, last in lasts if line.method == "none"), None)
-    aligned = [(line, last) for line, last in lasts if line.method != "none" and end and last and last.step == end.step]
-    return [f"{_reach(line, end)} {_verdict(line, last, end)}" for line, last in aligned]
+    return [(line, last, end) for line, last in lasts if line.method != "none" and end and last and last.step == end.step]
 
 
 def _last(line: CurveLine) -> CurvePoint | None:
@@ -57,34 +62,20 @@ def _reach(line: CurveLine, end: CurvePoint) -> str:
     return f"{name} reaches {there} at step {count_text(round(step))} of {count_text(end.step)}{sooner}."
 
 
-def _verdict(line: CurveLine, last: CurvePoint, end: CurvePoint) -> str:
-    gain = end.value - last.value
-    way = f"{number_text(abs(gain), '.2f')} {'lower' if gain > 0 else 'higher'}"
-    interval = welch_interval(last, end)
-    if interval is None:
-        return f"At the end its FID is {way}; one training of each cannot tell that from chance."
-    low, high = (number_text(edge, ".2f") for edge in interval)
-    between = f"95 % interval of the gain {low} to {high}, from {last.spread.training} and {end.spread.training} trainings"
+def _sentence(line: CurveLine, last: CurvePoint, end: CurvePoint, pair: Paired | None, p_value: float | None, family: int) -> str:
+    """p_value: by Holm among the family; None where the pair is not judged."""
     name = METHOD_STYLES[line.method].name
-    chance = f"that may be chance, so these trainings do not show that {name} speeds up training here"
-    found = f"{name} speeds up training here" if interval[0] > 0 else f"{name} slows down training here" if interval[1] < 0 else chance
-    return f"At the end its FID is {way} ({between}): {found}."
-
-
-def welch_interval(ours: CurvePoint, theirs: CurvePoint) -> tuple[float, float] | None:
-    """The interval of theirs - ours at 95 %: Welch 1947, with the degrees of freedom of Satterthwaite.
-
-    None where either stands on one training seed.
-    """
-    errors = [point.spread.standard_error if point.spread else None for point in (ours, theirs)]
-    if None in errors:
-        return None
-    gain, squares = theirs.value - ours.value, [error**2 for error in errors]
-    if not any(squares):
-        return gain, gain
-    from scipy.special import stdtrit  # scipy takes time to import, and most figures need none of it
-
-    counts = (ours.spread.training, theirs.spread.training)
-    freedom = sum(squares) ** 2 / sum(square**2 / (count - 1) for square, count in zip(squares, counts, strict=True))
-    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(squares))
-    return gain - half, gain + half
+    if p_value is None:
+        fewest = min(len(last.by_seed), len(end.by_seed), pair.count if pair else 0) or 1
+        reason = too_few(fewest) or "an FID that is not above 0 has no ratio: not judged"
+        return f"{name} beside training without alignment, FID {last.text} and {end.text} at the end: {reason}."
+    verdict = verdict_of(pair, True, equivalence_of(pair.scale, end.value), p_value)
+    here, share = f"{name} {{}} training here", number_text(EQUIVALENCE, ".0%")
+    said = {
+        "better": here.format("speeds up"),
+        "worse": here.format("slows down"),
+        "equivalent": f"the two are equivalent within {share} %",
+        "undecided": f"that may be chance, so these trainings do not show that {here.format('speeds up')}",
+    }[verdict]
+    how = f"ratio with 95 % interval{f', Holm over {family} methods' if family > 1 else ''}"
+    return f"{_reach(line, end)} At the end its FID over that without alignment is {interval_text(pair, '.2f')} ({how}): {said}."

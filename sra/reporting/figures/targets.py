@@ -187,13 +187,14 @@ def pearson(pairs: list[tuple[float, float]]) -> float | None:
 
 
 def _alt(points: list[TargetedPoint]) -> str:
-    measured = [(point.block, *point.ours) for point in points if point.ours]
+    measured = [point.ours for point in points if point.ours]
     if not measured:
         return f"Scatter plot of {METRIC_NAMES['fid']} against the probe accuracy of the target block; nothing has been measured yet."
-    best, probed = min(measured, key=lambda found: found[2]), max(measured, key=lambda found: found[1])
+    ends = [(min(of), max(of)) for of in zip(*measured, strict=True)]
+    accuracies, fids = ([number_text(end, spec) for end in of] for of, spec in zip(ends, (".1%", ".2f"), strict=True))
     return (
-        f"Scatter plot of {METRIC_NAMES['fid']} against the probe accuracy of the target block, {len(measured)} points of ours; the lowest "
-        f"{METRIC_NAMES['fid']} has target block {best[0]}, the best probed is block {probed[0]}."
+        f"Scatter plot of {METRIC_NAMES['fid']} against the probe accuracy of the target block, {len(measured)} points of ours; accuracies from "
+        f"{accuracies[0]} to {accuracies[1]} %, {METRIC_NAMES['fid']} from {fids[0]} to {fids[1]}."
     )
 
 

@@ -1,10 +1,11 @@
 """A published number beside the one measured here: the shape of every cell of a table and of every point of a figure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from sra.reporting.read.published import PublishedNumber
-from sra.reporting.read.spread import Spread
+from sra.reporting.read.spread import Repeated, Spread
 from sra.reporting.write.numbers import number_text
 from sra.spec.base import Strict
 
@@ -18,6 +19,7 @@ class Outcome:
     """What became of one number of ours: its value, the mean where there are several seeds, or why there is none.
 
     spread: None for one seed of each.  sha256s: of the files that it was looked for in, that of the run's own seed first.
+    by_seed: the value of each training, the mean over its sample sets.
     """
 
     status: Status
@@ -25,6 +27,11 @@ class Outcome:
     reason: str | None = None
     spread: Spread | None = None
     sha256s: tuple[str, ...] = ()
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def measured(cls, found: Repeated, reason: str | None, sha256s: tuple[str, ...]) -> Self:
+        return cls("ok", found.mean, reason, found.spread if found.spread.several else None, sha256s, found.by_seed)
 
     @property
     def sha256(self) -> str | None:
@@ -32,13 +39,17 @@ class Outcome:
 
 
 class Comparison(Strict):
-    """The paper's number as printed and in the metric's unit, with its source, and ours with its status; None is what one of them has not."""
+    """The paper's number as printed and in the metric's unit, with its source, and ours with its status; None is what one of them has not.
+
+    by_seed: ours by training seed, each the mean over its sample sets.
+    """
 
     published: str | None = None
     published_value: float | None = None
     source: str | None = None
     value: float | None
     spread: Spread | None = None
+    by_seed: dict[int, float] = {}
     status: Status
     reason: str | None
 
@@ -46,7 +57,7 @@ class Comparison(Strict):
     def of(cls, number: PublishedNumber | None, ours: Outcome, **fields: Any) -> Self:
         """Put the two beside each other. fields: what a subclass has besides, or says in another way."""
         printed = {"published": number.text, "published_value": number.value, "source": number.credit} if number else {}
-        known = {"value": ours.value, "spread": ours.spread, "status": ours.status, "reason": ours.reason}
+        known = {"value": ours.value, "spread": ours.spread, "by_seed": dict(ours.by_seed), "status": ours.status, "reason": ours.reason}
         return cls(**{**printed, **known, **cls.files_of(ours), **fields})
 
     @classmethod

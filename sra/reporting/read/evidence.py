@@ -59,9 +59,8 @@ class Evidence:
             not_asked = f"{name} was not asked for when these samples were scored"
             reason = not_asked if metric in get_args(SecondaryMetric) else f"{name} is not defined for extractor {extractor}"
             return Outcome("n/a", reason=reason, sha256s=files)
-        value, spread = measured
         reason = None if found.complete else f"{len(found.files)} of {found.asked} seeds so far"
-        return Outcome("ok", value, reason, spread if spread.several else None, files)
+        return Outcome.measured(measured, reason, files)
 
     def accuracy(self, run: str, milestone: str, time: float, block: int) -> Outcome:
         """The accuracy of the probe of a block of this preset's model, as a share, or why there is none."""
@@ -71,8 +70,7 @@ class Evidence:
             return Outcome("beyond", reason=reason)
         if measured is None:
             return Outcome("not run", reason=f"block {block} was not probed then" if found else None)
-        value, spread = measured
-        return Outcome("ok", value, None, spread if spread.several else None, tuple(file.sha256 for file in found.files))
+        return Outcome.measured(measured, None, tuple(file.sha256 for file in found.files))
 
 
 def load_evidence(
@@ -92,7 +90,7 @@ def load_evidence(
         preset,
         load_published(published_folder),
         load_scores(score_files, preset_id, seeds),
-        load_probes(inside.probes, preset_id),
+        load_probes(inside.probes, preset_id, seeds),
         load_costs(cost_files, preset_id),
         packs or {},
         inside.components,

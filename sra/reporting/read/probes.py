@@ -5,38 +5,42 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sra.reporting.read.files import RecordFile, read_of_preset
-from sra.reporting.read.spread import Spread, mean_and_spread
+from sra.reporting.read.spread import Repeated, over_seeds
 from sra.spec.probe import ProbeRecord, read_probe
 from sra.spec.scale import Carrier
-from sra.spec.seeds import own_first, split_seed
+from sra.spec.seeds import Seeds, own_first, split_seed
 
 ProbeFile = RecordFile[ProbeRecord]
 
 
 @dataclass(frozen=True)
 class ProbeSet:
-    """Probes of one run at one milestone and time that differ in the training seed alone, its own first."""
+    """Probes of one run at one milestone and time that differ in the training seed alone, its own first. trained: the seed of each."""
 
     files: tuple[ProbeFile, ...]
+    trained: tuple[int, ...]
 
     @property
     def first(self) -> ProbeFile:
         return self.files[0]
 
-    def accuracy(self, block: int) -> tuple[float, Spread] | None:
-        """The mean over training seeds and the spread of the probes of a block of this preset's model."""
-        found = [[file.record.accuracy[block]] for file in self.files if block in file.record.accuracy]
-        return mean_and_spread(found) if found else None
+    def accuracy(self, block: int) -> Repeated | None:
+        """That of the probes of a block of this preset's model, over training seeds."""
+        pairs = zip(self.files, self.trained, strict=True)
+        found = {seed: [file.record.accuracy[block]] for file, seed in pairs if block in file.record.accuracy}
+        return over_seeds(found) if found else None
 
 
 class Probes:
     """All probes of one preset that exist, those of several training seeds together."""
 
-    def __init__(self, files: Sequence[ProbeFile] = ()):
+    def __init__(self, files: Sequence[ProbeFile] = (), seeds: Seeds = Seeds()):
         together: dict[tuple[str, str, float], list[ProbeFile]] = {}
         for file in sorted(files, key=lambda file: own_first(split_seed(file.record.run)[1])):
             together.setdefault((split_seed(file.record.run)[0], file.record.milestone, file.record.time), []).append(file)
-        self._sets = {identity: ProbeSet(tuple(found)) for identity, found in together.items()}
+        self._sets = {
+            identity: ProbeSet(tuple(found), tuple(seeds.of_run(file.record.run) for file in found)) for identity, found in together.items()
+        }
 
     def find(self, run: str, milestone: str, time: float) -> ProbeSet | None:
         return self._sets.get((run, milestone, time))
@@ -54,7 +58,7 @@ class InspectedFiles:
     carriers: Mapping[str, Carrier] = field(default_factory=dict)
 
 
-def load_probes(paths: Iterable[Path], preset_id: str) -> Probes:
+def load_probes(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Probes:
     """The probes among `paths` that exist. One of another preset, or two of the same thing, are refused."""
     same, twice = lambda probe: (probe.run, probe.milestone, probe.time), "probes the same weights at the same time"
-    return Probes(read_of_preset(paths, preset_id, read_probe, "probe", same, twice))
+    return Probes(read_of_preset(paths, preset_id, read_probe, "probe", same, twice), seeds)

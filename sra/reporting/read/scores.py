@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sra.reporting.read.files import RecordFile, read_of_preset
-from sra.reporting.read.spread import Spread, mean_and_spread
+from sra.reporting.read.spread import Repeated, over_seeds
 from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
 from sra.spec.score import ScoreRecord, read_score
@@ -30,9 +30,13 @@ class ScoreFile(RecordFile[ScoreRecord]):
 
 @dataclass(frozen=True)
 class ScoreSet:
-    """Scores of one run that differ in seeds alone, its own seeds first. asked: how many of them there would be with every seed."""
+    """Scores of one run that differ in seeds alone, its own seeds first.
+
+    trained: the training seed of each.  asked: how many of them there would be with every seed.
+    """
 
     files: tuple[ScoreFile, ...]
+    trained: tuple[int, ...]
     asked: int = 1
 
     @property
@@ -43,17 +47,13 @@ class ScoreSet:
     def complete(self) -> bool:
         return len(self.files) >= self.asked
 
-    def mean(self, metric: str) -> float | None:
-        measured = self.value(metric)
-        return measured[0] if measured else None
-
-    def value(self, metric: str) -> tuple[float, Spread] | None:
-        """The mean over training seeds and the spread of the scores that have the metric."""
-        by_training: dict[int | None, list[float]] = {}
-        for file in self.files:
+    def value(self, metric: str) -> Repeated | None:
+        """The metric over the seeds of the scores that have it."""
+        by_training: dict[int, list[float]] = {}
+        for file, seed in zip(self.files, self.trained, strict=True):
             if (value := file.record.metrics.get(metric)) is not None:
-                by_training.setdefault(file.seeds[0], []).append(value)
-        return mean_and_spread(list(by_training.values())) if by_training else None
+                by_training.setdefault(seed, []).append(value)
+        return over_seeds(by_training) if by_training else None
 
 
 class Scores:
@@ -65,7 +65,7 @@ class Scores:
         together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
         for file in files:
             together.setdefault(_without_seeds(file), []).append(file)
-        self._sets = {identity: ScoreSet(tuple(sorted(found, key=_own_first)), self._asked(identity[0])) for identity, found in together.items()}
+        self._sets = {identity: self._set(identity[0], sorted(found, key=_own_first)) for identity, found in together.items()}
 
     def find(self, run: str, score: ScoreOf) -> ScoreSet | None:
         return self._sets.get((run, score))
@@ -80,6 +80,9 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def _set(self, run: str, files: list[ScoreFile]) -> ScoreSet:
+        return ScoreSet(tuple(files), tuple(self.seeds.of_run(file.record.run) for file in files), self._asked(run))
 
     def _asked(self, run: str) -> int:
         trained = len(self.seeds.training or (0,)) if not run.endswith(RELEASED) else 1

@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from sra.reporting.write.numbers import count_text
 from sra.spec.base import Strict
@@ -29,28 +30,30 @@ class Spread(Strict):
         """The deviation that a curve draws around its mean: of training where it is known, else of sampling."""
         return self.sampling_sd if self.training_sd is None else self.training_sd
 
-    @property
-    def standard_error(self) -> float | None:
-        """The standard error of the mean over training seeds."""
-        return None if self.training_sd is None else self.training_sd / math.sqrt(self.training)
+
+@dataclass(frozen=True)
+class Repeated:
+    """A number over seeds. mean: over training seeds.  by_seed: the mean of each training over its sample sets."""
+
+    mean: float
+    spread: Spread
+    by_seed: dict[int, float]
 
 
-def mean_and_spread(by_training: list[list[float]]) -> tuple[float, Spread]:
-    """Mean and spread of values by training seed, one list each with its sample sets.
-
-    Every training counts the same, however often it was sampled.
-    """
-    means = [statistics.fmean(values) for values in by_training]
-    repeated = [values for values in by_training if len(values) > 1]
+def over_seeds(by_training: Mapping[int, list[float]]) -> Repeated:
+    """Values by training seed, one list each with its sample sets. Every training counts the same, however often it was sampled."""
+    by_seed = {seed: statistics.fmean(values) for seed, values in by_training.items()}
+    means = list(by_seed.values())
+    repeated = [values for values in by_training.values() if len(values) > 1]
     freedom = sum(len(values) - 1 for values in repeated)
     squares = sum((len(values) - 1) * statistics.variance(values) for values in repeated)
     spread = Spread(
         training=len(means),
         training_sd=statistics.stdev(means) if len(means) > 1 else None,
-        sampling=max(map(len, by_training)),
+        sampling=max(map(len, by_training.values())),
         sampling_sd=math.sqrt(squares / freedom) if repeated else None,
     )
-    return statistics.fmean(means), spread
+    return Repeated(statistics.fmean(means), spread, by_seed)
 
 
 def lines_remark(spreads: Iterable[Spread | None]) -> str:

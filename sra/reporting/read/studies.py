@@ -21,6 +21,7 @@ from sra.reporting.read.published import Published as PublishedNumbers
 from sra.reporting.read.scores import ScoreFile, load_scores
 from sra.spec.diverged import diverged_at
 from sra.spec.layout import Results
+from sra.spec.measured import StudySteps, read_study_steps
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.metric import Metric, ScoreOf
 from sra.spec.study import Study, StudyRow
@@ -38,7 +39,7 @@ class StudyFiles:
     def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
         self.study, self.registry, self.published = study, registry, published
         self.results = Results(registry.preset_id)
-        self.choices = self._choices()
+        self.choices, self.timed = self._choices(), self._timed()
         self._scores = self._found()
 
     # What trials decided
@@ -46,6 +47,10 @@ class StudyFiles:
     def _choices(self) -> StudyChoices | None:
         file = self.registry.root / self.results.study_choices(self.study.id)
         return read_choices(file) if file.exists() else None
+
+    def _timed(self) -> StudySteps | None:
+        file = self.registry.root / self.results.study_steps(self.study.id)
+        return read_study_steps(file) if file.exists() else None
 
     @property
     def tuned(self) -> dict[str, float]:
@@ -113,6 +118,7 @@ class StudyFiles:
             read=self.read,
             sweeps=self.choices.sweeps if self.choices else [],
             guidance=self.choices.guidance if self.choices else [],
+            machine=self.timed.words if self.timed else None,
         )
 
     def _row(self, row: StudyRow, factor: float | None = None) -> RowInput:
@@ -125,6 +131,7 @@ class StudyFiles:
             kind="baseline" if row is self.study.baseline else kind,
             # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
             flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
+            hours=self._hours(row, last),
             factor=factor,
             encoder=spec.encoder,
             kept_parameters=summary_parameters(spec.model),
@@ -135,6 +142,13 @@ class StudyFiles:
     def _tuned_rows(self) -> list[RowInput]:
         """Methods whose trials chose another weight than the published one."""
         return [self._row(row, factor) for row in rows_here(self.study, self.registry) if (factor := self.tuned.get(row.run, 1)) != 1]
+
+    def _hours(self, row: StudyRow, last: int) -> Cost | None:
+        """As timed here, of the run as it is now; a weight changes no time, so a tuned row takes what its method takes."""
+        fingerprint = self.registry.spec(row.run).fingerprint
+        if self.timed is None or fingerprint not in [run.fingerprint for run in self.timed.runs if run.run == row.run]:
+            return None
+        return Cost(tuple(self.timed.knots(row.run, last)))
 
     def _last_step(self, row: StudyRow) -> int:
         milestones = self.registry.preset.milestones

@@ -8,7 +8,6 @@ from sra.core.files import read_json
 from sra.core.progress import duration_text
 from sra.core.units import HOUR, binary
 from sra.reporting.claims.formats import SIGNS
-from sra.reporting.claims.judge import claims_sentence
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.display import band_of
 from sra.reporting.documents import Document, FigureDocument, study_of
@@ -32,7 +31,7 @@ from sra.reporting.report.document import (
 from sra.reporting.report.guide import Library, Quirks, limits_of, terms_of
 from sra.reporting.report.provenance import configurations, facts_of_scores, provenance_of, stale_runs
 from sra.reporting.report.spending import costs_of, device_time, kind_of, spent_by_stage
-from sra.reporting.report.summary import caption_sentence, comparisons, progress_of, verdict_sentence
+from sra.reporting.report.summary import comparisons, opening, progress_of
 from sra.reporting.tables.document import TableDocument
 from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 from sra.reporting.write.numbers import count_text
@@ -90,17 +89,9 @@ def build_report(
     spent = spent_by_stage(benchmark_folders)
     progress = [progress_of(document, scores, preset) for document in documents]
     found = comparisons(figures, scores)
-    shown = [row.score.milestone for table in tables for row in table.rows if row.score]
-    milestone = shown[0] if shown else found[-1].milestone if found else "m400k"
     findings = [finding for figure in figures if isinstance(figure, CurvesDocument) for finding in figure.findings]
-    sentences = [
-        verdict_sentence(found, milestone, head.preset, preset, scores.seeds),
-        *findings,
-        claims and claims_sentence(claims),
-        caption_sentence(scores),
-    ]
     summary = Summary(
-        sentences=[sentence for sentence in sentences if sentence],
+        sentences=opening(head.preset, preset, scores, progress, sum(one.jobs for one in spent), claims, findings),
         facts=[_scores_fact(documents, scores, preset), *_time_facts(spent, planned, disk_bytes), *facts_of_scores(scores, preset)],
         progress=progress,
         comparisons=found,
@@ -112,7 +103,7 @@ def build_report(
         head=head,
         benchmarks=benchmarks_of(table_items, figure_items),
         summary=summary,
-        verdicts=_verdict_counts(claims) if claims else [],
+        verdicts=_verdict_counts(claims) if claims and claims.judged else [],
         claims=claims,
         tables=[item for item in table_items if study_of(item.document) is None],
         figures=[item for item in figure_items if study_of(item.document) is None],
@@ -121,7 +112,7 @@ def build_report(
         costs=costs_of(spent, planned, disk_bytes),
         reading=terms_of(preset, library),
         provenance=provenance_of(head, specs, scores, documents, studies),
-        commands=_commands(head.preset, documents, planned),
+        commands=_commands(head.preset, documents, planned, claims),
         limits=limits_of(written / "limits.yaml", library, head.preset, preset, progress, claims),
         references=library.references,
         preset=preset,
@@ -177,14 +168,15 @@ def _alone(item: str, planned: Planned | None) -> str | None:
     return f"{words} from nothing"
 
 
-def _commands(preset_id: str, documents: list[Document], planned: Planned | None) -> list[Command]:
-    """The command for everything, then for what needs no run, then each table and figure by itself."""
+def _commands(preset_id: str, documents: list[Document], planned: Planned | None, claims: ClaimsDocument | None) -> list[Command]:
+    """The command for everything, then for what needs no run, for verdicts, then each table and figure by itself."""
     everything = "make run" if preset_id == DEFAULT_PRESET else build_command("all", preset_id)
     total = f"about {device_time(sum(planned.seconds.values()), planned.unit)} of one {planned.unit} from nothing" if planned else None
     again = "Judge the claims and draw every table, figure and this report again from the scores that exist"
     return [
         Command(what="Run everything that is missing, then this report", command=everything, takes=total),
         Command(what=again, command=build_command("refresh", preset_id), takes="seconds"),
+        *([Command(what="Train each run of the claims from three seeds, and judge them", command=claims.command)] if claims else []),
         *(
             Command(what=f"Build {one.number} and what it needs", command=build_command(one.id, preset_id), takes=_alone(one.id, planned))
             for one in documents

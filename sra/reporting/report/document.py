@@ -41,7 +41,8 @@ class Fact(Strict):
 class Summary(Strict):
     """What the page says first.
 
-    sentences: the first says whether SRA beat its baseline here.  stale: runs whose scores are of another configuration than their folder's.
+    sentences: the first says whether anything is judged here; what a reader may type stands between back quotes.
+    stale: runs whose scores are of another configuration than their folder's.
     """
 
     sentences: list[str]
@@ -52,7 +53,7 @@ class Summary(Strict):
 
 
 class VerdictCount(Strict):
-    """How many claims have one verdict. first: id of the first claim with this verdict, None where there is none."""
+    """How many claims have one verdict; on the page where any is judged. first: id of the first claim with this verdict, None where there is none."""
 
     verdict: Verdict
     sign: str

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sra.core.errors import InputError, unknown
+from sra.reporting.claims.formats import BY_PRINTED
 from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.report.document import Limit, Methods, Quirk, Reference, Term
 from sra.reporting.report.summary import CAPTIONS_OF_SCENES, Progress
@@ -93,8 +94,8 @@ def _of_the_run(preset_id: str, progress: list[Progress], claims: ClaimsDocument
     if left:
         names = ", ".join(left) if len(left) <= NAMED else f"{len(left)} of {len(progress)} tables and figures"
         found.append(f"Not complete yet: {names}.")
-    if claims and claims.counts["not run"]:
-        found.append(f"{claims.counts['not run']} of {len(claims.claims)} claims have no verdict; each says what it misses.")
+    if claims and (without := claims.counts["not run"] + claims.counts["not judged"]):
+        found.append(f"{without} of {len(claims.claims)} claims have no verdict; each says what it misses.")
     return found
 
 
@@ -102,8 +103,18 @@ def terms_of(preset: Preset, library: Library) -> list[Term]:
     """Words and signs, in the order in which a reader meets them."""
     terms = [
         Term(
-            name="✓ supported, ✗ contradicted, ≈ inconclusive, ○ not run",
-            text="What the numbers here say of a claim by the rule that stands beside it. Inconclusive: the difference is within the margin.",
+            name="✓ supported, ✗ contradicted, = equivalent, ? undecided, – not judged, ○ not run",
+            text="What the numbers here say of a claim, by 95 % intervals over three training seeds or more of each side and the rule that stands "
+            "below the claims. Equivalent: surely within 5 %. Undecided: the interval leaves it open. With fewer seeds nothing is judged.",
+        ),
+        Term(
+            name="0.93 [0.88, 0.99], 3 seeds",
+            text="Ours over what it is compared with: the geometric mean over training seeds of the ratio of two distances, and its 95 % interval. "
+            "Other metrics have a difference in its place, with its sign.",
+        ),
+        Term(
+            name=f"{BY_PRINTED}: ✓ supported, ✗ contradicted, ≈ inconclusive",
+            text="What the paper prints is one number of one training. A margin judges the difference; inconclusive: it is within the margin.",
         ),
         Term(name="paper", text="What the paper prints, digit for digit; its source is in the CSV of each table."),
         Term(name="ours", text="Measured here. On the page each number links to its receipt; the PDF lists the hash of every score file."),
@@ -116,8 +127,9 @@ def terms_of(preset: Preset, library: Library) -> list[Term]:
     terms += [
         Term(
             name="Bold",
-            text="The best of a column (of a group of rows, where the caption says so), for paper and ours apart. "
-            "Where a number is one seed, close ones may change places with another.",
+            text="Of the paper's numbers the best printed one of a column (of a group of rows, where the caption says so). Of ours one that is "
+            "surely better than every other of its column, by intervals over three training seeds or more, with Holm. From fewer seeds nothing is "
+            "bold.",
         ),
         Term(
             name="—, not run, n/a",

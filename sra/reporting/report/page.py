@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from sra.core.files import write_text
-from sra.reporting.claims.formats import SIGNS, missing_words, paper_numbers, telling_numbers
+from sra.reporting.claims.formats import BY_PRINTED, SIGNS, missing_words, paper_numbers, telling_numbers
 from sra.reporting.documents import FigureDocument, StudyFigureDocument
 from sra.reporting.figures.study.document import draw_study
 from sra.reporting.report.document import FigureItem, ReportDocument
@@ -69,7 +69,7 @@ def render_page(
         ),
         contents=contents_of(report.figures),
         csv_of=to_csv,
-        claim_words={"signs": SIGNS, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
+        claim_words={"signs": SIGNS, "by_printed": BY_PRINTED, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
         time=time_text,
         memory=memory_text,
     )

@@ -31,7 +31,7 @@ def _characters() -> frozenset[int]:
 
 # name, text: may wrap.  number: stays on one line, to the right.  code: stays on one line, to the left.
 Column = Literal["name", "text", "number", "code"]
-Tone = Literal["", "muted", "supported", "contradicted", "inconclusive", "not run"]
+Tone = Literal["", "muted", "supported", "contradicted", "equivalent", "undecided", "inconclusive", "not judged", "not run"]
 
 
 class PdfCell(Strict):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from itertools import accumulate
 
-from sra.reporting.claims.formats import SIGNS, missing_words, paper_numbers, telling_numbers
-from sra.reporting.claims.verdicts import ClaimDocument, ClaimPart, ClaimsDocument, Verdict
+from sra.reporting.claims.formats import BY_PRINTED, SIGNS, missing_words, paper_numbers, telling_numbers
+from sra.reporting.claims.verdicts import ClaimDocument, ClaimPart, ClaimsDocument, PrintedVerdict, Verdict
 from sra.reporting.report.document import (
     Command,
     CostRow,
@@ -74,8 +74,8 @@ def _setting(printed: tables.GridCell, ours: tables.GridCell) -> list[PdfCell]:
 
 def claims_table(claims: ClaimsDocument, numbers: dict[str, str]) -> PdfTable:
     """The claims with the numbers that decide. numbers: labels of tables and figures by id."""
-    caption = "The paper's claims in our words, with the numbers that decide. Paper's own: what its numbers come to by the same rule."
-    columns = {"Verdict here": "code", "Claim": "text", "Numbers here": "text", "Paper's own": "text"}
+    caption = f"The paper's claims in our words, with the numbers that decide. {BY_PRINTED}: one number each, judged by a margin."
+    columns = {"Verdict here": "text", "Claim": "text", "Numbers here": "text", BY_PRINTED: "text"}
     return simple_table("claims-table", caption, columns, [_claim(claim, numbers) for claim in claims.claims])
 
 
@@ -84,13 +84,13 @@ def _claim(claim: ClaimDocument, numbers: dict[str, str]) -> list[Item]:
     here = [line for part in claim.parts for line in _part(part)]
     if claim.missing:
         here.append(_muted(f"Missing: {missing_words(claim)}.{f' {claim.command}' if claim.command else ''}"))
-    own = [_verdict(claim.paper_verdict) if claim.paper_verdict else PdfCell(text=ABSENT)]
+    own = [_verdict(claim.paper_verdict, claim.paper_verdict) if claim.paper_verdict else PdfCell(text=ABSENT)]
     own += [_muted(", ".join(number.published for number in paper_numbers(part))) for part in claim.parts if paper_numbers(part)]
-    return [_verdict(claim.verdict, bold=True), [PdfCell(text=claim.sentence), _muted(source)], here, own]
+    return [_verdict(claim.verdict, claim.words, bold=True), [PdfCell(text=claim.sentence), _muted(source)], here, own]
 
 
-def _verdict(verdict: Verdict, bold: bool = False) -> PdfCell:
-    return PdfCell(text=f"{SIGNS[verdict]} {verdict}", tone=verdict, bold=bold)
+def _verdict(verdict: Verdict | PrintedVerdict, words: str, bold: bool = False) -> PdfCell:
+    return PdfCell(text=f"{SIGNS[verdict]} {words}", tone=verdict, bold=bold)
 
 
 def _muted(text: str) -> PdfCell:
@@ -100,9 +100,7 @@ def _muted(text: str) -> PdfCell:
 def _part(part: ClaimPart) -> list[PdfCell]:
     numbers = ", ".join(f"{number.text} {number.name}" for number in telling_numbers(part)) or "not run"
     lines = [PdfCell(text=f"{SIGNS[part.verdict]} {part.header} {numbers}")]
-    if part.difference is not None:
-        lines.append(_muted(f"{part.quantity} {part.difference_text}, margin {part.margin_text}"))
-    return lines
+    return [*lines, _muted(part.decisive.text)] if part.decisive else lines
 
 
 def progress_table(summary: Summary) -> PdfTable:

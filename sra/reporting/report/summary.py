@@ -1,18 +1,22 @@
-"""What the page says first: how much was run, for how long, and whether SRA beat its baseline here. Every sentence is computed."""
+"""What the page says first: whether anything is judged, whether every stage worked, and where to look. Every sentence is computed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+from sra.reporting.claims.formats import BY_PRINTED
+from sra.reporting.claims.judge import claims_sentence
+from sra.reporting.claims.verdicts import ClaimsDocument
 from sra.reporting.documents import Document, FigureDocument
 from sra.reporting.figures.curve_document import CurvesDocument
+from sra.reporting.pairs import compared, interval_text, seeds_words
 from sra.reporting.read.scores import Scores
-from sra.reporting.write.numbers import METRIC_NAMES, count_text, milestone_text, number_text, steps_of_milestone
+from sra.reporting.write.commands import THREE_SEEDS, build_command
+from sra.reporting.write.numbers import count_text, number_text, steps_of_milestone
 from sra.spec.metric import Metric, ScoreOf
 from sra.spec.scale import Preset
-from sra.spec.seeds import Seeds
+from sra.study.intervals import LEAST_SEEDS
 
-COMPARED: tuple[tuple[Metric, Literal["lower", "higher"]], ...] = (("fid", "lower"), ("is", "higher"))
+COMPARED: tuple[Metric, ...] = ("fid", "is")
 
 # What a caption of the digit scenes says: each of two digits has one of 10 values and one of 4 colours (sra/data/scenes.py).
 CAPTIONS_OF_SCENES = (10 * 4) ** 2
@@ -20,14 +24,17 @@ CAPTIONS_OF_SCENES = (10 * 4) ** 2
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """SRA against the baseline of the same model: same milestone, sampler and sample count. Where there are several seeds, their means."""
+    """SRA and the baseline of the same model: same milestone, sampler and sample count. Where there are several seeds, their means.
+
+    effect: SRA over the baseline by seed, or less it, with the interval from three seeds on; nothing is judged by it.
+    """
 
     model: str
     milestone: str
     metric: Metric
     baseline: float
     sra: float
-    outcome: Literal["better", "worse", "equal"]
+    effect: str
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -57,46 +64,83 @@ def _pair(model: str, baseline_run: str, sra_run: str, score: ScoreOf, scores: S
     if baseline is None or sra is None:
         return []
     found = []
-    for metric, better in COMPARED:
-        if (before := baseline.mean(metric)) is not None and (after := sra.mean(metric)) is not None:
-            gain = before - after if better == "lower" else after - before
-            outcome = "equal" if gain == 0 else "better" if gain > 0 else "worse"
-            found.append(BaselineComparison(model, score.milestone, metric, before, after, outcome))
+    for metric in COMPARED:
+        if (before := baseline.value(metric)) is not None and (after := sra.value(metric)) is not None:
+            pair = compared(after.by_seed, before.by_seed, metric)
+            effect = interval_text(pair, ".2f") if pair else "no seed in common"
+            found.append(BaselineComparison(model, score.milestone, metric, before.mean, after.mean, effect))
     return found
 
 
-def verdict_sentence(found: list[BaselineComparison], milestone: str, preset_id: str, preset: Preset, seeds: Seeds = Seeds()) -> str:
-    """Whether SRA was better than its baseline, in plain words: at the tables' milestone, then over all. One seed proves nothing, and it says so."""
-    caveat = "" if preset.comparable else " This preset exercises the method, it does not prove or disprove the paper."
+def opening(
+    preset_id: str, preset: Preset, scores: Scores, progress: list["Progress"], jobs: int, claims: ClaimsDocument | None, findings: list[str]
+) -> list[str]:
+    """What the page says first. progress: of every table and figure.  jobs: that ended, 0 where that was not recorded.
+
+    findings: of figures, which judge for themselves.
+    """
+    trained = len(scores.seeds.training or (0,))
+    judges_nothing = (
+        f"Preset {preset_id} trains each run from {seeds_words(trained)}, and fewer than {LEAST_SEEDS} judge nothing: no claim of the paper gets a "
+        "verdict here, no method is ranked and no number of ours is bold."
+    )
+    return [
+        *([judges_nothing] if trained < LEAST_SEEDS else [claims_sentence(claims)] if claims else []),
+        *findings,
+        _works(scores, progress, jobs),
+        *filter(None, (_agreement(scores, preset), caption_sentence(scores))),
+        _of_the_paper(claims),
+        _evidence(preset_id, preset, trained),
+    ]
+
+
+def _works(scores: Scores, progress: list["Progress"], jobs: int) -> str:
+    """Whether every stage worked, as far as what it left tells."""
+    shown = [item for item in progress if item.wanted]
+    complete = sum(item.done == item.wanted for item in shown)
+    counted = f"{count_text(jobs)} jobs ended, " if jobs else ""
+    found = (
+        f"{counted}{count_text(len(scores))} scores of sample sets exist, and {complete} of {len(shown)} tables and figures have all their numbers"
+    )
+    if shown and complete == len(shown):
+        return f"Every stage works, from images through training, sampling and scoring to this page: {found} that this preset can give."
+    return f"So far {found} that this preset can give."
+
+
+def _agreement(scores: Scores, preset: Preset) -> str | None:
+    """How often guided samples show what they were asked for; None while none were scored."""
+    found = [
+        file.record.metrics["label_agreement"]
+        for file in scores
+        if "label_agreement" in file.record.metrics and guidance_scale(file.record.sampler) != 1.0
+    ]
     if not found:
-        return f"No pair of SRA and its baseline has been scored yet, so nothing can be said about SRA here.{caveat}"
-    here = [comparison for comparison in found if comparison.milestone == milestone]
-    place, each = f"On preset {preset_id} ({preset.title})", _each_number(seeds)
-    if not here:
-        return f"{place}, SRA {_count_words(found)} at all milestones together; none at {milestone_text(milestone)}. {each.capitalize()}.{caveat}"
-    models = len({comparison.model for comparison in here})
-    metrics = " and ".join(dict.fromkeys(METRIC_NAMES[comparison.metric] for comparison in here))
-    first = f"{place}, SRA {_count_words(here)} at {milestone_text(milestone)} ({metrics} of {models} model{'s' if models != 1 else ''}, {each})"
-    if len(here) == len(found):
-        return f"{first}.{caveat}"
-    return f"{first}; over all milestones it {_count_words(found)}.{caveat}"
+        return None
+    return (
+        f"With guidance {_range(found)} % of the images show the class that they were asked for, as the feature network reads them; "
+        f"by chance it would be one in {count_text(preset.classes)}."
+    )
 
 
-def _each_number(seeds: Seeds) -> str:
-    """What stands behind each number of a comparison."""
-    trained = len(seeds.training or (0,))
-    return "one seed each" if trained == 1 else f"means of {trained} training seeds each"
+def _range(shares: list[float]) -> str:
+    """Shares in percent, from the smallest to the largest."""
+    ends = dict.fromkeys(number_text(end, ".1%") for end in (min(shares), max(shares)))
+    return " to ".join(ends)
 
 
-def _count_words(found: list[BaselineComparison]) -> str:
-    """`is worse than its baseline in 9 of 12 comparisons`; the larger side is named, both when they are level."""
-    count = {outcome: sum(comparison.outcome == outcome for comparison in found) for outcome in ("better", "worse", "equal")}
-    total = f"{len(found)} comparison{'s' if len(found) != 1 else ''}"
-    equal = f" and equal to it in {count['equal']}" if count["equal"] else ""
-    if count["better"] == count["worse"]:
-        return f"is better than its baseline in {count['better']} and worse in {count['worse']} of {total}{equal}"
-    word = "better" if count["better"] > count["worse"] else "worse"
-    return f"is {word} than its baseline in {count[word]} of {total}{equal}"
+def _of_the_paper(claims: ClaimsDocument | None) -> str:
+    column = f", and what they say of each claim under “{BY_PRINTED}”" if claims else ""
+    return f"The paper's numbers stand in the columns “paper” of the tables, digit for digit and with their sources{column}."
+
+
+def _evidence(preset_id: str, preset: Preset, trained: int) -> str:
+    """Where evidence is to be found."""
+    receipts = "Each number of ours links to its receipt."
+    here = "" if preset.comparable else " Verdicts here are of this preset's data; only preset paper speaks of the paper's."
+    if trained >= LEAST_SEEDS:
+        return f"{receipts}{here}"
+    command = build_command("claims", preset_id, seeds=THREE_SEEDS)
+    return f"Evidence begins at three training seeds of each run: `{command}` trains them and judges the claims.{here} {receipts}"
 
 
 def guidance_scale(sampler: dict) -> float:
@@ -106,15 +150,13 @@ def guidance_scale(sampler: dict) -> float:
 
 
 def caption_sentence(scores: Scores) -> str | None:
-    """How many captions the best run with guidance draws right; None while none was scored."""
+    """How many captions the runs draw right with guidance; None while none was scored."""
     found = [file.record for file in scores if "caption_accuracy" in file.record.metrics and guidance_scale(file.record.sampler) != 1.0]
     if not found:
         return None
-    best = max(found, key=lambda record: (record.metrics["caption_accuracy"], record.run, record.sampler_name))
     return (
-        f"With guidance {guidance_scale(best.sampler):.1f} the best run, {best.run} (step {count_text(best.step)}, sampler {best.sampler_name}), "
-        f"draws both digits in the right colours for {number_text(best.metrics['caption_accuracy'], '.1%')} % of {count_text(best.count)} captions, "
-        f"as the feature network reads them; chance is about 1 in {count_text(CAPTIONS_OF_SCENES)}."
+        f"With guidance {_range([record.metrics['caption_accuracy'] for record in found])} % of the captioned images show both digits in the right "
+        f"colours, as the feature network reads them; by chance it would be about 1 in {count_text(CAPTIONS_OF_SCENES)}."
     )
 
 

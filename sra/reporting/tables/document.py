@@ -21,8 +21,8 @@ class Cell(Comparison):
     published: a dash when the paper has no such number.
     text: ours at the paper's precision, `not run`, or `n/a` when the extractor does not define the metric.
     sd_text, sampling_sd_text: of ours, over several training seeds and over several sampling seeds; a dash where there is one.
-    difference: ours - paper; None where either is missing or the preset is not comparable.  agrees: whether it lies within the metric's tolerance.
-    best, published_best: of its column, for each side alone.
+    difference: ours - paper; None where either is missing or the preset is not comparable.  agrees: whether it surely lies within the metric's
+    tolerance, or surely beyond; None where seeds do not tell.  best: surely better than every other of its column.  published_best: best as printed.
     """
 
     metric: str
@@ -163,8 +163,14 @@ class TableDocument(DisplayDocument):
         if self.study:
             return legend_of(self.study)
         within = " within its group of rows" if self.best_of == "group" else ""
-        best = f"Bold: best of its column{within}, paper and ours apart; equal prints are equally good."
-        agreement = f" Δ: ours {MINUS} paper; ≈ within the tolerance, ≠ beyond it." if self.comparable else ""
+        best = (
+            f"Bold: of the paper's numbers the best printed one of its column{within}; of ours one that is surely better than every other, by 95 % "
+            "intervals over three training seeds or more. From fewer, none of ours is bold."
+        )
+        agreement = ""
+        if self.comparable:
+            surely = "from three training seeds on, ≈: the 95 % interval of ours lies within the tolerance, ≠: beyond it."
+            agreement = f" Δ: ours {MINUS} paper; {surely}"
         return f"{best if self.ranked else 'Nothing is ranked here, and no number is marked as best.'}{agreement}"
 
     @property

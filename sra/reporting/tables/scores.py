@@ -15,6 +15,8 @@ from sra.reporting.write.commands import missing_remark
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, UNDEFINED, count_text, difference_text, metric_header, milestone_text, number_text
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset, SecondaryMetric
+from sra.study.intervals import paired, scale_of
+from sra.study.ranking import surely_best
 
 
 def build_scores(table: TableSpec, evidence: Evidence, tolerances: Tolerances = Tolerances()) -> TableDocument:
@@ -103,9 +105,15 @@ def _cell(column: Column, number: PublishedNumber | None, outcome: Outcome, run:
         sampling_sd_text=_sd_text(spread and spread.sampling_sd, column),
         difference=difference,
         difference_text=difference_text(difference, column.format) if difference is not None else UNDEFINED if run else ABSENT,
-        agrees=None if difference is None else tolerances.agrees(column.metric, value, number.value),
+        agrees=None if difference is None else _agrees(column, outcome, number, tolerances),
         status=status_in_table(number, outcome),
     )
+
+
+def _agrees(column: Column, outcome: Outcome, number: PublishedNumber, tolerances: Tolerances) -> bool | None:
+    """Whether the 95 % interval of ours over training seeds lies within the tolerance of the printed number; None below three seeds."""
+    pair = paired(outcome.by_seed, dict.fromkeys(outcome.by_seed, 0.0), "natural")
+    return tolerances.agrees(column.metric, *pair.interval(), number.value) if pair and pair.judged else None
 
 
 def status_in_table(number: PublishedNumber | None, outcome: Outcome) -> str:
@@ -118,7 +126,10 @@ def _sd_text(sd: float | None, column: Column) -> str:
 
 
 def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
-    """Mark the best of each column, in the whole table or in each group of neighbouring rows; none where nothing is ranked."""
+    """Mark the best of each column, in the whole table or in each group of neighbouring rows; none where nothing is ranked.
+
+    Of ours it is the one that is surely better than every other, by the paired intervals over training seeds; of the paper's the best printed number.
+    """
     if table.best_of == "none":
         return rows
     parts = [list(part) for _, part in groupby(rows, key=lambda row: row.group if table.best_of == "group" else None)]
@@ -126,18 +137,18 @@ def _with_best(rows: list[DocumentRow], table: TableSpec) -> list[DocumentRow]:
 
 
 def _best_marked(rows: list[DocumentRow], columns: list[Column]) -> list[DocumentRow]:
-    """The same rows with ours and the paper's best marked. Values that print alike are equally good; one run alone is never best."""
+    """The same rows with ours and the paper's best marked. Printed values that are equal are equally good."""
     cells = [list(row.cells) for row in rows]
     for place, column in enumerate(columns):
-        choose = min if column.better == "lower" else max
-        ours = {(row.run, row.score): row.cells[place] for row in rows if row.cells[place].value is not None}
-        best_text = choose(ours.values(), key=lambda cell: cell.value).text if len(ours) > 1 else None
+        choose, lower = min if column.better == "lower" else max, column.better == "lower"
+        ours = {(row.run, row.score): row.cells[place].by_seed for row in rows if row.cells[place].value is not None}
+        best = surely_best(ours, scale_of(column.metric), lower)
         theirs = [row.cells[place].published_value for row in rows if row.cells[place].published_value is not None]
         best_published = choose(theirs) if len(set(theirs)) > 1 else None
-        for line in cells:
+        for row, line in zip(rows, cells, strict=True):
             cell = line[place]
             marks = {
-                "best": cell.value is not None and cell.text == best_text,
+                "best": best is not None and cell.value is not None and (row.run, row.score) == best,
                 "published_best": cell.published_value is not None and cell.published_value == best_published,
             }
             line[place] = cell.model_copy(update=marks)

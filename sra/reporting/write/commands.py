@@ -1,11 +1,17 @@
 """The commands that a reader may type, each as it is typed in the folder of the repository."""
 
+from collections.abc import Sequence
+
 DEFAULT_PRESET = "digits"  # of config/config.yaml
 
 
-def build_command(target: str, preset_id: str, weights: str = "trained") -> str:
-    """The command that builds a target. The digits and trained weights are the defaults, anything else is named."""
+THREE_SEEDS = (0, 1, 2)
+
+
+def build_command(target: str, preset_id: str, weights: str = "trained", seeds: Sequence[int] = ()) -> str:
+    """The command that builds a target. The digits, trained weights and each run's own seed are the defaults, anything else is named."""
     options = ([f"preset={preset_id}"] if preset_id != DEFAULT_PRESET else []) + ([f"weights={weights}"] if weights != "trained" else [])
+    options += [f"seeds='{list(seeds)}'"] if seeds else []
     return " ".join(["snakemake --cores 2", target, *(["--config", *options] if options else [])])
 
 

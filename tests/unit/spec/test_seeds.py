@@ -1,5 +1,6 @@
 """Several seeds: the names they give to runs and samplers, and what a registry makes of them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_each_pair_of_seeds_is_one_score():
     found = [(run, score.sampler) for run, score in registry.with_seeds("sit_b2", SCORE)]
     assert found == [("sit_b2", "sde250"), ("sit_b2", "sde250__s1"), ("sit_b2__s2", "sde250"), ("sit_b2__s2", "sde250__s1")]
     assert DIGITS.with_seeds("sit_b2", SCORE) == [("sit_b2", SCORE)]
+
+
+def test_a_run_whose_row_has_a_seed_of_its_own_is_paired_by_that(tmp_path):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    experiment = tmp_path / "config/experiments/sit_b2.yaml"
+    changed = experiment.read_text().replace("sit_b2_sra: {method: sra}", "sit_b2_sra: {method: sra, seed: 1}")
+    experiment.write_text(changed)
+    registry = Registry(tmp_path, "digits", asked=Seeds(training=(0, 1, 2)))
+    for run in ("sit_b2", "sit_b2_sra"):
+        names = registry.with_training_seeds(run)
+        assert [registry.seeds.of_run(name) for name in names] == [registry.spec(name).training.seed for name in names] == [0, 1, 2]
+    assert registry.with_training_seeds("sit_b2_sra") == ["sit_b2_sra__s0", "sit_b2_sra", "sit_b2_sra__s2"]
 
 
 def test_released_weights_have_no_training_seed():

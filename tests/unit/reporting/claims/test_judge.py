@@ -1,4 +1,4 @@
-"""Verdicts are computed: each kind of comparison on both sides of its margin, what is missing, and the real claims under the paper's own numbers."""
+"""Files of claims, what is missing, what one seed says, and the real claims under the paper's own numbers."""
 
 import csv
 import io
@@ -8,82 +8,17 @@ import pytest
 import yaml
 
 from sra.content.catalogue import Catalogue
-from sra.content.claims import Alike, AtLeast, Better, Closer, Side, load_claims, scores_behind, shown_numbers
-from sra.content.margins import Margin
+from sra.content.claims import load_claims, scores_behind, shown_numbers
 from sra.content.required import required_by_all
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.claims.judge import build_claims, claims_sentence, render_claims
-from sra.reporting.claims.verdicts import combined, judge
+from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
 from sra.reporting.write.commands import build_command
-
-UNIT = Margin(value=1.0, why="w")
-A, B, C = (Side(run=name) for name in "abc")
-COMPARED = {
-    "better": Better(kind="better", metric="fid", side=A, than=[B, C], margin="m"),
-    "at_least": AtLeast(kind="at_least", metric="fid", side=A, than=[B, C], margin="m"),
-    "alike": Alike(kind="alike", metric="fid", between=[A, B, C], margin="m"),
-    "closer": Closer(kind="closer", metric="fid", side=A, to=B, than=C, margin="m"),
-}
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "better", "verdict", "difference"),
-    [
-        ("better", [10.0, 11.5, 20.0], "lower", "supported", 1.5),
-        ("better", [10.0, 11.0, 20.0], "lower", "inconclusive", 1.0),  # the margin itself decides nothing
-        ("better", [10.0, 9.0, 20.0], "lower", "inconclusive", -1.0),
-        ("better", [10.0, 8.5, 20.0], "lower", "contradicted", -1.5),
-        ("better", [10.0, 8.5, 5.0], "higher", "supported", 1.5),
-        ("better", [10.0, 11.5, 5.0], "higher", "contradicted", -1.5),
-        ("at_least", [10.0, 10.0, 20.0], "lower", "supported", 0.0),
-        ("at_least", [10.0, 9.5, 20.0], "lower", "inconclusive", -0.5),
-        ("at_least", [10.0, 20.0, 8.5], "lower", "contradicted", -1.5),
-        ("at_least", [10.0, 9.5, 8.5], "higher", "supported", 0.5),
-        ("alike", [10.0, 11.0, 10.5], "lower", "supported", 1.0),
-        ("alike", [10.0, 9.0, 10.5], "lower", "inconclusive", 1.5),
-        ("alike", [10.0, 12.0, 10.5], "higher", "inconclusive", 2.0),
-        ("alike", [10.0, 9.0, 11.5], "higher", "contradicted", 2.5),
-        ("closer", [12.0, 10.0, 17.0], "lower", "supported", 3.0),
-        ("closer", [14.0, 10.0, 17.0], "lower", "inconclusive", -1.0),
-        ("closer", [15.0, 10.0, 17.0], "lower", "contradicted", -3.0),
-        ("closer", [9.0, 10.0, 17.0], "lower", "supported", 7.0),  # beyond what it is to come close to
-    ],
-)
-def test_each_kind_on_both_sides_of_its_margin(kind, values, better, verdict, difference):
-    judged = judge(COMPARED[kind], values, better, UNIT)
-    assert (judged.verdict, judged.difference, judged.margin) == (verdict, difference, 1.0)
-
-
-def test_the_best_of_the_others_decides():
-    assert judge(COMPARED["better"], [10.0, 12.0, 11.5], "lower", UNIT).against == 2
-    assert judge(COMPARED["better"], [10.0, 12.0, 11.5], "higher", UNIT).against == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "margin"), [("better", [30.0, 40.0, 50.0], 4.0), ("alike", [30.0, 40.0, 50.0], 3.0), ("closer", [30.0, 40.0, 50.0], 5.0)]
-)
-def test_a_share_is_one_of_what_is_compared_with(kind, values, margin):
-    assert judge(COMPARED[kind], values, "lower", Margin(share=0.1, why="w")).margin == pytest.approx(margin)
-
-
-@pytest.mark.parametrize(
-    ("parts", "verdict"),
-    [
-        (["supported", "supported"], "supported"),
-        (["supported", "inconclusive"], "inconclusive"),
-        (["supported", "contradicted"], "inconclusive"),
-        (["contradicted", "inconclusive"], "contradicted"),
-        (["inconclusive"], "inconclusive"),
-        (["contradicted", "not run"], "not run"),
-    ],
-)
-def test_a_claim_is_the_sum_of_its_parts(parts, verdict):
-    assert combined(parts) == verdict
-
+from sra.spec.load import checked
 
 # Files of claims
 
@@ -96,7 +31,7 @@ BLOCKS = {
     "score": {"milestone": "m400k", "sampler": "sde250", "samples": 50000},
     "comparisons": [{"kind": "better", "metric": "fid", "side": {"run": "sit_b2_sra"}, "than": [{"run": "sit_b2"}], "margin": "m"}],
 }
-FILE = {"elsewhere": {"share": 0.1, "why": "small"}, "margins": {"m": {"value": 1.5, "why": "noise"}}, "claims": [BLOCKS]}
+FILE = {"margins": {"m": {"value": 1.5, "why": "noise"}}, "claims": [BLOCKS]}
 
 
 def changed(value, path: str, new):
@@ -168,8 +103,7 @@ SIDE = "claims/0/comparisons/0/side"
         ("margins/m/share", 0.1, "margins.m: a margin is either a value or a share"),
         ("margins/m/value", 0, "margins.m.value: Input should be greater than 0"),
         ("margins/m/why", None, "margins.m.why is missing"),
-        ("elsewhere", {"value": 1.0, "why": "w"}, "elsewhere: other data have another scale; give a share"),
-        ("elsewhere/elsewhere", 0.1, "elsewhere: stands for itself"),
+        ("elsewhere", {"share": 0.1, "why": "w"}, "unknown key 'elsewhere'"),
     ],
 )
 def test_a_wrong_file_is_refused_with_one_line(registry_of, path, new, message):
@@ -195,47 +129,29 @@ def pair(write_score, ours, base, preset="digits"):
     return [write_score("sit_b2_sra", fid=ours, preset=preset), write_score("sit_b2", fid=base, preset=preset)]
 
 
-@pytest.mark.parametrize(
-    ("preset", "ours", "verdict"),
-    [
-        ("digits", 8.9, "supported"),
-        ("digits", 9.1, "inconclusive"),
-        ("digits", 11.1, "contradicted"),
-        ("paper", 8.4, "supported"),
-        ("paper", 8.9, "inconclusive"),
-        ("paper", 11.6, "contradicted"),
-    ],
-)
-def test_other_data_have_a_margin_of_their_own(judged, write_score, preset, ours, verdict):
+@pytest.mark.parametrize("preset", ["digits", "paper"])
+@pytest.mark.parametrize("ours", [1.0, 9.9, 100.0])
+def test_one_seed_judges_nothing_however_far_apart(judged, write_score, preset, ours):
     document = judged(pair(write_score, ours, 10.0, preset), preset=preset)
     claim = document.claims[0]
-    assert (claim.verdict, claim.missing, claim.command) == (verdict, [], None)
-    assert document.counts[verdict] == 1
+    assert (claim.verdict, claim.words, claim.missing, claim.command) == ("not judged", "one seed: not judged", [], None)
+    assert (document.counts["not judged"], document.judged) == (1, False)
     part = claim.parts[0]
-    assert part.margin == pytest.approx(1.0 if preset == "digits" else 1.5)
-    assert part.margin_why == ("small" if preset == "digits" else "noise")
-    assert part.difference == pytest.approx(10.0 - ours)
     assert [number.value for number in part.numbers] == [ours, 10.0]
     assert all(len(number.score_sha256) == 64 for number in part.numbers)
-    # Table 1 prints 29.10 and 33.02, at any preset.
+    assert (part.decisive.low, part.decisive.high, part.decisive.p_value) == (None, None, None)
+    assert part.decisive.value == pytest.approx(ours / 10)
+    assert part.decisive.text.endswith(", one seed")
+    # Table 1 prints 29.10 and 33.02, at any preset, and a margin judges them.
     assert ([number.published for number in part.numbers], part.paper_verdict, claim.paper_verdict) == (["29.10", "33.02"], "supported", "supported")
-    assert part.paper_margin == 1.5
-
-
-def test_a_metric_may_have_its_own_share_elsewhere(judged, write_score):
-    file = changed(FILE, "margins/m/elsewhere", 0.02)
-    for ours, verdict in ((9.7, "supported"), (9.85, "inconclusive")):
-        scores = pair(write_score, ours, 10.0)
-        assert judged(scores, file).claims[0].verdict == verdict
-        for score in scores:
-            score.unlink()
+    assert (part.paper_margin, part.paper_difference, part.margin_why) == (1.5, pytest.approx(3.92), "noise")
 
 
 def test_what_is_missing_is_listed_with_its_command(judged, write_score):
     claim = judged(pair(write_score, 9.0, 10.0)[:1]).claims[0]
     assert (claim.verdict, claim.command) == ("not run", "snakemake --cores 2 table_1")
     assert [(item.numbers, item.reason) for item in claim.missing] == [(["sit_b2 at 400K (sde250, 50\u202f000 samples)"], None)]
-    assert (claim.parts[0].difference, claim.parts[0].paper_verdict) == (None, "supported")
+    assert (claim.parts[0].decisive, claim.parts[0].paper_verdict) == (None, "supported")
     assert judged([], preset="paper").claims[0].command == "snakemake --cores 2 table_1 --config preset=paper"
 
 
@@ -248,14 +164,13 @@ def test_no_command_is_given_for_what_no_run_can_give(judged):
     assert (released.command, released.missing[0].reason) == (None, "no released weights stand for this run")
 
 
-def test_a_published_side_counts_at_comparable_presets_alone(judged, write_score):
+def test_a_printed_number_is_one_training_and_judges_nothing(judged, write_score):
     comparison = {"kind": "alike", "metric": "fid", "between": [{"published": "table_1/head_yes"}, {"run": "sit_b2_sra"}], "margin": "m"}
     file = changed(FILE, "claims/0/comparisons/0", comparison)
-    for ours, verdict in ((30.0, "supported"), (31.0, "inconclusive"), (25.0, "contradicted")):  # Table 1: 29.10
-        score = write_score("sit_b2_sra", fid=ours, preset="paper")
-        claim = judged([score], file, "paper").claims[0]
-        assert claim.verdict == verdict
-        score.unlink()
+    scores = [write_score(run, fid=fid, preset="paper") for run, fid in (("sit_b2_sra", 29.0), ("sit_b2_sra__s1", 29.1), ("sit_b2_sra__s2", 29.2))]
+    claim = judged(scores, file, "paper").claims[0]
+    assert claim.words == "a printed number is one training: not judged"
+    assert claim.parts[0].decisive.text == "ratio 1.00 [0.99, 1.01], 3 seeds"  # shown all the same: Table 1 prints 29.10
     here = judged([write_score("sit_b2_sra", fid=29.1, preset="digits")], file).claims[0]
     assert (here.verdict, here.command) == ("not run", None)
     assert here.missing[0].reason == "a published number has another scale than preset digits"
@@ -272,19 +187,21 @@ def test_released_runs_stand_in_as_in_the_table(judged, write_score):
     file = changed(changed(FILE, "claims/0/comparisons/0", comparison), "claims/0/targets", ["table_3"])
     file = changed(file, "claims/0/score", {"milestone": "m4m", "sampler": "sde250_cfg18", "samples": 50000})
     score = write_score("sit_xl2_sra_released", "m4m", "sde250_cfg18", preset="paper", fid=0.5)
-    assert judged([score], file, "paper", released=True).claims[0].verdict == "supported"
+    assert judged([score], file, "paper", released=True).claims[0].verdict == "not judged"
     assert judged([score], file, "paper").claims[0].verdict == "not run"
     missing = judged([], file, "paper", released=True).claims[0]
     assert missing.command == "snakemake --cores 2 table_3 --config preset=paper weights=released"
 
 
-def test_the_scope_says_of_what_the_verdicts_speak(judged):
+def test_the_scope_says_of_what_the_verdicts_speak(judged, write_score):
     assert "speak of preset digits alone" in judged([]).scope
     assert "neither confirm nor refute the paper" in judged([]).scope
     assert "preset" not in judged([], preset="paper").scope
-    counts = "0 supported, 0 contradicted, 0 inconclusive and 1 not run"
-    assert claims_sentence(judged([])) == f"Of 1 claim of the paper on the data of preset digits: {counts}."
-    assert claims_sentence(judged([], preset="paper")) == f"Of 1 claim of the paper: {counts}."
+    assert claims_sentence(judged([])) == "Of 1 claim of the paper none is judged at preset digits: 1 not run."
+    one = judged(pair(write_score, 9.0, 10.0))
+    assert claims_sentence(one) == "Of 1 claim of the paper none is judged at preset digits: 1 not judged (one seed)."
+    assert one.command == build_command("claims", "digits", seeds=(0, 1, 2)) == "snakemake --cores 2 claims --config seeds='[0, 1, 2]'"
+    assert judged([], preset="paper").command == "snakemake --cores 2 claims --config preset=paper seeds='[0, 1, 2]'"
     assert build_command("all", "digits") == "snakemake --cores 2 all"
 
 
@@ -301,11 +218,20 @@ def test_files_hold_what_was_judged_and_the_same_bytes(registry_of, write_score,
     assert read_json(tmp_path / "one/claims.json") == document.model_dump(mode="json")
     rows = list(csv.DictReader(io.StringIO(written[0][1].decode())))
     assert [(row["run"], row["value"], row["published"]) for row in rows] == [("sit_b2_sra", "8.0", "29.10"), ("sit_b2", "10.0", "33.02")]
-    assert {(row["verdict"], row["difference"], row["margin"]) for row in rows} == {("supported", "2.0", "1.0")}
+    assert {(row["verdict"], row["compared"], f"{float(row['effect']):.12g}", row["low"], row["seeds"]) for row in rows} == {
+        ("one seed: not judged", "log", "0.8", "", "0"),
+    }
     markdown = written[0][2].decode()
-    numbers = "FID ↓ 8.00 (sit_b2_sra), 10.00 (sit_b2); gain +2.00, margin 1.00"
-    assert rf"| ✓ supported | S \| T. | {numbers} | ✓ supported | Table 1 | table_1 |" in markdown
+    numbers = "FID ↓ 8.00 (sit_b2_sra), 10.00 (sit_b2); ratio 0.80, one seed"
+    assert rf"| – one seed: not judged | S \| T. | {numbers} | ✓ supported | Table 1 | table_1 |" in markdown
+    assert "Nothing is judged here. Three training seeds are: `snakemake --cores 2 claims --config seeds='[0, 1, 2]'`" in markdown
     assert "Not run:" not in markdown
+
+
+def test_an_old_file_with_verdicts_from_single_seeds_is_not_shown(judged):
+    old = {**judged([]).model_dump(mode="json"), "schema_version": 1}
+    with pytest.raises(InputError, match=r"claims\.json: schema_version: Input should be 2"):
+        checked(old, ClaimsDocument, "claims.json")
 
 
 # The repository's own claims
@@ -329,10 +255,10 @@ def test_claims_cost_no_run_of_their_own(root, preset, released):
 def test_before_anything_ran_no_claim_has_a_verdict(root):
     registry = Catalogue(root, "digits")
     document = build_claims(load_claims(registry), registry, Evidence("digits", registry.preset, load_published(root / "report/published")))
-    assert document.counts == {"supported": 0, "contradicted": 0, "inconclusive": 0, "not run": len(document.claims)}
+    assert document.counts == dict.fromkeys(VERDICTS, 0) | {"not run": len(document.claims)}
 
 
-def test_the_papers_own_numbers_as_scores_get_the_papers_own_verdicts(root, write_score):
+def test_the_papers_own_numbers_get_the_same_verdicts_as_ever_and_as_single_scores_none(root, write_score):
     """A claim whose rule the paper's numbers do not pass would be a claim about the rule."""
     registry, published = Catalogue(root, "paper"), load_published(root / "report/published")
     claims = load_claims(registry)
@@ -347,7 +273,8 @@ def test_the_papers_own_numbers_as_scores_get_the_papers_own_verdicts(root, writ
         scores = [write_score(run, of.milestone, of.sampler, of.samples, preset="paper", **printed[run, of]) for run, of in behind]
         judged = build_claims(claims, registry, Evidence("paper", registry.preset, published, load_scores(scores, "paper")))
         found = next(item for item in judged.claims if item.id == claim.id)
-        assert found.verdict == ("inconclusive" if claim.id in NOT_SHOWN_BY_THE_PAPER else "supported"), claim.id
-        assert found.paper_verdict == (None if claim.id in PAPER_ALONE else found.verdict)
+        assert found.verdict == "not judged", claim.id
+        expected = "inconclusive" if claim.id in NOT_SHOWN_BY_THE_PAPER else "supported"
+        assert found.paper_verdict == (None if claim.id in PAPER_ALONE else expected), claim.id
         for score in scores:
             score.unlink()

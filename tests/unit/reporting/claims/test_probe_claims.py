@@ -31,8 +31,7 @@ CLAIM = {
 
 
 def file_of(**changes) -> dict:
-    margins = {"m": {"value": 0.01, "elsewhere_value": 0.1, "why": "noise"}}
-    return {"elsewhere": {"share": 0.5, "why": "small"}, "margins": margins, "claims": [CLAIM | changes]}
+    return {"margins": {"m": {"value": 0.01, "why": "noise"}}, "claims": [CLAIM | changes]}
 
 
 @pytest.fixture
@@ -57,13 +56,25 @@ def judged(registry: Catalogue, files: list):
     return build_claims(claims, registry, known, probed)
 
 
-@pytest.mark.parametrize(("ours", "verdict"), [(0.75, "supported"), (0.55, "inconclusive"), (0.35, "contradicted")])
-def test_points_of_a_figure_are_compared(registry_of, write_probe, ours, verdict):
+@pytest.mark.parametrize(
+    ("ours", "verdict", "text"),
+    [
+        ((0.75, 0.74, 0.77), "supported", "difference +25.3 [+21.5, +29.1], 3 seeds"),
+        ((0.50, 0.55, 0.48), "undecided", "difference +1.0 [−8.0, +10.0], 3 seeds"),
+        ((0.501, 0.500, 0.499), "equivalent", "difference 0.0 [−0.2, +0.2], 3 seeds"),  # within 5 % of 50 %
+        ((0.35, 0.34, 0.36), "contradicted", "difference −15.0 [−17.5, −12.5], 3 seeds"),
+        ((0.75,), "not judged", "difference +25.0, one seed"),
+    ],
+)
+def test_points_of_a_figure_are_compared_seed_by_seed(registry_of, write_probe, ours, verdict, text):
     registry = registry_of(file_of())
-    files = [write_probe(run, {7: value}, preset="digits") for run, value in (("sit_xl2_sra", ours), ("sit_xl2", 0.5))]
+    names = ["", "__s1", "__s2"]
+    files = [write_probe(f"sit_xl2_sra{name}", {7: value}, preset="digits") for name, value in zip(names, ours, strict=False)]
+    files += [write_probe(f"sit_xl2{name}", {7: 0.5}, preset="digits") for name in names[: len(ours)]]
     claim = judged(registry, files).claims[0]
     part = claim.parts[0]
-    assert (claim.verdict, part.margin, part.difference) == (verdict, 0.1, pytest.approx(ours - 0.5))
+    assert (claim.verdict, part.decisive.text, part.decisive.margin) == (verdict, text, pytest.approx(0.025))
+    assert [len(number.seeds_sha256) for number in part.numbers] == [len(ours) - 1] * 2
     assert [(number.name, number.run, number.published) for number in part.numbers] == [
         ("with SRA, block 20", "sit_xl2_sra", "65.1"),
         ("SiT-XL/2, block 20", "sit_xl2", "59.8"),
@@ -124,7 +135,7 @@ def test_the_repositorys_claims_probe_nothing_of_their_own(root, preset):
     assert set(needed) <= drawn
 
 
-def test_the_papers_own_accuracies_get_the_papers_own_verdicts(root, write_probe):
+def test_the_papers_own_accuracies_get_the_same_verdicts_as_ever_and_as_single_probes_none(root, write_probe):
     """A claim whose rule the paper's numbers do not pass would be a claim about the rule."""
     registry, published = Catalogue(root, "paper"), load_published(root / "report/published")
     claims, accuracies = load_claims(registry), {}
@@ -141,6 +152,6 @@ def test_the_papers_own_accuracies_get_the_papers_own_verdicts(root, write_probe
     on_probes = [claim.id for claim in claims.claims if claim.score is None]
     assert len(on_probes) >= 6
     for name in on_probes:
-        expected = "not run" if name == "teacher_leads" else "supported"  # the paper prints no number of the student
+        expected = "not run" if name == "teacher_leads" else "not judged"  # the paper prints no number of the student
         assert judged_claims[name].verdict == expected, name
         assert judged_claims[name].paper_verdict == (None if name == "teacher_leads" else "supported"), name

@@ -76,7 +76,7 @@ def test_a_curve_holds_planned_points_and_the_markers_of_the_paper(render, score
     assert [point.published for point in ours.points] == ["39.2", None, None, "10.1"]
     assert base.points[1].reason == "a marker of the paper alone"
     assert base.points[3].reason == "preset small does not train to 600K"
-    assert "SRA is better than its baseline at 1 of 2 measured points" in document.alt
+    assert "SRA and its baseline are both measured at 2 points" in document.alt
     assert document.remarks[-1] == "Not run at preset small: 600K."
 
 

@@ -117,7 +117,7 @@ def test_a_figure_without_published_markers_shows_ours_alone(render, scores, dra
     assert len(drawn) == 2
     assert len(module._sides(document)) == 1
     assert document.alt == (
-        "Line chart of FID over the time of training, 1 model; SRA is better than REPA at the same step at 0 of 2 measured points; "
+        "Line chart of FID over the time of training, 1 model; SRA and REPA are both measured at 2 points; "
         "training to the last points takes 3.33 to 4 minutes."
     ).replace(", 1 model", "")
     assert "markers" not in " ".join(document.remarks)
@@ -125,8 +125,8 @@ def test_a_figure_without_published_markers_shows_ours_alone(render, scores, dra
 
 def test_alternative_text_tells_times(render, scores):
     assert render(figure(), scores, {"base": 0.05, "ours": 0.06}).alt == (
-        "Line chart of FID over the time of training, and below them the paper's markers on axes of their own; SRA is better than its baseline at "
-        "0 of 2 measured points; training to the last points takes 20 to 24 seconds."
+        "Line chart of FID over the time of training, and below them the paper's markers on axes of their own; SRA and its baseline are both "
+        "measured at 2 points; training to the last points takes 20 to 24 seconds."
     )
     assert "takes" not in render(figure(), scores).alt
 

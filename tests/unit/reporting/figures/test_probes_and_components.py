@@ -221,7 +221,7 @@ def test_targets_pair_accuracy_and_fid(render, write_probe, aligned):
     assert [point.published for point in document.points] == [(0.242, 18.4), (0.282, 18.2), (0.599, 11.9), None, None]
     assert [point.fid.status for point in document.points] == ["not asked", "ok", "ok", "same", "ok"]
     assert (document.baseline.value, document.baseline.published) == (20.0, "17.4")
-    assert "the lowest FID has target block 20, the best probed is block 20." in document.alt
+    assert "accuracies from 40.0 to 70.0 %, FID from 12.00 to 19.00." in document.alt
     assert "Of the paper alone: block 4." in document.remarks
 
 

@@ -1,4 +1,4 @@
-"""Numbers over several seeds: the mean, the two spreads kept apart, and what tables, curves and claims say of them."""
+"""Numbers over several seeds: the mean, the two spreads kept apart, and what tables and curves say of them."""
 
 import csv
 import io
@@ -8,20 +8,15 @@ import numpy as np
 import pytest
 from report_samples import TEMPLATES
 
-from sra.content.claims import Alike, AtLeast, Better, Closer, Side
 from sra.content.figures import CurvesFigure, Panel, ProbeLine, ProbesFigure, Series
-from sra.content.margins import Margin
 from sra.content.tables import Column, Row, TableSpec
 from sra.core.files import sha256_of_file
-from sra.reporting.claims.judge import _errors, _Number  # the smallest place that decides whether seeds have measured the noise
-from sra.reporting.claims.verdicts import judge
 from sra.reporting.figures.curves import build_curves, draw_curves
 from sra.reporting.figures.probes import build_probes, draw_probes
-from sra.reporting.read.comparison import Outcome
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.probes import load_probes
 from sra.reporting.read.scores import load_scores
-from sra.reporting.read.spread import Spread, mean_and_spread, seeds_text
+from sra.reporting.read.spread import Spread, over_seeds, seeds_text
 from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Carrier, Width
@@ -33,24 +28,25 @@ THREE = Seeds(training=(0, 1, 2))
 
 def test_the_mean_and_both_spreads():
     values = np.random.default_rng(0).normal(20, 3, (4, 3))
-    mean, spread = mean_and_spread(values.tolist())
-    assert mean == pytest.approx(values.mean())
+    found = over_seeds(dict(enumerate(values.tolist())))
+    spread = found.spread
+    assert found.mean == pytest.approx(values.mean())
+    assert list(found.by_seed.values()) == pytest.approx(values.mean(axis=1))
     assert spread.training_sd == pytest.approx(values.mean(axis=1).std(ddof=1))
     assert spread.sampling_sd == pytest.approx(np.sqrt(values.var(axis=1, ddof=1).mean()))
     assert (spread.training, spread.sampling) == (4, 3)
-    assert spread.standard_error == pytest.approx(spread.training_sd / 2)
 
 
 def test_a_training_that_was_sampled_more_often_counts_no_more():
-    mean, spread = mean_and_spread([[10.0, 20.0, 30.0], [40.0]])
-    assert mean == 30.0
-    assert spread.sampling_sd == pytest.approx(10.0)
-    assert mean_and_spread([[5.0]]) == (5.0, Spread(training=1, training_sd=None, sampling=1, sampling_sd=None))
+    found = over_seeds({0: [10.0, 20.0, 30.0], 7: [40.0]})
+    assert (found.mean, found.by_seed) == (30.0, {0: 20.0, 7: 40.0})
+    assert found.spread.sampling_sd == pytest.approx(10.0)
+    assert over_seeds({0: [5.0]}).spread == Spread(training=1, training_sd=None, sampling=1, sampling_sd=None)
 
 
 def test_seeds_in_words():
-    _, trained = mean_and_spread([[1.0], [2.0], [4.0]])
-    _, both = mean_and_spread([[1.0, 2.0], [2.0, 3.0]])
+    trained = over_seeds({0: [1.0], 1: [2.0], 2: [4.0]}).spread
+    both = over_seeds({0: [1.0, 2.0], 1: [2.0, 3.0]}).spread
     assert seeds_text([None, None]) == "one seed"
     assert seeds_text([None, trained]).startswith("mean over 3 training seeds; ± is")
     assert seeds_text([both]).startswith("mean over 2 training seeds, 2 sampling seeds of each; ± is")
@@ -78,6 +74,13 @@ def test_training_and_sampling_seeds_are_kept_apart(write_score, preset):
     spread = Evidence("small", preset, scores=scores).score("ra", SCORE, "fid").spread
     assert spread.training_sd == pytest.approx(np.std([12, 24], ddof=1))
     assert spread.sampling_sd == pytest.approx(np.sqrt((8 + 32) / 2))
+
+
+def test_values_stand_under_the_seed_that_trained_them(three_seeds, preset):
+    """A run whose own seed is 4 says so nowhere in its name."""
+    for seeds, expected in ((THREE, {0: 10.0, 1: 12.0, 2: 17.0}), (Seeds(training=(1, 2, 4), own={"ra": 4}), {4: 10.0, 1: 12.0, 2: 17.0})):
+        evidence = Evidence("small", preset, scores=load_scores(three_seeds, "small", seeds))
+        assert evidence.score("ra", SCORE, "fid").by_seed == expected
 
 
 def test_a_seed_that_is_missing_is_said(three_seeds, preset):
@@ -171,32 +174,3 @@ def test_probes_of_several_trainings_are_a_mean_and_a_band(write_probe, probes_f
     assert "mean over 3 training seeds" in document.remarks[0]
     draw_probes(document, tmp_path / "figure")
     assert len(re.findall(r'id="[^"]*FillBetween', (tmp_path / "figure.svg").read_text())) == 1
-
-
-A, B, C = (Side(run=name) for name in "abc")
-COMMON = {"metric": "fid", "margin": "m"}
-
-
-@pytest.mark.parametrize(
-    ("comparison", "values", "errors", "margin", "verdict"),
-    [
-        (Better(kind="better", side=A, than=[B], **COMMON), [10.0, 12.0], [0.3, 0.4], 1.0, "supported"),
-        (Better(kind="better", side=A, than=[B], **COMMON), [10.0, 12.0], [0.9, 1.2], 3.0, "inconclusive"),
-        (Better(kind="better", side=A, than=[B, C], **COMMON), [10.0, 30.0, 12.0], [0.3, 9.0, 0.4], 1.0, "supported"),  # the best one's error
-        (AtLeast(kind="at_least", side=A, than=[B], **COMMON), [12.0, 10.0], [0.3, 0.4], 1.0, "contradicted"),
-        (Alike(kind="alike", between=[A, B, C], **COMMON), [10.0, 10.5, 10.8], [0.3, 9.0, 0.4], 1.0, "supported"),
-        (Closer(kind="closer", side=A, to=B, than=C, **COMMON), [11.0, 10.0, 17.0], [1.0, 0.0, 0.0], 4.0, "supported"),  # the side counts twice
-    ],
-)
-def test_measured_noise_decides_in_place_of_the_margin(comparison, values, errors, margin, verdict):
-    judged = judge(comparison, values, "lower", Margin(value=100.0, why="w"), errors)
-    assert (judged.margin, judged.verdict) == (pytest.approx(margin), verdict)
-
-
-def test_two_seeds_do_not_measure_the_noise():
-    def number(seeds: int, run: str | None = "a") -> _Number:
-        _, spread = mean_and_spread([[float(value)] for value in range(seeds)])
-        return _Number(A, run, SCORE, Outcome("ok", 1.0, None, spread if run else None), None)
-
-    assert _errors([number(3), number(2)]) is None
-    assert _errors([number(3), number(4), number(1, run=None)]) == pytest.approx([1 / np.sqrt(3), np.std(range(4), ddof=1) / 2, 0.0])

@@ -123,8 +123,9 @@ def test_verdicts_name_the_first_claim_of_their_kind(tmp_path, preset, write_sco
     report = report_in(tmp_path, preset, scores, claims_file=path)
     assert {count.verdict: count.count for count in report.verdicts} == COUNTS
     assert {count.verdict: count.first for count in report.verdicts} == {
-        "supported": "one", "contradicted": None, "inconclusive": None, "not run": None,
+        "supported": "one", "contradicted": None, "equivalent": None, "undecided": None, "not judged": None, "not run": None,
     }  # fmt: skip
+    assert report_in(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, judged=False)).verdicts == []
 
 
 def test_commands_say_what_they_take(tmp_path, preset, table, planned):

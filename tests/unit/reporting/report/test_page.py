@@ -160,9 +160,12 @@ def test_the_band_stands_first_and_in_every_caption(build, comparable):
     assert band not in build(preset=comparable)
 
 
-def test_the_verdict_flips_with_the_scores(build):
-    assert "SRA is worse than its baseline in 1 of 1 comparison at 400K" in build(gap=1.0)
-    assert "SRA is better than its baseline in 1 of 1 comparison at 400K" in build(gap=-1.0)
+def test_one_seed_judges_nothing_on_the_page(build):
+    for gap in (1.0, -1.0):
+        page = Page(build(gap=gap))
+        assert "Preset small trains each run from one seed, and fewer than 3 judge nothing" in page.texts["p"]
+        assert "strong" not in [tag for tag, attributes in page.elements if attributes.get("class") == "best"]
+        assert "✗" not in "".join(text for tag, text in page.texts.items() if tag not in ("dt", "script", "style"))
 
 
 def test_the_summary_states_what_the_scores_say(build, tmp_path):
@@ -209,7 +212,7 @@ def test_methods_stand_after_the_figures_each_with_its_paper_and_code(build, roo
 
 def test_an_empty_preset_still_has_a_page(tmp_path, preset):
     page = Page(rendered_page(tmp_path, preset))
-    assert "No pair of SRA and its baseline has been scored yet" in page.texts["p"]
+    assert "So far 0 scores of sample sets exist" in page.texts["p"]
     assert "tables" not in page.ids
     assert "claims" not in page.ids
 
@@ -233,15 +236,25 @@ def test_claims_stand_before_the_tables_with_verdicts_in_words(with_claims):
         "Of the digits alone.",
         '5</span> <a href="#claim-one">✓ supported</a>',
         "6</span> ✗ contradicted",
-        "7</span> ≈ inconclusive",
+        "3</span> = equivalent",
+        "7</span> ? undecided",
         "8</span> ○ not run",
     ):
         assert words in text
     assert '<td class="stuck supported">✓ supported</td>' in text
     assert '<span class="inconclusive">≈ inconclusive</span>' in text
-    assert "gain +1.00, margin 0.50" in page.texts["span"]
+    assert "ratio 0.90 [0.88, 0.92], 3 seeds" in page.texts["span"]
+    assert "By the paper's printed numbers: by more than 0.50 (noise)." in page.texts["span"]
     assert 'href="./claims.json"' in text
     assert {link["href"] for link in page.all("a") if link["href"].startswith("#r-")} == {f"#{name}" for name in page.ids if name.startswith("r-")}
+
+
+def test_where_nothing_is_judged_no_verdicts_are_counted(with_claims):
+    text = with_claims(judged=False)
+    assert 'class="counts"' not in text
+    assert '<td class="stuck not-judged">– one seed: not judged</td>' in text
+    assert "ratio 0.90, one seed" in text
+    assert "what they say of each claim under “By the paper&#39;s printed numbers”" in text
 
 
 def test_a_claim_without_a_verdict_says_how_to_get_one(with_claims):
@@ -295,7 +308,7 @@ def test_text_to_image_on_the_page(text_to_image):
     assert "figure_t2i" in page.ids
     assert "Figure T2I: T" in page.texts["h3"]
     assert "1 of 1" in page.texts["dd"]  # the figure's score counts as wanted
-    assert "draws both digits in the right colours for 93.0 % of 500 captions" in page.texts["p"]
+    assert "93.0 % of the captioned images show both digits in the right colours" in page.texts["p"]
     assert f"captions, {spec.model.text.tokens} tokens of {spec.text_encoder}" in page.texts["td"]
     assert "digits and scenes, 8 × 8 pixels" in page.texts["span"]
     assert page.texts["th"].count("a red three left of a blue five") == 3
@@ -303,7 +316,7 @@ def test_text_to_image_on_the_page(text_to_image):
 
 
 def test_no_caption_is_counted_where_none_was_scored(text_to_image):
-    assert "draws both digits" not in text_to_image("a red three left of a blue five")[0]
+    assert "of the captioned images" not in text_to_image("a red three left of a blue five")[0]
 
 
 def test_hostile_captions_stay_text_on_the_page(text_to_image, hostile):

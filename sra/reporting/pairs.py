@@ -1,0 +1,55 @@
+"""Two of our numbers compared seed by seed: on which scale, within which margin they are equivalent, and how that is written."""
+
+import math
+from collections.abc import Mapping
+
+from sra.reporting.write.numbers import difference_text, number_text
+from sra.study.intervals import LEAST_SEEDS, Paired, Scale, paired, scale_of
+from sra.study.verdicts import EQUIVALENCE
+
+NOT_JUDGED = "not judged"
+MOST_DECIMALS = 4  # of a ratio
+
+
+def compared(ours: Mapping[int, float], theirs: Mapping[int, float], metric: str) -> Paired | None:
+    """Two numbers by the training seeds that both have; None where they share none, or where a value has no place on the metric's scale."""
+    try:
+        return paired(ours, theirs, scale_of(metric))
+    except ValueError:
+        return None
+
+
+def equivalence_of(scale: Scale, reference: float) -> float:
+    """The margin of equivalence on the scale: of ratios 1.05; of differences 5 % of the value compared with, the reference."""
+    return math.log1p(EQUIVALENCE) if scale == "log" else EQUIVALENCE * abs(reference)
+
+
+def mean_of(by_seed: Mapping[int, float]) -> float:
+    return sum(by_seed.values()) / len(by_seed)
+
+
+def seeds_words(count: int) -> str:
+    """`one seed`, `3 seeds`."""
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
+def too_few(count: int) -> str | None:
+    """Why so many training seeds judge nothing: `one seed: not judged`; None for enough of them."""
+    return f"{seeds_words(count)}: {NOT_JUDGED}" if count < LEAST_SEEDS else None
+
+
+def interval_text(pair: Paired, spec: str) -> str:
+    """`0.93 [0.88, 0.99], 3 seeds`: a ratio or a signed difference with its 95 % interval, which fewer than three seeds do not have.
+
+    spec: the format of the metric, in which differences are written.
+    """
+    ends = [pair.shown(end) for end in (pair.mean, *(pair.interval() if pair.judged else ()))]
+    decimals = f".{_decimals(ends[1:])}f"
+    texts = [number_text(end, decimals) if pair.scale == "log" else difference_text(end, spec) for end in ends]
+    between = f" [{texts[1]}, {texts[2]}]" if pair.judged else ""
+    return f"{texts[0]}{between}, {seeds_words(pair.count)}"
+
+
+def _decimals(ratios: list[float]) -> int:
+    """Two, or as many more as keep the end of an interval other than 1 from being written as 1."""
+    return next((count for count in range(2, MOST_DECIMALS) if all(round(ratio, count) != 1 for ratio in ratios if ratio != 1)), MOST_DECIMALS)

@@ -191,6 +191,8 @@ def _ratio_of(budget: Budget) -> Callable[[_Line], GridCell]:
     def cell(line: _Line) -> GridCell:
         effect = line.effect(budget)
         if effect is None or effect.mean is None:
+            if line.row is None and effect:
+                return GridCell("not run")
             return GridCell(gap_text(line.row, effect, budget, line.study) if line.is_compared else ABSENT)
         bold = budget == "steps" and line.is_compared and line.row.kind == "method" and told(effect, line.study) == "better"
         return GridCell(effect_text(effect), value=effect.mean, best=bold)

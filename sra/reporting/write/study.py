@@ -133,7 +133,8 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
     for effect in row.effects:
         if effect.reason and of_headline(effect, study) and effect.budget not in untimed and _says_more(effect, row, study):
             found.append(effect.reason if effect.budget == "steps" else f"equal {BUDGETS[effect.budget]}: {effect.reason}")
-    found += [f"{BUDGETS[one.budget]} to the baseline: {one.reason}" for one in row.reach if one.reason and one.budget not in untimed]
+    reach = row.reach if seeds_of_row(row, study).there else []
+    found += [f"{BUDGETS[one.budget]} to the baseline: {one.reason}" for one in reach if one.reason and one.budget not in untimed]
     return [*found, *missing_seeds(row, study)]
 
 

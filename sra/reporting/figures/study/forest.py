@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sra.reporting.figures.draw.style import GRID, INK, MUTED
 from sra.reporting.figures.picture import DataTable
-from sra.reporting.figures.study.frame import BAD, GOOD, FramePanel, FrameRow, draw_frame, say, say_inside
-from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, number_text
+from sra.reporting.figures.study.frame import BAD, GOOD, FramePanel, FrameRow, draw_frame, say
+from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, listed, number_text
 from sra.reporting.write.study import (
     BUDGETS,
     controls_of,
@@ -165,7 +165,9 @@ def _paint_row(axes: "Axes", study: StudyDocument, one: _Row, budget: Budget, li
         if effect is None or (effect.mean is None and not effect.seeds):
             row = one.tuned if kind == "tuned" else one.row
             if kind in ("main", "tuned") and row:
-                say_inside(axes, place, gap_text(row, effect, budget, study))
+                say(axes, place, gap_text(row, effect, budget, study))
+            elif kind == "control" and effect:
+                say(axes, place, "not run")
             continue
         _paint_effect(axes, study, kind, effect, place, limits)
         if kind != "second":
@@ -210,8 +212,11 @@ def forest_remarks(study: StudyDocument) -> list[str]:
         if ranks(study)
         else study.informative_words,
     ]
-    gaps = [f"{row_name(row, study)}: {'; '.join(missing)}" for row in study.rows if row.points and (missing := missing_seeds(row, study))]
-    return lines + ([f"Missing: {'. '.join(gaps)}."] if gaps else [])
+    gaps: dict[str, list[str]] = {}
+    for row in rows_in_order(study):
+        if missing := missing_seeds(row, study):
+            gaps.setdefault("; ".join(missing), []).append(row_name(row, study))
+    return lines + [f"Missing of {listed(names)}: {words}." for words, names in gaps.items()]
 
 
 def forest_table(study: StudyDocument) -> DataTable:

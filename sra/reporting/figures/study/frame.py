@@ -65,13 +65,8 @@ def draw_frame(identity: str, rows: list[FrameRow], panels: list[FramePanel], ba
 
 
 def say(axes: "Axes", place: float, text: str, colour: str = MUTED) -> None:
-    """Words right of the plot."""
+    """Words right of the plot: a verdict, a number, or why there is no mark."""
     axes.text(1.0, place, f" {text}", transform=axes.get_yaxis_transform(), fontsize=SMALL, color=colour, va="center")
-
-
-def say_inside(axes: "Axes", place: float, text: str) -> None:
-    """Why there is no mark, where it would be."""
-    axes.text(0.5, place, text, transform=axes.get_yaxis_transform(), fontsize=SMALL, color=MUTED, va="center", ha="center")
 
 
 @dataclass(frozen=True)

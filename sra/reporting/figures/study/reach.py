@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sra.reporting.figures.draw.style import INK, MUTED
 from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.forest import budgets_of, row_note
-from sra.reporting.figures.study.frame import SMALL, FramePanel, FrameRow, draw_frame, say, say_inside
+from sra.reporting.figures.study.frame import SMALL, FramePanel, FrameRow, draw_frame, say
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, listed, number_text
 from sra.reporting.write.study import BUDGETS, gap_text, ranks, row_name, rows_in_order, seeds_of_row, speed_text, spread_text
 from sra.study.document import Budget, Reach, RowFound, StudyDocument
@@ -71,7 +71,7 @@ def _set_axis(axes: "Axes", limits: tuple[float, float]) -> None:
 def _paint(axes: "Axes", study: StudyDocument, row: RowFound, budget: Budget, place: float) -> None:
     reach = row.reached(budget)
     if reach is None or not seeds_of_row(row, study).there:
-        say_inside(axes, place, gap_text(row, None, budget, study))
+        say(axes, place, gap_text(row, None, budget, study))
         return
     if reach.speed_up is None:
         beside = {"textcoords": "offset points", "xytext": (3, 0), "va": "center"}
@@ -119,7 +119,8 @@ def _cells(reach: Reach | None, gap: str) -> list[str]:
 
 
 def reach_alt(study: StudyDocument) -> str:
-    found = [(row, reach) for row in _rows(study) if row.kind == "method" and (reach := row.reached("steps"))]
+    trained = [row for row in _rows(study) if row.kind == "method" and seeds_of_row(row, study).there]
+    found = [(row, reach) for row in trained if (reach := row.reached("steps"))]
     if not found:
         return "Bars of how much sooner methods are where the baseline ends; nothing has been run yet."
     there = [f"{row.label} ×{number_text(reach.speed_up, '.2f')}" for row, reach in found if reach.speed_up]

@@ -107,7 +107,7 @@ def test_what_is_missing_is_said_below_every_figure(draw):
         if plot != "sweep":
             assert "diverged" in said.lower(), plot
     forest, _ = draw(with_gaps(), "forest")
-    assert "SRA: seed 1: diverged at step 300; seed 2: not run" in " ".join(forest.remarks)
+    assert "Missing of SRA: seed 1: diverged at step 300; seed 2: not run." in forest.remarks
     cost, found = draw(with_gaps(), "cost")
     assert "LayerSync (not run)" in " ".join(cost.remarks)
     assert any(word.startswith("no curve: LayerSync") for word in found)
@@ -163,6 +163,9 @@ def test_before_anything_is_run_each_figure_says_so(draw):
         assert "not run" in found or "no trials" in found
         assert "Not run yet: 140 scores of the study." in document.remarks
         assert re.search(r"nothing has been run yet|none yet", document.alt)
+        if plot == "forest":
+            names = "SiT, SRA, SRA, tuned ×4, LayerSync, Dispersive, REPA and SRA stopped"
+            assert f"Missing of {names}: seeds 0, 1, 2, 3 and 4: not run." in document.remarks
 
 
 def test_a_metric_on_its_natural_scale_has_differences(draw):

@@ -65,6 +65,12 @@ def shown_figures(context: Context) -> list[str]:
     return _every_format(Results(context.preset).figure, context.catalogue().shown_figures, FIGURE_KINDS)
 
 
+def kept_presets(context: Context) -> list[str]:
+    """Those of which the checkout has results, in results/reference."""
+    known = {path.stem for path in (context.root / "config" / "presets").glob("*.yaml")}
+    return sorted(path.name for path in (context.root / "results" / "reference").glob("*") if path.name in known)
+
+
 # Options
 
 

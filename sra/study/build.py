@@ -75,6 +75,7 @@ def _row(readings: Readings, row: RowInput) -> RowFound:
         changes_guidance=row.changes_guidance,
         factor=row.factor,
         training_flops=row.flops(last) / base.flops(last),
+        flops_beside_stored=row.flops_beside_stored(last) / base.flops(last) if row.flops_beside_stored else None,
         hours_a_step=row.hours(last) / base.hours(last) if row.hours and base.hours else None,
         points=[_point(readings, row, name) for name in given.milestones_of(row)],
         effects=[] if baseline else _effects(readings, row),

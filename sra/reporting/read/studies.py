@@ -119,6 +119,7 @@ class StudyFiles:
         run = row.run if factor is None else varied(row.run, "weight", factor)
         last = self._last_step(row)
         spec, kind = self.registry.spec(run), "tuned" if factor is not None else "control" if row.control else "method"
+        stored = spec if spec.encoder and not spec.encodes_in_step else None
         return RowInput(
             row=row,
             run=run,
@@ -126,6 +127,7 @@ class StudyFiles:
             # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
             flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
             hours=self._hours(row, last),
+            flops_beside_stored=stored and Cost(tuple(Works(self.registry).budget(stored, in_step=False).knots(last))),
             factor=factor,
             encoder=spec.encoder,
             kept_parameters=summary_parameters(spec.model),

@@ -148,6 +148,8 @@ def _columns(study: StudyDocument) -> list[_Column]:
     columns += [_Column(sooner, f"in {BUDGETS[budget]}", _reach_of(budget), for_costs=True) for budget in BUDGETS]
     of_training = "Over the baseline"
     columns.append(_Column(of_training, "FLOPs", lambda line: _times(line.row and line.row.training_flops), for_costs=True))
+    if any(row.flops_beside_stored for row in study.rows):
+        columns.append(_Column(of_training, "features stored", lambda line: _times(line.row and line.row.flops_beside_stored), for_costs=True))
     columns.append(_Column(of_training, "time a step", lambda line: _times(line.row and line.row.hours_a_step), for_costs=True))
     columns.append(_Column("Parameters", "kept", _kept, for_costs=True))
     if any(row.encoder for row in study.rows):

@@ -60,7 +60,12 @@ def _of_row(row: RowFound, study: StudyDocument) -> Iterator[Record]:
     for effect in row.effects:
         yield from _of_effect(effect, study)
     yield from map(_of_reach, row.reach)
-    costs = {"flops_over_baseline": row.training_flops, "step_time_over_baseline": row.hours_a_step, "kept_parameters": float(row.kept_parameters)}
+    costs = {
+        "flops_over_baseline": row.training_flops,
+        "flops_over_baseline_features_stored": row.flops_beside_stored,
+        "step_time_over_baseline": row.hours_a_step,
+        "kept_parameters": float(row.kept_parameters),
+    }
     yield from (Record(f"cost: {name}", value=digits(value)) for name, value in costs.items())
     if row.published:
         yield Record("published", metric=study.metric, value=row.published.text, reason=f"{row.published.source}; {row.published.protocol}")

@@ -84,7 +84,7 @@ for (const picture of document.querySelectorAll("figure img")) {
   button.addEventListener("click", open);
   picture.addEventListener("click", open);
   picture.classList.add("enlargeable");
-  picture.parentElement.after(button);
+  picture.closest(".plate").after(button);
 }
 
 // Theme: as the system says, light, or dark; remembered where the browser allows it.

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sra.content.figures import FigureSpec
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
+from sra.spec.layout import RESULTS
 from sra.spec.load import checked, load
 from sra.spec.registry import Registry
 from sra.spec.seeds import Seeds
@@ -46,15 +47,18 @@ class Catalogue(Registry):
         return set(self.preset.shows)
 
 
-def shown_catalogue(preset: str, weights: str = "trained", seeds: str | None = None, sampling_seeds: str | None = None) -> Catalogue:
+def shown_catalogue(
+    preset: str, weights: str = "trained", seeds: str | None = None, sampling_seeds: str | None = None, results: PurePosixPath = RESULTS
+) -> Catalogue:
     """Of the working folder, as a person's options would have it shown. Raises InputError for an unknown preset.
 
     weights: trained, or released: only runs from released checkpoints are shown.  seeds, sampling_seeds: such as "0,1,2"; None for each one's own.
+    results: folder of all results, from the working folder.
     """
     if weights not in ("trained", "released"):
         raise unknown("weights", weights, ("trained", "released"))
     given = {"training": _listed(seeds, "--seeds"), "sampling": _listed(sampling_seeds, "--sampling-seeds")}
-    catalogue = Catalogue(Path.cwd(), preset, weights == "released", checked(given, Seeds, "--seeds and --sampling-seeds"))
+    catalogue = Catalogue(Path.cwd(), preset, weights == "released", checked(given, Seeds, "--seeds and --sampling-seeds"), results)
     _ = catalogue.preset
     return catalogue
 

@@ -1,4 +1,4 @@
-"""What each figure shows (`report/figures/*.yaml`): curves, samples, and models looked into by probes and principal components."""
+"""What each figure shows (`report/figures/*.yaml`): curves, samples, models looked into by probes and principal components, and studies."""
 
 from typing import Annotated, Literal
 
@@ -198,4 +198,19 @@ class FeaturesFigure(Figure):
     image_class: int = Field(88, ge=0)
 
 
-FigureSpec = Annotated[CurvesFigure | GridFigure | CaptionsFigure | ProbesFigure | TargetsFigure | FeaturesFigure, Field(discriminator="kind")]
+class StudyFigure(Figure):
+    """What a study found, drawn from its one file of results.
+
+    plot: forest, ratios to the baseline with their intervals.  cost: quality against what it costs to get there.  reach: how much sooner a row is
+    where the baseline ends.  sweep: the trials of its tuning.
+    """
+
+    kind: Literal["study"]
+    id: str = Field(pattern=r"^figure_b\d$")
+    study: str
+    plot: Literal["forest", "cost", "reach", "sweep"]
+
+
+FigureSpec = Annotated[
+    CurvesFigure | GridFigure | CaptionsFigure | ProbesFigure | TargetsFigure | FeaturesFigure | StudyFigure, Field(discriminator="kind")
+]

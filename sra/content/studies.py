@@ -8,7 +8,6 @@ from sra.content.inspected import available
 from sra.content.required import RequiredScore, reachable
 from sra.core.errors import InputError, unknown
 from sra.spec.diverged import diverged_at
-from sra.spec.layout import Results
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import SecondaryMetric
 from sra.spec.seeds import seeded
@@ -164,7 +163,7 @@ def scores_of_row(study: Study, run: str, seeds: list[int], registry: Catalogue,
 
 def diverged_before(wanted: RequiredScore, registry: Catalogue) -> int | None:
     """The step at which the training behind a score diverged on the way to its milestone; None where it did not, so far."""
-    step = diverged_at(registry.root / Results(registry.preset_id).diverged(wanted.run), registry.spec(wanted.run))
+    step = diverged_at(registry.root / registry.results.diverged(wanted.run), registry.spec(wanted.run))
     return step if step is not None and step <= registry.preset.milestones[wanted.score.milestone] else None
 
 

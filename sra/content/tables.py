@@ -53,10 +53,11 @@ class Row(Strict):
 class TableSpec(Display):
     """A table of scores: metrics of runs. With `kind: settings` it has `compared` alone and shows no score, so nothing is run for it.
 
-    With `kind: costs` it has rows and `costs`, for which each run's training step is measured.
+    With `kind: costs` it has rows and `costs`, for which each run's training step is measured; with `kind: study` it names a study alone, whose
+    file of results has everything.
     """
 
-    kind: Literal["scores", "settings", "costs"] = "scores"
+    kind: Literal["scores", "settings", "costs", "study"] = "scores"
     id: str = Field(pattern=r"^table_[bs]?\d+[a-z]?$")
     title: str
     paper: str
@@ -69,11 +70,12 @@ class TableSpec(Display):
     )
     compared: SettingsComparison | None = Field(None, description="what a table of settings shows")
     costs: list[CostColumn] = Field([], description="columns of a table of costs")
+    study: str | None = Field(None, description="what a table of a study shows; one of the preset's")
     notes: list[str] = []
 
     @model_validator(mode="after")
     def _has_the_parts_of_its_kind(self):
-        parts = {"scores": ("columns", "score", "rows"), "settings": ("compared",), "costs": ("costs", "rows")}
+        parts = {"scores": ("columns", "score", "rows"), "settings": ("compared",), "costs": ("costs", "rows"), "study": ("study",)}
         needed, optional = parts[self.kind], ("setting_columns",) if self.kind == "scores" else ()
         foreign = sorted({"setting_columns", *(name for of_kind in parts.values() for name in of_kind)} - {*needed, *optional})
         missing = [name for name in needed if not getattr(self, name)]

@@ -18,14 +18,12 @@ from sra.deposit.lines import rendered_documents
 from sra.plan import show
 from sra.plan.show import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS
 from sra.plan.workflow import plan_of
-from sra.reporting.documents import FigureDocument, TableDocument
+from sra.reporting.documents import Document, TableDocument, study_of
 from sra.reporting.write.commands import build_command
 from sra.spec.citation import read_citation
 from sra.spec.config import UserConfig
 from sra.spec.layout import Results, Shared
 from sra.spec.load import load
-
-Document = TableDocument | FigureDocument
 
 NEEDED = ("README.md", "LICENSE", "CITATION.cff", "Snakefile", "config/config.yaml", "workflow/envs/requirements.lock")
 SOURCES = (
@@ -36,7 +34,8 @@ SOURCES = (
 RESULTS = (
     *("registry.tsv", "claims.*", "appendix.md", "report.html", "report.pdf"),
     *("runs/*/config.json", "runs/*/curve/*.jsonl", "runs/*/state/*.receipt.json", "runs/*/weights/*.receipt.json"),
-    *("samples/**/*.receipt.json", "scores/**/*.json", "probes/**/*.json", "pca/**/*.receipt.json", "costs/**/*.json", "benchmarks/**/*.tsv"),
+    *("samples/**/*.receipt.json", "scores/**/*.json", "probes/**/*.json", "pca/**/*.receipt.json", "costs/**/*.json"),
+    *("studies/**/*.json", "benchmarks/**/*.tsv"),
 )
 SHARED = ("**/*.receipt.json", "benchmarks/**/*.tsv")
 LEFT_OUT = ("__pycache__",)
@@ -66,7 +65,7 @@ def write_archive(registry: Catalogue, output: Path | None = None) -> Path:
 
 def archived_files(registry: Catalogue, documents: Iterable[Document]) -> list[CrateFile]:
     """Sorted by path. Raises InputError for a file that must be there and is not, or that lies outside the folder."""
-    root, results = registry.root, Results(registry.preset_id)
+    root, results = registry.root, registry.results
     for name in NEEDED:
         if not (root / name).exists():
             raise InputError(f"{root / name}: no such file; an archive needs it, run this in the folder of the repository")
@@ -127,7 +126,7 @@ def _everything(registry: Catalogue) -> str:
 def _made(registry: Catalogue, documents: list[Document], files: list[CrateFile]) -> list[Made]:
     """Tables, figures and claims that were made of nothing but files of the archive, of all of which it says so; figures of samples are not."""
     plan = plan_of(registry)
-    results, inside, evidence = Results(registry.preset_id), {file.path for file in files}, _Evidence.of(registry, files)
+    results, inside, evidence = registry.results, {file.path for file in files}, _Evidence.of(registry, files)
     found = []
     for document in documents:
         is_table = isinstance(document, TableDocument)
@@ -135,7 +134,8 @@ def _made(registry: Catalogue, documents: list[Document], files: list[CrateFile]
         numbers = evidence.behind(made[0])
         if numbers is not None:
             settings = show.settings_of_table(plan, SimpleNamespace(preset=registry.preset_id, table=document.id)) if is_table else []
-            asked = [f"report/{kind}s/{document.id}.yaml", *show.published(plan, document.id), *settings]
+            study = [results.study(one.study)] if (one := study_of(document)) else []
+            asked = [f"report/{kind}s/{document.id}.yaml", *show.published(plan, document.id), *settings, *study]
             found.append(Made(document.id, document.number, f"sra {kind}", f"render_{kind}", [*asked, *numbers], made))
     asked = ["report/claims.yaml", *show.targets_of_claims(plan, SimpleNamespace(preset=registry.preset_id))]
     numbers = evidence.behind(results.claims())
@@ -161,7 +161,7 @@ class _Evidence:
 
     @classmethod
     def of(cls, registry: Catalogue, files: list[CrateFile]) -> "_Evidence":
-        folder = str(Results(registry.preset_id).folder)
+        folder = str(registry.results.folder)
         own = [file for file in files if file.path.startswith(f"{folder}/") and file.path.endswith(".json")]
         receipts = (read_json(file.source) for file in own if file.path.endswith(".receipt.json"))
         by_hash = {sha256_of_file(file.source): file.path for file in own}

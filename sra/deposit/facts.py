@@ -29,7 +29,7 @@ from sra.reporting.report.spending import spent_by_stage
 from sra.reporting.write.numbers import METRIC_NAMES
 from sra.spec.assets import WeightsEntry
 from sra.spec.citation import read_citation
-from sra.spec.layout import Results, Shared
+from sra.spec.layout import Shared
 from sra.spec.load import checked, load
 from sra.spec.scale import Needs
 from sra.spec.score import read_score
@@ -39,7 +39,7 @@ LOCK = Path("workflow/envs/requirements.lock")
 
 def write_appendix(registry: Catalogue) -> None:
     """Write `results/<preset>/appendix.md`. The claims must have been judged and every table and figure rendered."""
-    root, results, preset = registry.root, Results(registry.preset_id), registry.preset
+    root, results, preset = registry.root, registry.results, registry.preset
     lines, planned = registry_lines(registry), planned_cost(registry)
     runs = [run for run in dict.fromkeys(line.run for line in lines if line.state != "not reached")]
     scores = [root / path for path in dict.fromkeys(line.file for line in lines if line.kind == "score" and line.file)]
@@ -85,14 +85,14 @@ def _targets(registry: Catalogue) -> Iterator[Target]:
 
 def _in_order(registry: Catalogue) -> list[str]:
     """Tables, then figures, each as the paper numbers them."""
-    folder, known = registry.root / Results(registry.preset_id).folder, {*registry.shown_tables, *registry.shown_figures}
+    folder, known = registry.root / registry.results.folder, {*registry.shown_tables, *registry.shown_figures}
     files = [*in_order(folder / "tables", "table"), *in_order(folder / "figures", "figure")]
     return [path.stem for path in files if path.stem in known]
 
 
 def measured_seconds(registry: Catalogue, item: str) -> float | None:
     """Of all jobs of a table or figure but those on the data sets, one after the other; None where the time of one is not known."""
-    folder = registry.root / Results(registry.preset_id).folder / "benchmarks"
+    folder = registry.root / registry.results.folder / "benchmarks"
     files = [sorted(folder.glob(pattern)) for pattern in dict.fromkeys(_jobs(registry, item))]
     return None if not all(files) else sum(job_seconds(file) for found in files for file in found)
 

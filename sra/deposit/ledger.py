@@ -65,7 +65,10 @@ class Line:
 
 
 def shown_by(document: Document) -> list[Shown]:
-    """Everything measured here that the document has a place for, each once; numbers of the paper alone are not among it."""
+    """Everything measured here that the document has a place for, each once; numbers of the paper alone are not among it.
+
+    Not of a study, whose scores and seeds its own file names.
+    """
     if isinstance(document, TableDocument) and document.kind == "costs":
         cells = [(row.run, cell, column) for row in document.rows if row.run for cell, column in zip(row.cells, document.columns, strict=True)]
         found = [Shown("cost", run, "", metric=f"{cell.metric} ({column.unit})", value=cell.value) for run, cell, column in cells]

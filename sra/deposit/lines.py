@@ -5,11 +5,13 @@ from pathlib import Path
 
 from sra.content.catalogue import Catalogue
 from sra.content.inspected import available
+from sra.content.studies import study_named
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file, write_text
 from sra.core.receipts import receipt_of, receipt_path, recorded_sha256
 from sra.deposit.ledger import Line, Shown, State, shown_by, to_tsv
-from sra.reporting.documents import FigureDocument, TableDocument
+from sra.reporting.documents import Document, FigureDocument, TableDocument, study_of
+from sra.reporting.read.studies import StudyFiles
 from sra.spec.layout import Results
 from sra.spec.load import checked
 from sra.spec.measured import read_cost
@@ -32,16 +34,16 @@ class _Found:
 
 def write_registry(registry: Catalogue) -> None:
     """Write `results/<preset>/registry.tsv` from the tables and figures as they were rendered last."""
-    write_text(registry.root / Results(registry.preset_id).registry, to_tsv(registry_lines(registry)))
+    write_text(registry.root / registry.results.registry, to_tsv(registry_lines(registry)))
 
 
 def registry_lines(registry: Catalogue) -> list[Line]:
     return [_line(shown, names, registry) for shown, names in _all_shown(registry).items()]
 
 
-def rendered_documents(registry: Catalogue) -> list[TableDocument | FigureDocument]:
+def rendered_documents(registry: Catalogue) -> list[Document]:
     """Every table and figure of the registry. Raises InputError for one that was not rendered yet."""
-    results = Results(registry.preset_id)
+    results = registry.results
     files = [(registry.root / results.table(name), TableDocument) for name in registry.shown_tables]
     files += [(registry.root / results.figure(name), FigureDocument) for name in registry.shown_figures]
     for path, _ in files:
@@ -54,10 +56,19 @@ def _all_shown(registry: Catalogue) -> dict[Shown, list[str]]:
     """What is shown, with every seed, and by which tables and figures."""
     found: dict[Shown, list[str]] = {}
     for document in rendered_documents(registry):
-        for shown in shown_by(document):
-            for one in _with_seeds(shown, registry):
-                found.setdefault(one, []).append(document.id)
+        for one in _shown(document, registry):
+            found.setdefault(one, []).append(document.id)
     return found
+
+
+def _shown(document: Document, registry: Catalogue) -> list[Shown]:
+    """A study has seeds of its own; the numbers of everything else are of those that are asked for."""
+    study = study_of(document)
+    if study is None:
+        return [one for shown in shown_by(document) for one in _with_seeds(shown, registry)]
+    metrics = [study.metric, *([study.second] if study.second else [])]
+    behind = StudyFiles(study_named(study.study, registry), registry).wanted()
+    return [Shown("score", item.run, item.score.milestone, item.score, metric) for item in behind for metric in metrics]
 
 
 def _with_seeds(shown: Shown, registry: Catalogue) -> list[Shown]:
@@ -100,7 +111,7 @@ def _line(shown: Shown, names: list[str], registry: Catalogue) -> Line:
 
 def _found(shown: Shown, registry: Catalogue) -> _Found:
     """The number, and what its file says that it rests on."""
-    path = _path_of(shown, Results(registry.preset_id))
+    path = _path_of(shown, registry.results)
     file = registry.root / path
     if not file.exists():
         return _Found()

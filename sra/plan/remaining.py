@@ -30,7 +30,7 @@ from sra.forecast.tasks import Chain, Task
 from sra.plan import assets, data, sample, score, study, train
 from sra.plan.context import Context
 from sra.spec.encoders import JUDGES
-from sra.spec.layout import Results, Shared
+from sra.spec.layout import Shared
 from sra.spec.measured import STEPS_PER_BLOCK, TIMED_BLOCKS, WARM_UP_STEPS
 from sra.spec.run import RunSpec
 from sra.spec.scale import ROLLING_STATES, Preset
@@ -48,7 +48,7 @@ class Remaining:
     def __init__(self, context: Context, processes: int = 1, from_nothing: bool = False):
         self.context, self.processes, self.from_nothing = context, processes, from_nothing
         self.registry = context.catalogue()
-        self.results = Results(context.preset)
+        self.results = self.registry.results
         self.works = Works(self.registry)
         self.assumed: list[str] = []
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
-from sra.content.figures import FigureSpec
+from sra.content.figures import FigureSpec, StudyFigure
 from sra.content.required import (
     RequiredScore,
     measured_by_figure,
@@ -13,6 +14,7 @@ from sra.content.required import (
     required_by_figure,
     required_by_table,
 )
+from sra.content.studies import study_named
 from sra.content.tables import TableSpec
 from sra.plan.context import Context
 from sra.spec.layout import Results
@@ -63,6 +65,12 @@ def shown_figures(context: Context) -> list[str]:
     return _every_format(Results(context.preset).figure, context.catalogue().shown_figures, FIGURE_KINDS)
 
 
+def kept_presets(context: Context) -> list[str]:
+    """Those of which the checkout has results, in results/reference."""
+    known = {path.stem for path in (context.root / "config" / "presets").glob("*.yaml")}
+    return sorted(path.name for path in (context.root / "results" / "reference").glob("*") if path.name in known)
+
+
 # Options
 
 
@@ -107,6 +115,19 @@ def costs_of_figure(context: Context, wildcards) -> list[str]:
     """The receipts of measured training steps."""
     catalogue = context.catalogue(wildcards.preset)
     return _costs(measured_by_figure(catalogue.figures[wildcards.figure], catalogue), wildcards.preset)
+
+
+def study_of_table(context: Context, wildcards) -> list[str]:
+    """What the study found that the table shows."""
+    catalogue = context.catalogue(wildcards.preset)
+    return _study(catalogue.tables[wildcards.table].study, catalogue)
+
+
+def study_of_figure(context: Context, wildcards) -> list[str]:
+    """What the study found that the figure shows."""
+    catalogue = context.catalogue(wildcards.preset)
+    figure = catalogue.figures[wildcards.figure]
+    return _study(figure.study, catalogue) if isinstance(figure, StudyFigure) else []
 
 
 def samples_of_figure(context: Context, wildcards) -> list[str]:
@@ -177,6 +198,11 @@ def _scores(wanted: list[RequiredScore], preset: str) -> list[str]:
 
 def _costs(runs: list[str], preset: str) -> list[str]:
     return [Results(preset).cost(run) for run in runs]
+
+
+def _study(name: str | None, catalogue: Catalogue) -> list[str]:
+    """Raises InputError for a study that the preset does not have."""
+    return [Results(catalogue.preset_id).study(study_named(name, catalogue).id)] if name else []
 
 
 def _labels(shown: TableSpec | FigureSpec) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
@@ -56,6 +58,17 @@ def _refusing() -> Iterator[None]:
     except InputError as error:
         print(f"error: {spelled_out(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def in_one_line(question: Callable[[Context, Any], Any]) -> Callable[[Context, Any], Any]:
+    """The same question, whose InputError ends Snakemake with one line: for what a person may ask for by name at a preset that does not have it."""
+
+    @wraps(question)
+    def asked(context: Context, wildcards):
+        with _refusing():
+            return question(context, wildcards)
+
+    return asked
 
 
 def refuse_target(context: Context, wildcards) -> list[str]:

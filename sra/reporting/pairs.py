@@ -1,13 +1,14 @@
 """Two of our numbers compared seed by seed: on which scale, within which margin they are equivalent, and how that is written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sra.reporting.write.numbers import difference_text, number_text
 from sra.study.intervals import LEAST_SEEDS, Paired, Scale, paired, scale_of
 from sra.study.verdicts import EQUIVALENCE
 
 NOT_JUDGED = "not judged"
+NO_RATIO = f"a value that is not above 0 has no ratio: {NOT_JUDGED}"
 MOST_DECIMALS = 4  # of a ratio
 
 
@@ -36,6 +37,15 @@ def seeds_words(count: int) -> str:
 def too_few(count: int) -> str | None:
     """Why so many training seeds judge nothing: `one seed: not judged`; None for enough of them."""
     return f"{seeds_words(count)}: {NOT_JUDGED}" if count < LEAST_SEEDS else None
+
+
+def why_not(sides: Iterable[Iterable[int]]) -> str | None:
+    """Why a comparison is not judged, from the training seeds of its sides; None where all have three seeds in common."""
+    seeds = [set(side) for side in sides]
+    few, shared = too_few(min(map(len, seeds))), len(set.intersection(*seeds))
+    if few or too_few(shared) is None:
+        return few
+    return f"{seeds_words(shared) if shared else 'no seed'} in common: {NOT_JUDGED}"
 
 
 def interval_text(pair: Paired, spec: str) -> str:

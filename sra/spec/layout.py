@@ -61,13 +61,14 @@ class Shared:
 
 @dataclass(frozen=True)
 class Results:
-    """Results of one preset."""
+    """Results of one preset. base: the folder of all results, another one for those that a checkout has (`results/reference`)."""
 
     preset: str
+    base: PurePosixPath = RESULTS
 
     @property
     def folder(self) -> PurePosixPath:
-        return RESULTS / self.preset
+        return self.base / self.preset
 
     def config(self, run: str) -> str:
         return str(self.folder / "runs" / run / "config.json")

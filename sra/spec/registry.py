@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sra.core.errors import InputError, unknown
 from sra.spec.assets import DatasetEntry, WeightsEntry, entry_named, load_table
+from sra.spec.layout import RESULTS, Results
 from sra.spec.load import checked, load, read_yaml
 from sra.spec.metric import ScoreOf
 from sra.spec.recipe import Experiment, Recipe, RunRow
@@ -41,12 +42,19 @@ class Registry:
 
     released: tables show the runs from released checkpoints where rows name them; what would need training is not run.
     asked: seeds of every number that is shown, where the user names some.
+    results_in: folder of all results, from the root.
     """
 
     root: Path
     preset_id: str
     released: bool = False
     asked: Seeds = Seeds()
+    results_in: PurePosixPath = RESULTS
+
+    @property
+    def results(self) -> Results:
+        """Where the preset's results lie, from the root."""
+        return Results(self.preset_id, self.results_in)
 
     @cached_property
     def seeds(self) -> Seeds:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
+from report_samples import rendered_page
 from score_files import HOSTILE, digest, write_score_file
+from study_documents import benchmark_in, made_study
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import required_by_all
@@ -122,6 +124,33 @@ def browser(chromium) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=sandbox)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def benchmark_file(chromium, tmp_path_factory) -> Path:
+    """A page of the figures and table of a study, and of nothing else."""
+    folder, preset = tmp_path_factory.mktemp("benchmark"), Catalogue(Path(__file__).parents[2], PRESET).preset
+    benchmark_in(folder, made_study(), preset)
+    rendered_page(folder, preset)
+    return folder / "report.html"
+
+
+@pytest.fixture
+def visit_benchmark(browser, benchmark_file) -> Iterator:
+    """visit_benchmark(width, **of the context) -> its page, with everything unfolded."""
+    contexts = []
+
+    def open_page(width: int, **options) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, reduced_motion="reduce", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(benchmark_file.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture

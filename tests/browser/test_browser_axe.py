@@ -26,6 +26,13 @@ def test_axe_finds_nothing(visit, width, scheme):
     assert findings(page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_axe_finds_nothing_in_the_benchmark(visit_benchmark, width, scheme):
+    page = visit_benchmark(width, color_scheme=scheme, bypass_csp=True)
+    assert findings(page, "section.benchmark") == []
+
+
 def test_axe_finds_nothing_in_an_enlarged_figure(visit):
     page = visit(400, bypass_csp=True)
     page.get_by_role("button", name="Enlarge Figure 4:").click()

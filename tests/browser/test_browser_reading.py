@@ -67,6 +67,21 @@ def test_the_page_never_scrolls_sideways(visit, width):
     assert overflow(page) == 0
 
 
+@pytest.mark.parametrize("width", [320, 400, 1280])
+def test_the_benchmark_fits_and_its_pictures_are_made_for_the_width(visit_benchmark, width):
+    page = visit_benchmark(width)
+    assert overflow(page) == 0
+    shown = page.evaluate("Array.from(document.querySelectorAll('.benchmark img'), (image) => [image.clientWidth, image.naturalWidth])")
+    assert [natural for _, natural in shown] == [346 if width < 700 else 648] * 4
+    assert all(wide / natural >= 0.75 and wide <= width for wide, natural in shown)  # words of 7 points stay above 5
+
+
+def test_an_enlarged_figure_of_the_benchmark_is_the_wide_one(visit_benchmark):
+    page = visit_benchmark(400)
+    page.get_by_role("button", name="Enlarge Figure B1").click()
+    assert page.evaluate("document.querySelector('.zoom img').naturalWidth") == 648
+
+
 def test_the_skip_link_is_the_first_stop_and_leads_to_the_summary(visit):
     page = visit(width=400)  # where the contents stand before it
     page.set_viewport_size({"width": 400, "height": 500})  # and fill the screen, however short a header they follow

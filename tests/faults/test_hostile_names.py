@@ -88,7 +88,7 @@ def test_a_preset_is_looked_up_and_never_a_path(checkout, monkeypatch, preset):
     for command in (["status", "--preset", preset], ["cost", "--preset", preset], ["resolve", "sit_b2", "--preset", preset, "--output", "o.json"]):
         answer = call(command)
         assert answer.code == 2
-        assert answer.complaint == [f"error: unknown preset {preset!r}; known: digits, fashion, fashion_toy, own, paper"]
+        assert answer.complaint == [f"error: unknown preset {preset!r}; known: digits, fashion, fashion_cpu, fashion_toy, own, paper"]
     assert owned(checkout.folder) == []
 
 

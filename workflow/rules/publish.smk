@@ -45,6 +45,24 @@ rule refresh:
         "sra refresh --preset {params.preset} {params.options:q} 2> {log}"
 
 
+rule reference_report:
+    """The results that the checkout has, rendered where they lie: no training, no download."""
+    log:
+        "results/reference/refresh.log",
+    conda:
+        "../envs/stages.yaml"
+    threads: 1
+    resources:
+        mem_mb=ask(needs.mem_mb, stage="report"),
+        runtime=ask(needs.runtime, stage="report"),
+    params:
+        presets=show.kept_presets(plan),
+    message:
+        "render the results of the checkout"
+    shell:
+        "for preset in {params.presets:q}; do sra refresh --preset $preset --results results/reference 2>> {log}; done"
+
+
 rule write_registry:
     """One line for every number that the tables and figures show."""
     input:

@@ -2,6 +2,7 @@
 
 from sra.plan import analyse, needs, show
 from sra.plan.sources import source_hash
+from sra.plan.workflow import in_one_line
 
 
 report: "../../report/captions/workflow.rst"
@@ -17,6 +18,7 @@ rule render_table:
         settings=ask(show.settings_of_table),
         scores=ask(show.scores_of_table),
         costs=ask(show.costs_of_table),
+        study=ask(in_one_line(show.study_of_table)),
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
@@ -48,12 +50,13 @@ rule render_table:
 
 
 rule render_figure:
-    """One figure of the paper, drawn from scores, samples, or what was found inside models."""
+    """One figure of the paper, drawn from scores, samples, what was found inside models, or a study."""
     input:
         figure="report/figures/{figure}.yaml",
         published=ask(show.published_of_figure),
         scores=ask(show.scores_of_figure),
         costs=ask(show.costs_of_figure),
+        study=ask(in_one_line(show.study_of_figure)),
         samples=ask(show.samples_of_figure),
         probes=ask(analyse.probes_of_figure),
         components=ask(analyse.components_of_figure),

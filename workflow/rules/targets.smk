@@ -16,6 +16,7 @@ localrules:
     render_report,
     plan,
     refresh,
+    reference_report,
     write_registry,
     write_appendix,
 

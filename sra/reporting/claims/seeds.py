@@ -9,7 +9,7 @@ from typing import Literal
 
 from sra.content.claims import Alike, AtLeast, Better, Closer, Comparison
 from sra.reporting.claims.verdicts import Verdict
-from sra.reporting.pairs import NOT_JUDGED, equivalence_of, mean_of, seeds_words, too_few
+from sra.reporting.pairs import NO_RATIO, NOT_JUDGED, equivalence_of, mean_of, why_not
 from sra.study.intervals import Paired, Scale, paired, scale_of
 from sra.study.verdicts import ALPHA, verdict_of
 
@@ -60,8 +60,8 @@ def compare(comparison: Comparison, sides: Sequence[Measured]) -> list[Compared]
         try:
             pair, reason = differences(), None
         except ValueError:
-            pair, reason = None, f"a value that is not above 0 has no ratio: {NOT_JUDGED}"
-        return Compared(places, scale, pair, equivalence_of(scale, sides[reference].mean), reason or _why_not(asked, pair))
+            pair, reason = None, NO_RATIO
+        return Compared(places, scale, pair, equivalence_of(scale, sides[reference].mean), reason or _why_not(asked))
 
     def two(first: int, second: int) -> Paired | None:
         return paired(*_by_seed([sides[first], sides[second]]), scale)
@@ -88,14 +88,8 @@ def _leads(side: Mapping[int, float], near: Mapping[int, float], far: Mapping[in
     return Paired(scale, to_near.seeds, tuple(leads))
 
 
-def _why_not(sides: Sequence[Measured], pair: Paired | None) -> str | None:
-    if any(side.printed is not None for side in sides):
-        return PRINTED
-    few = too_few(min(len(side.by_seed) for side in sides))
-    shared = pair.count if pair else 0
-    if few or too_few(shared) is None:
-        return few
-    return f"{seeds_words(shared) if shared else 'no seed'} in common: {NOT_JUDGED}"
+def _why_not(sides: Sequence[Measured]) -> str | None:
+    return PRINTED if any(side.printed is not None for side in sides) else why_not(side.by_seed for side in sides)
 
 
 def p_value_of(comparison: Comparison, compared: Compared, better: Literal["lower", "higher"]) -> float:

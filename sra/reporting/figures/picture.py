@@ -1,7 +1,7 @@
 """What every figure says of itself, whatever it shows."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sra.reporting.display import DisplayDocument
 from sra.reporting.read.scores import Scores
@@ -18,12 +18,16 @@ class PictureDocument(DisplayDocument):
 
 @dataclass(frozen=True)
 class DataTable:
-    """A figure's data as text, for whoever reads the page without its picture. numbers: which columns hold some."""
+    """A figure's data as text, for whoever reads the page without its picture. numbers: which columns hold some.
+
+    receipts: of each cell, the hash of the score that it was read from, where it was read from one; empty where no cell was.
+    """
 
     caption: str
     columns: list[str]
     numbers: list[bool]
     rows: list[list[str]]
+    receipts: list[list[str | None]] = field(default_factory=list)
 
 
 class InspectionDocument(PictureDocument):

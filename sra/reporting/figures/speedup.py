@@ -7,7 +7,7 @@ seeds, with Holm over all aligned runs of the figure. Below three training seeds
 from sra.content.figures import CurvesFigure
 from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.draw.style import METHOD_STYLES
-from sra.reporting.pairs import compared, equivalence_of, interval_text, too_few
+from sra.reporting.pairs import NO_RATIO, compared, equivalence_of, interval_text, why_not
 from sra.reporting.write.numbers import count_text, number_text
 from sra.study.intervals import Paired
 from sra.study.verdicts import EQUIVALENCE, holm, verdict_of
@@ -66,8 +66,7 @@ def _sentence(line: CurveLine, last: CurvePoint, end: CurvePoint, pair: Paired |
     """p_value: by Holm among the family; None where the pair is not judged."""
     name = METHOD_STYLES[line.method].name
     if p_value is None:
-        fewest = min(len(last.by_seed), len(end.by_seed), pair.count if pair else 0) or 1
-        reason = too_few(fewest) or "an FID that is not above 0 has no ratio: not judged"
+        reason = why_not([last.by_seed, end.by_seed]) or NO_RATIO
         return f"{name} beside training without alignment, FID {last.text} and {end.text} at the end: {reason}."
     verdict = verdict_of(pair, True, equivalence_of(pair.scale, end.value), p_value)
     here, share = f"{name} {{}} training here", number_text(EQUIVALENCE, ".0%")

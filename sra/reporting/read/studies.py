@@ -20,7 +20,6 @@ from sra.forecast.job_flops import Works
 from sra.reporting.read.published import Published as PublishedNumbers
 from sra.reporting.read.scores import ScoreFile, load_scores
 from sra.spec.diverged import diverged_at
-from sra.spec.layout import Results
 from sra.spec.measured import StudySteps, read_study_steps
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.metric import Metric, ScoreOf
@@ -38,7 +37,7 @@ class StudyFiles:
 
     def __init__(self, study: Study, registry: Catalogue, published: PublishedNumbers | None = None):
         self.study, self.registry, self.published = study, registry, published
-        self.results = Results(registry.preset_id)
+        self.results = registry.results
         self.choices, self.timed = self._choices(), self._timed()
         self._scores = self._found()
 

@@ -1,7 +1,8 @@
 """The report's document, made from what lies in the results: claims, tables and figures, scores, benchmarks and run configurations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from sra.core.files import read_json
 from sra.core.progress import duration_text
@@ -9,9 +10,10 @@ from sra.core.units import HOUR, binary
 from sra.reporting.claims.formats import SIGNS
 from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.display import band_of
-from sra.reporting.documents import Document, FigureDocument
+from sra.reporting.documents import Document, FigureDocument, study_of
 from sra.reporting.figures.curve_document import CurvesDocument
 from sra.reporting.read.scores import Scores
+from sra.reporting.report.benchmark import benchmarks_of
 from sra.reporting.report.document import (
     Command,
     Fact,
@@ -70,10 +72,12 @@ def build_report(
     planned: Planned | None = None,
     disk_bytes: int | None = None,
     methods: Methods | None = None,
+    studies: Mapping[str, Scores] = MappingProxyType({}),
 ) -> ReportDocument:
     """Make the report. Folders that do not exist count as empty; without a file of claims there are none.
 
     written: the folder of quirks.yaml, limits.yaml and references.yaml.  disk_bytes: of what the results keep.
+    studies: the scores behind each study, by its name.
     """
     tables = [checked(read_json(path), TableDocument, str(path)) for path in in_order(tables_folder, "table")]
     figures = [checked(read_json(path), FigureDocument, str(path)) for path in in_order(figures_folder, "figure")]
@@ -91,20 +95,23 @@ def build_report(
         facts=[_scores_fact(documents, scores, preset), *_time_facts(spent, planned, disk_bytes), *facts_of_scores(scores, preset)],
         progress=progress,
         comparisons=found,
-        stale=stale_runs(specs, scores),
+        stale=stale_runs(specs, [*scores, *(file for of_study in studies.values() for file in of_study)]),
     )
+    table_items = [TableItem(document=table, cites=library.of_item(table.id), alone=_alone(table.id, planned)) for table in tables]
+    figure_items = [FigureItem(document=figure, cites=library.of_item(figure.id), alone=_alone(figure.id, planned)) for figure in figures]
     return ReportDocument(
         head=head,
+        benchmarks=benchmarks_of(table_items, figure_items),
         summary=summary,
         verdicts=_verdict_counts(claims) if claims and claims.judged else [],
         claims=claims,
-        tables=[TableItem(document=table, cites=library.of_item(table.id), alone=_alone(table.id, planned)) for table in tables],
-        figures=[FigureItem(document=figure, cites=library.of_item(figure.id), alone=_alone(figure.id, planned)) for figure in figures],
+        tables=[item for item in table_items if study_of(item.document) is None],
+        figures=[item for item in figure_items if study_of(item.document) is None],
         methods=methods and library.with_cites(methods),
         quirks=load(written / "quirks.yaml", Quirks).quirks,
         costs=costs_of(spent, planned, disk_bytes),
         reading=terms_of(preset, library),
-        provenance=provenance_of(head, specs, scores, documents),
+        provenance=provenance_of(head, specs, scores, documents, studies),
         commands=_commands(head.preset, documents, planned, claims),
         limits=limits_of(written / "limits.yaml", library, head.preset, preset, progress, claims),
         references=library.references,

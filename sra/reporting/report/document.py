@@ -94,6 +94,21 @@ class FigureItem(Item):
     document: FigureDocument
 
 
+class Benchmark(Strict):
+    """What one study found. informative_words: whether it tells anything apart, which comes first.  pilot: what its first seeds say of the noise."""
+
+    study: str
+    title: str
+    informative: bool | None
+    informative_words: str
+    findings: list[str]
+    figures: list[FigureItem]
+    tables: list[TableItem]
+    facts: list[Fact]
+    pilot: list[str]
+    threats: list[str]
+
+
 class MethodInModel(Strict):
     """A method in a model of one size.
 
@@ -303,9 +318,10 @@ class Term(Strict):
 
 
 class ReportDocument(Strict):
-    """The report, in the order in which it is read."""
+    """The report, in the order in which it is read. tables, figures: those that are of no benchmark."""
 
     head: Head
+    benchmarks: list[Benchmark]
     summary: Summary
     verdicts: list[VerdictCount]
     claims: ClaimsDocument | None
@@ -323,7 +339,13 @@ class ReportDocument(Strict):
 
     @property
     def documents(self) -> list[Document]:
-        return [item.document for item in (*self.tables, *self.figures)]
+        tables = [item for benchmark in self.benchmarks for item in benchmark.tables]
+        return [item.document for item in (*tables, *self.tables, *self.all_figures)]
+
+    @property
+    def all_figures(self) -> list[FigureItem]:
+        """With those of benchmarks."""
+        return [*(item for benchmark in self.benchmarks for item in benchmark.figures), *self.figures]
 
     @property
     def numbers(self) -> dict[str, str]:

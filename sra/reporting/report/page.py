@@ -2,7 +2,8 @@
 
 import base64
 import os
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,8 @@ from markupsafe import Markup
 
 from sra.core.files import write_text
 from sra.reporting.claims.formats import BY_PRINTED, SIGNS, missing_words, paper_numbers, telling_numbers
+from sra.reporting.documents import FigureDocument, StudyFigureDocument
+from sra.reporting.figures.study.document import draw_study
 from sra.reporting.report.document import FigureItem, ReportDocument
 from sra.reporting.report.spending import memory_text, time_text
 from sra.reporting.tables.write_csv import to_csv
@@ -20,11 +23,12 @@ from sra.reporting.tables.write_html import environment
 
 @dataclass(frozen=True)
 class Picture:
-    """The SVG of a figure as a data URI, and the size in pixels that it gives itself."""
+    """The SVG of a figure as a data URI, and the size in pixels that it gives itself. narrow: the same for a narrow page, where there is one."""
 
     uri: str
     width: int
     height: int
+    narrow: "Picture | None" = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def render_page(
         # Our own two files, hashed in the policy above; everything else on the page is escaped.
         style=Markup(style),
         script=Markup(script),
-        pictures={item.document.id: _picture(Path(figures_folder) / f"{item.document.id}.svg") for item in report.figures},
+        pictures={item.document.id: _picture(Path(figures_folder) / f"{item.document.id}.svg", item.document) for item in report.all_figures},
+        receipted={file.sha256 for file in report.provenance.scores},
         folders=Folders(
             _relative(tables_folder, output),
             _relative(figures_folder, output),
@@ -80,7 +85,16 @@ def contents_of(figures: list[FigureItem]) -> list[tuple[str, str]]:
     return entries
 
 
-def _picture(path: Path) -> Picture:
+def _picture(path: Path, figure: FigureDocument) -> Picture:
+    """The figure's file. A study's is drawn once more for narrow pages, from all the numbers that its document has."""
+    if not isinstance(figure, StudyFigureDocument):
+        return _of_file(path)
+    with tempfile.TemporaryDirectory() as folder:
+        draw_study(figure, Path(folder) / figure.id, narrow=True)
+        return replace(_of_file(path), narrow=_of_file(Path(folder) / f"{figure.id}.svg"))
+
+
+def _of_file(path: Path) -> Picture:
     svg = path.read_bytes()
     width, height = (_pixels(ElementTree.fromstring(svg).attrib[side]) for side in ("width", "height"))
     return Picture(f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}", width, height)

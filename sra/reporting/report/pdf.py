@@ -18,19 +18,21 @@ from sra.reporting.report.pdf_tables import (
     costs_table,
     hashes_table,
     methods_table,
-    paper_table,
+    paper_tables,
     progress_table,
     quirks_table,
     runs_table,
 )
 from sra.spec.base import Strict
 
+FIGURES = {"__all__": {"document": {"id", "number", "title", "caption", "paper", "rule", "remarks", "alt"}, "cites": True}}
 READ = {
     **dict.fromkeys(("head", "verdicts", "reading", "limits", "references"), True),
     "summary": {"sentences", "facts", "stale"},
     "costs": {"sentences"},
     "claims": {"scope"},
-    "figures": {"__all__": {"document": {"id", "number", "title", "caption", "paper", "rule", "remarks", "alt"}, "cites": True}},
+    "figures": FIGURES,
+    "benchmarks": {"__all__": {**dict.fromkeys(("title", "informative_words", "findings", "facts", "pilot", "threats"), True), "figures": FIGURES}},
 }  # of the report, by the template as it is
 STANDARDS = ["ua-1", "a-3a"]  # tagged for screen readers; to be archived, with every font inside
 
@@ -53,7 +55,7 @@ def compiled(report: ReportDocument, figures_folder: Path, templates: Path, kind
         folder = Path(name)
         for path in sorted(Path(templates).glob("*.typ")):
             shutil.copyfile(path, folder / path.name)
-        for item in report.figures:
+        for item in report.all_figures:
             shutil.copyfile(Path(figures_folder) / f"{item.document.id}.svg", folder / f"{item.document.id}.svg")
         (folder / "report.json").write_text(json.dumps(pdf_data(report), ensure_ascii=False), encoding="utf-8")
         try:
@@ -79,7 +81,8 @@ def _standards(report: ReportDocument) -> list[str]:
 def pdf_data(report: ReportDocument) -> dict[str, Any]:
     """What the template sets: the report's own texts, and its tables as grids. Every character is one that the fonts have."""
     tables = {
-        "tables": [paper_table(item) for item in report.tables],
+        "tables": [table for item in report.tables for table in paper_tables(item)],
+        "benchmarks": [[table for item in benchmark.tables for table in paper_tables(item)] for benchmark in report.benchmarks],
         "claims": report.claims and claims_table(report.claims, report.numbers),
         "methods": report.methods and methods_table(report.methods),
         "quirks": quirks_table(report.quirks),

@@ -20,23 +20,19 @@ from sra.reporting.report.document import (
 )
 from sra.reporting.report.pdf_grid import Item, PdfBody, PdfCell, PdfGrid, PdfTable, lines_of, phantom, simple_table
 from sra.reporting.report.spending import memory_text, time_text
-from sra.reporting.tables import grid as tables
-from sra.reporting.tables.grid import grid_of
+from sra.reporting.tables import cells as tables
+from sra.reporting.tables.grid import pages_of
 from sra.reporting.write.numbers import ABSENT, added_text, count_text, milestone_text, size_text
 
 
-def paper_table(item: TableItem) -> PdfTable:
-    """One of the paper's tables, or one beside them."""
+def paper_tables(item: TableItem) -> list[PdfTable]:
+    """One of the paper's tables, or one beside them, with what continues it where it is wider than a page."""
     table = item.document
-    grid = grid_of(table)
-    return PdfTable(
-        id=table.id,
-        label=table.number,
-        caption=f"{table.full_caption} {table.legend}",
-        grid=_numbers(grid) if grid.numeric else _settings(grid),
-        notes=table.notes,
-        cites=item.cites,
-    )
+    first, *others = (_numbers(grid) if grid.numeric else _settings(grid) for grid in pages_of(table))
+    caption = f"{table.full_caption} {table.legend}"
+    whole = PdfTable(id=table.id, label=table.number, caption=caption, grid=first, notes=table.notes, cites=item.cites)
+    continued = f"{table.number}, continued"
+    return [whole, *(PdfTable(id=f"{table.id}-{number}", label=continued, caption="", grid=grid) for number, grid in enumerate(others, 2))]
 
 
 def _numbers(grid: tables.Grid) -> PdfGrid:

@@ -1,10 +1,10 @@
 """Where the numbers come from: the scores with their hashes, the runs as trained, and which numbers are of another configuration than is there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sra.reporting.documents import Document
-from sra.reporting.read.scores import Scores
+from sra.reporting.documents import Document, study_of
+from sra.reporting.read.scores import ScoreFile, Scores
 from sra.reporting.report.document import Fact, FactValue, Head, Provenance, Trained
 from sra.reporting.report.summary import guidance_scale
 from sra.reporting.write.numbers import count_text, listed, number_text
@@ -16,12 +16,16 @@ from sra.spec.score import ScoreRecord
 FAMILIES = ("sit", "dit", "mmdit")  # in the paper's order
 
 
-def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documents: Iterable[Document]) -> Provenance:
-    """Everything that stands behind the scores. specs: of the runs whose configuration is among the results, by name."""
-    files = sorted(scores, key=lambda file: (file.record.run, file.record.step, file.record.sampler_name, file.record.paper_count))
+def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documents: list[Document], studies: Mapping[str, Scores]) -> Provenance:
+    """Everything that stands behind the scores. specs: of the runs whose configuration is among the results, by name.
+
+    studies: the scores behind each study, by its name, some of which tables and figures may share.
+    """
+    shown = {file.sha256: file for of in (scores, *studies.values()) for file in of}
+    files = sorted(shown.values(), key=lambda file: (file.record.run, file.record.step, file.record.sampler_name, file.record.paper_count))
     records = [file.record for file in files]
     return Provenance(
-        trained=_trained(specs, scores),
+        trained=_trained(specs, files),
         scores=files,
         extractors=[FactValue(text=name, remark=digest) for name, digest, _ in (*extractors_of(records), *second_extractors_of(records))],
         references=[
@@ -33,7 +37,7 @@ def provenance_of(head: Head, specs: dict[str, RunSpec], scores: Scores, documen
         seeds=_seeds(specs, records),
         code=_code(head),
         warned=sum(bool(record.warnings) for record in records),
-        used_in=_used_in(documents, scores),
+        used_in=_used_in(documents, scores, studies),
     )
 
 
@@ -99,9 +103,12 @@ def _seeds(specs: dict[str, RunSpec], records: list[ScoreRecord]) -> str:
     return f"training {', '.join(map(str, trained)) or 'none'}; sampling {', '.join(map(str, drawn))}"
 
 
-def _used_in(documents: Iterable[Document], scores: Scores) -> dict[str, list[str]]:
+def _used_in(documents: Iterable[Document], scores: Scores, studies: Mapping[str, Scores]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
     for document in documents:
+        study = study_of(document)
+        for file in studies.get(study.study, ()) if study else ():
+            places.setdefault(file.sha256, []).append(document.id)
         for run, score in document.scores():
             found = scores.find(run, score)
             for file in found.files if found else ():
@@ -114,12 +121,12 @@ def configurations(runs_folder: Path) -> dict[str, RunSpec]:
     return {spec.run: spec for spec in specs}
 
 
-def stale_runs(specs: dict[str, RunSpec], scores: Scores) -> list[str]:
+def stale_runs(specs: dict[str, RunSpec], scores: Iterable[ScoreFile]) -> list[str]:
     """Runs whose scores were made from another configuration than the one that is there now."""
     return sorted({file.record.run for file in scores if file.record.run in specs and file.record.fingerprint != specs[file.record.run].fingerprint})
 
 
-def _trained(specs: dict[str, RunSpec], scores: Scores) -> list[Trained]:
+def _trained(specs: dict[str, RunSpec], scores: Iterable[ScoreFile]) -> list[Trained]:
     """The runs behind the scores, by model and then by name."""
     scored = {file.record.run for file in scores}
     found = [spec for spec in specs.values() if spec.run in scored]

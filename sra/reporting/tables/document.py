@@ -8,9 +8,11 @@ from sra.reporting.display import DisplayDocument
 from sra.reporting.read.comparison import Comparison
 from sra.reporting.read.scores import Scores
 from sra.reporting.write.numbers import ABSENT, MINUS
+from sra.reporting.write.study import counts_of, legend_of
 from sra.spec.base import Strict
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
+from sra.study.document import StudyDocument
 
 
 class Cell(Comparison):
@@ -121,21 +123,24 @@ class SettingsBody(Strict):
 
 
 class TableDocument(DisplayDocument):
-    """What `<id>.json` holds and every other format shows. A table of settings has `settings` in place of columns and rows."""
+    """What `<id>.json` holds and every other format shows. One of settings has `settings` in place of columns and rows, one of a study `study`."""
 
-    kind: Literal["scores", "settings", "costs"] = "scores"
+    kind: Literal["scores", "settings", "costs", "study"] = "scores"
     conditions: str
     setting_columns: list[SettingColumn]
     columns: list[DocumentColumn]
     rows: list[DocumentRow]
     best_of: Literal["table", "group", "none"] = "table"
     settings: SettingsBody | None = None
+    study: StudyDocument | None = None
     notes: list[Note]
 
     def scores(self) -> list[tuple[str, ScoreOf]]:
         return list(dict.fromkeys((row.run, row.score) for row in self.rows if row.run and row.score))
 
     def counts(self, scores: Scores, preset: Preset) -> tuple[int, int, int]:
+        if self.study:
+            return counts_of(self.study)
         if self.kind != "costs":
             return super().counts(scores, preset)
         rows = [row for row in self.rows if row.run]
@@ -155,6 +160,8 @@ class TableDocument(DisplayDocument):
             return (
                 "Over baseline: what alignment adds to the same model's training without it; of the paper, inferred from the numbers that it prints."
             )
+        if self.study:
+            return legend_of(self.study)
         within = " within its group of rows" if self.best_of == "group" else ""
         best = (
             f"Bold: of the paper's numbers the best printed one of its column{within}; of ours one that is surely better than every other, by 95 % "
@@ -169,4 +176,4 @@ class TableDocument(DisplayDocument):
     @property
     def ranked(self) -> bool:
         """Whether a best number is marked, and rows may be sorted by their numbers."""
-        return self.best_of != "none"
+        return self.best_of != "none" and self.study is None

@@ -12,12 +12,14 @@ from sra.reporting.tables.costs import build_costs
 from sra.reporting.tables.document import TableDocument
 from sra.reporting.tables.scores import build_scores
 from sra.reporting.tables.settings import PAPER, build_settings
+from sra.reporting.tables.study import build_study
 from sra.reporting.tables.write_csv import to_csv
 from sra.reporting.tables.write_html import table_fragment
 from sra.reporting.tables.write_markdown import to_markdown
 from sra.reporting.tables.write_tex import to_tex
 from sra.spec.scale import Preset
 from sra.spec.seeds import Seeds
+from sra.study.document import StudyDocument
 
 
 def render_table(
@@ -31,11 +33,12 @@ def render_table(
     seeds: Seeds = Seeds(),
     cost_files: Iterable[Path] = (),
     tolerances: Tolerances = Tolerances(),
+    study: StudyDocument | None = None,
 ) -> TableDocument:
     """Write `<id>.json .csv .html .tex .md` to the output folder. Score files and cost receipts that do not exist print as `not run`.
 
     published_folder: `report/published` of the folder that holds `config`, whose recipes a table of settings reads.
-    tolerances: of differences from the printed numbers, where the preset is comparable.
+    tolerances: of differences from the printed numbers, where the preset is comparable.  study: what a table of one shows.
     """
     evidence = load_evidence(preset_id, preset, published_folder, score_files, seeds, cost_files)
     if table.kind == "settings":
@@ -43,6 +46,8 @@ def render_table(
         document = build_settings(table, evidence, Catalogue(root, PAPER), Catalogue(root, preset_id))
     elif table.kind == "costs":
         document = build_costs(table, evidence)
+    elif table.kind == "study":
+        document = build_study(table, evidence, study)
     else:
         document = build_scores(table, evidence, tolerances)
     base = Path(output_folder) / table.id

@@ -6,13 +6,14 @@ The paper's numbers stay as printed. A missing number is empty, and `status` say
 from collections.abc import Iterator
 
 from sra.reporting.tables.document import Cell, DocumentRow, TableDocument
+from sra.reporting.tables.study_records import study_records
 from sra.reporting.write.delimited import delimited, digits
 
 YES = {True: "yes", False: "no", None: ""}
 
 
 def to_csv(document: TableDocument) -> str:
-    records = {"settings": _setting_records, "costs": _cost_records, "scores": _score_records}[document.kind]
+    records = {"settings": _setting_records, "costs": _cost_records, "scores": _score_records, "study": study_records}[document.kind]
     return delimited(records(document))
 
 

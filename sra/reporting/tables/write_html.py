@@ -20,4 +20,4 @@ def environment(templates: Path) -> Environment:
 
 def table_fragment(document: TableDocument, templates: Path) -> str:
     """The table as one `<figure>` without styles, for another page to take in."""
-    return environment(templates).get_template("table.html.j2").render(table=document, receipts=False) + "\n"
+    return environment(templates).get_template("table.html.j2").render(table=document, receipts=()) + "\n"

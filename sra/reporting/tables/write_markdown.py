@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from sra.reporting.tables.cells import GridCell
 from sra.reporting.tables.document import TableDocument
-from sra.reporting.tables.grid import GridCell, grid_of
+from sra.reporting.tables.grid import grid_of
 from sra.reporting.write.numbers import one_line
 
 

@@ -3,8 +3,9 @@
 import unicodedata
 from itertools import accumulate, pairwise
 
+from sra.reporting.tables.cells import DIFFERENT, Grid, GridCell
 from sra.reporting.tables.document import TableDocument
-from sra.reporting.tables.grid import DIFFERENT, Grid, GridCell, grid_of
+from sra.reporting.tables.grid import pages_of
 from sra.reporting.write.numbers import ABSENT, FIGURE_SPACE, MINUS, NARROW_SPACE, PUNCTUATION_SPACE, one_line
 
 LINES = 40  # of a tabular that shares a page with its caption and notes
@@ -13,10 +14,9 @@ ABREAST = 3  # models of a table of settings, as many as a page is wide
 
 def to_tex(document: TableDocument) -> str:
     """The table as one `table` environment, and more that continue it where it is longer than a page or wider than one."""
-    grid = grid_of(document)
     band = f"{_tex(document.band)} " if document.band else ""
     lines = [f"% {one_line(document.number)}, preset {one_line(document.preset)}. Needs \\usepackage{{booktabs,graphicx}}."]
-    parts = _of_numbers(grid) if grid.numeric else _of_settings(grid)
+    parts = [part for grid in pages_of(document) for part in (_of_numbers(grid) if grid.numeric else _of_settings(grid))]
     for index, part in enumerate(parts):
         caption = [f"\\caption{{{band}{_tex(document.full_caption)}}}"] if index == 0 else ["\\addtocounter{table}{-1}", "\\caption{Continued.}"]
         lines += ["\\begin{table}", "\\centering", *caption, *part]
@@ -97,7 +97,7 @@ _TEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", '"': r"{\char34}", "|": r"\textbar{}",
     "[": "{[}", "]": "{]}", "*": "{*}",  # after a line break these would be arguments of \\
     MINUS: "$-$", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "λ": r"$\lambda$", "Δ": r"$\Delta$",
-    "×": r"$\times$", "α": r"$\alpha$", "σ": r"$\sigma$",
+    "✓": "+", "✗": "$-$", "○": r"$\circ$", "¼": "1/4", "½": "1/2", "×": r"$\times$", "α": r"$\alpha$", "σ": r"$\sigma$",
     "∞": r"$\infty$", "≈": r"$\approx$", "·": r"$\cdot$", "…": r"\dots{}", "–": "--", "“": "``", "”": "''", "‘": "`", "’": "'",
     DIFFERENT: r"$\neq$", "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$",
     "ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "æ": r"\ae{}", "Æ": r"\AE{}",

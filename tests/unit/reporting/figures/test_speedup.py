@@ -78,6 +78,11 @@ def test_fewer_than_three_seeds_say_nothing_of_speed(seeds, reason):
     assert said == f"SRA beside training without alignment, FID 7.00 and 10.00 at the end: {reason}."
 
 
+def test_an_fid_of_0_has_no_ratio():
+    (said,) = sentences(line("none", [30.0], [20.0], [10.0] * 3), line("sra", [9.0], [8.0], [7.0, 7.0, 0.0]))
+    assert said.endswith("a value that is not above 0 has no ratio: not judged.")
+
+
 def test_nothing_is_said_of_ends_that_were_not_scored_or_of_other_metrics():
     baseline, ours = line("none", [30.0], [20.0], [10.0]), line("sra", [25.0], [15.0], [8.0])
     assert sentences(baseline, line("sra", [25.0], [15.0], None)) == []

@@ -3,25 +3,44 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from score_files import write_score_file
+from study_documents import ROWS, made_study
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import required_by_table
 from sra.core.files import read_json
 from sra.reporting.documents import TableDocument
 from sra.reporting.rendering import render_table
+from sra.reporting.tables.document import Note
 from sra.reporting.tables.write_tex import to_tex
 from sra.spec.layout import Results
 
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")
 SPECIAL = "# $ % & _ { } ~ ^ \\ < > ↑ ↓ − ± ∞ \" ' | [x] *y* é Ł “q” … 中 ] \\end{tabular} \\\\ -- "
-WORDS = {"title", "paper", "label", "group", "conditions", "header", "text", "published", "ours", "reason", "difference_text"}  # of others
+WORDS = {
+    "encoder",
+    "family",
+    "note",
+    "protocol",
+    "title",
+    "paper",
+    "label",
+    "group",
+    "conditions",
+    "header",
+    "text",
+    "published",
+    "ours",
+    "reason",
+    "difference_text",
+}  # of others
 COMMANDS = set(
     """begin end centering caption addtocounter footnotesize toprule midrule bottomrule cmidrule addlinespace multicolumn
     emph textbf textsuperscript phantom textbackslash textasciitilde textasciicircum textless textgreater textbar char dots rightarrow downarrow
-    uparrow lambda Delta times alpha sigma infty approx cdot neq leq geq pm ss o O l L ae AE r v c""".split()  # noqa: SIM905, a column of words
+    uparrow lambda Delta times alpha sigma infty approx cdot neq leq geq pm circ ss o O l L ae AE r v c""".split()  # noqa: SIM905, a column of words
 )
 FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"  # no wider than the line
 COMMAND = re.compile(r"""\\([A-Za-z]+|[{}&%$#_,\\'"`^~])""")
@@ -41,7 +60,7 @@ def tables(tmp_path_factory, new_checkout):
     """{name: TeX} of every table of the repository without values, with values, and with both and hostile words."""
     registry = Catalogue(new_checkout(tmp_path_factory.mktemp("tex") / "checkout").folder, "digits")
     results, found = Results("digits"), {}
-    for name, spec in registry.tables.items():
+    for name, spec in ((name, spec) for name, spec in registry.tables.items() if spec.study is None):
         render_table(registry, name)
         file = registry.root / results.table(name)
         found[f"{name}, empty"] = file.with_suffix(".tex").read_text(encoding="utf-8")
@@ -52,6 +71,13 @@ def tables(tmp_path_factory, new_checkout):
         render_table(registry, name)
         found[name] = file.with_suffix(".tex").read_text(encoding="utf-8")
         found[f"{name}, hostile"] = to_tex(TableDocument.model_validate(hostile(read_json(file.with_suffix(".json")))))
+    absent = [replace(row, absent={1: "diverged"}) for row in ROWS]
+    study = TableDocument(
+        kind="study", id="table_b1", number="Table B1", title="T", paper="none", preset="small", comparable=False, band=None, conditions="",
+        setting_columns=[], columns=[], rows=[], study=made_study(tuple(absent)), notes=[Note(mark="a", text="missing")],
+    )  # fmt: skip
+    found["table_b1"] = to_tex(study)
+    found["table_b1, hostile"] = to_tex(TableDocument.model_validate(hostile(study.model_dump(mode="json"))))
     return found
 
 

@@ -36,8 +36,6 @@ wildcard_constraints:
     extractor="[a-z0-9_]+",
     images=r"\d+",
     reference="[a-z0-9_]+",
-    time=r"\d{3}",
-    study="[a-z0-9_]+",
     table=r"table_[bs]?\d+[a-z]?",
     figure=r"figure_([bs]?\d+[a-z]?|t2i)",
 

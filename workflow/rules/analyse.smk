@@ -3,6 +3,10 @@
 from sra.plan import analyse, needs, train
 
 
+wildcard_constraints:
+    time=r"\d{3}",
+
+
 rule probe:
     """Accuracy of a linear classifier on each block's features at one time, for every figure that asks."""
     input:

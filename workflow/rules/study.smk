@@ -4,6 +4,10 @@ from sra.plan import needs, study
 from sra.plan.sources import source_hash
 
 
+wildcard_constraints:
+    study="[a-z0-9_]+",
+
+
 checkpoint choose_settings:
     """From equal trials on a seed kept for it: each method's weight, the baseline's learning rate, each row's guidance."""
     input:
@@ -57,18 +61,15 @@ rule time_steps:
         "sra measure-steps {input.configs} --baseline {input.baseline} {params.options:q} --threads {params.threads} --output {output.steps} 2> {log}"
 
 
-def scores_of_study(wildcards):
-    choices = checkpoints.choose_settings.get(preset=wildcards.preset, study=wildcards.study).output.choices
-    return study.scores(plan, wildcards, choices)
-
-
 rule analyse_study:
     """Paired ratios, intervals, verdicts and words of a study whose trainings are all there."""
     input:
         study=ask(study.definition),
         choices="results/{preset}/studies/{study}/choices.json",
         steps="results/{preset}/studies/{study}/steps.json",
-        scores=scores_of_study,
+        scores=lambda wildcards: study.scores(
+            plan, wildcards, checkpoints.choose_settings.get(**wildcards).output.choices
+        ),
     output:
         json="results/{preset}/studies/{study}.json",
     log:

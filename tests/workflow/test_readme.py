@@ -26,7 +26,9 @@ def test_the_pages_run_and_table_work_as_written(checkout):
     written = {}
     for name in ("config/README.md", "report/README.md"):
         written |= dict(re.findall(r"```yaml\n# (\S+\.yaml)\n(.*?)```", PAGES[name], flags=re.DOTALL))
-    assert set(written) == {"config/experiments/my_runs.yaml", "config/presets/stripes.yaml", "report/tables/table_s6.yaml"}
+    assert set(written) == {
+        *("config/experiments/my_runs.yaml", "config/presets/stripes.yaml", "config/studies/mine.yaml", "report/tables/table_s6.yaml")
+    }
     for path, text in written.items():
         (checkout.folder / path).write_text(text, encoding="utf-8")
     pages = PAGES["config/README.md"] + PAGES["report/README.md"]

@@ -63,3 +63,9 @@ rule refuse_target:
     output:
         "{target,(table|figure|study)_.+}",
     localrule: True
+
+
+# Its checkpoint keeps Snakemake from leaving out rules that nothing needs (`--allowed-rules`), so it is there for presets with a study alone.
+if plan.catalogue().studies:
+
+    include: "study.smk"

@@ -2,8 +2,9 @@
 
 import math
 import statistics
+from collections.abc import Mapping
 
-from sra.spec.metric import ScoreOf
+from sra.spec.metric import Metric, ScoreOf
 from sra.study.document import Effect, PilotFound, PointFound, RowFound, StudyDocument
 from sra.study.effects import BUDGETS, Readings, at_cost, at_steps, effect_of, reach_of
 from sra.study.findings import informative_words, words_of
@@ -17,9 +18,9 @@ def build_study(given: StudyInput) -> StudyDocument:
     """The document. What is missing or diverged stays in it as such."""
     readings = Readings(given)
     longer, repeated = _longer(readings), _repeated(readings)
-    margin = _margin(readings)
-    informative = _informative(longer, margin)
-    rows = _judged([_row(readings, row) for row in given.rows], given, margin, informative)
+    margins = {metric: _margin(readings, metric) for metric in filter(None, [given.study.metric, given.study.second])}
+    informative = _informative(longer, margins)
+    rows = _judged([_row(readings, row) for row in given.rows], given, margins, informative)
     document = StudyDocument(
         study=given.study.id,
         title=given.study.title,
@@ -36,9 +37,9 @@ def build_study(given: StudyInput) -> StudyDocument:
         seeds=given.seeds,
         equivalence=given.study.equivalence,
         rows=rows,
-        longer=longer and _with_verdict(longer, margin, None),
+        longer=longer and _with_verdict(longer, margins, None),
         longer_milestone=given.longer,
-        repeated=repeated and _with_verdict(repeated, margin, None),
+        repeated=repeated and _with_verdict(repeated, margins, None),
         repeated_seeds=given.repeated,
         informative=informative,
         informative_words="",
@@ -111,12 +112,16 @@ def _effects(readings: Readings, row: RowInput) -> list[Effect]:
 # Verdicts
 
 
-def _margin(readings: Readings) -> float:
-    """Of equivalence, on the metric's scale: a ratio, or a share of what the baseline ends with."""
+# Of equivalence by metric, on the metric's scale.
+Margins = Mapping[str, float]
+
+
+def _margin(readings: Readings, metric: Metric) -> float:
+    """Of equivalence: the logarithm of a ratio, or a share of what the baseline ends with."""
     study = readings.given.study
-    if scale_of(study.metric) == "log":
+    if scale_of(metric) == "log":
         return math.log(1 + study.equivalence)
-    ends = readings.known(readings.given.baseline.run, study.score_at(study.last), study.metric)
+    ends = readings.known(readings.given.baseline.run, study.score_at(study.last), metric)
     return study.equivalence * abs(statistics.fmean(ends.values())) if ends else study.equivalence
 
 
@@ -128,26 +133,26 @@ def pair_of(effect: Effect) -> Paired | None:
     return Paired(effect.scale, tuple(seed.seed for seed in effect.seeds), tuple(differences))
 
 
-def _with_verdict(effect: Effect, margin: float, p_holm: float | None) -> Effect:
+def _with_verdict(effect: Effect, margins: Margins, p_holm: float | None) -> Effect:
     pair = pair_of(effect)
     if pair is None:
         return effect
-    return effect.model_copy(update={"verdict": verdict_of(pair, lower_is_better(effect.metric), margin, p_holm), "p_holm": p_holm})
+    return effect.model_copy(update={"verdict": verdict_of(pair, lower_is_better(effect.metric), margins[effect.metric], p_holm), "p_holm": p_holm})
 
 
 def lower_is_better(metric: str) -> bool:
     return scale_of(metric) == "log" or metric == "kid"
 
 
-def _informative(longer: Effect | None, margin: float) -> bool | None:
+def _informative(longer: Effect | None, margins: Margins) -> bool | None:
     """Whether the baseline that trains twice as long is told from the baseline; None while that is not known."""
     pair = pair_of(longer) if longer else None
     if pair is None or not pair.judged:
         return None
-    return verdict_of(pair, lower_is_better(longer.metric), margin) == "better"
+    return verdict_of(pair, lower_is_better(longer.metric), margins[longer.metric]) == "better"
 
 
-def _judged(rows: list[RowFound], given: StudyInput, margin: float, informative: bool | None) -> list[RowFound]:
+def _judged(rows: list[RowFound], given: StudyInput, margins: Margins, informative: bool | None) -> list[RowFound]:
     """Verdicts on all effects, of methods' headlines by Holm over the methods of the plan; none at all in a study that tells nothing apart."""
     if informative is not True:
         return rows
@@ -155,13 +160,13 @@ def _judged(rows: list[RowFound], given: StudyInput, margin: float, informative:
     # A method that is not trained yet counts as one that shows nothing: the family is what the plan names, whatever has run.
     untested = {f"untested {number}": 1.0 for number in range(len(given.study.methods) - len(headlines))}
     adjusted = holm({run: effect.p_value for run, effect in headlines.items()} | untested)
-    return [row.model_copy(update={"effects": _verdicts(row, adjusted.get(row.run), margin, given)}) for row in rows]
+    return [row.model_copy(update={"effects": _verdicts(row, adjusted.get(row.run), margins, given)}) for row in rows]
 
 
-def _verdicts(row: RowFound, p_holm: float | None, margin: float, given: StudyInput) -> list[Effect]:
+def _verdicts(row: RowFound, p_holm: float | None, margins: Margins, given: StudyInput) -> list[Effect]:
     judged = []
     for place, effect in enumerate(row.effects):
-        found = _with_verdict(effect, margin, p_holm if place == 0 else None)
+        found = _with_verdict(effect, margins, p_holm if place == 0 else None)
         judged.append(_agreeing(found, row, given) if place == 0 else found)
     return judged
 
@@ -171,9 +176,14 @@ def _agreeing(headline: Effect, row: RowFound, given: StudyInput) -> Effect:
     second = row.effect(metric=given.study.second) if given.study.second else None
     if headline.verdict not in ("better", "worse") or second is None or second.mean is None:
         return headline
-    if (math.log(headline.mean) < 0) == (math.log(second.mean) < 0):
+    if _improves(headline) == _improves(second):
         return headline
     return headline.model_copy(update={"verdict": "undecided", "reason": "the second distance points the other way"})
+
+
+def _improves(effect: Effect) -> bool:
+    """Whether the mean difference is towards better, however small."""
+    return (pair_of(effect).mean < 0) == lower_is_better(effect.metric)
 
 
 # Controls

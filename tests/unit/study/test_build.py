@@ -153,6 +153,20 @@ def test_the_second_distance_has_to_agree():
     assert rows_of(document)["good"].effect(metric="fd_dinov2").mean > 1
 
 
+@pytest.mark.parametrize(("shift", "verdict"), [(-0.5, "better"), (0.5, "undecided")])
+def test_a_second_distance_that_may_be_below_zero_is_compared_as_it_is(shift, verdict):
+    formula = noisy({"good": 0.8})
+
+    def values(run, seed, step, metric):
+        return (formula("kid", seed, step, metric) - 10) / 100 + shift * (run == "good") if metric == "kid" else formula(run, seed, step, metric)
+
+    document = build_study(given_by(a_study("good", second="kid"), values))
+    row = rows_of(document)["good"]
+    assert row.effect().verdict == verdict
+    assert row.effect(metric="kid").mean == pytest.approx(shift)
+    assert row.effect(metric="kid").verdict == ("better" if shift < 0 else "worse")
+
+
 def test_the_baseline_from_other_seeds():
     formula = noisy({}, noise=0.02)
     document = build_study(given_by(a_study("good", repeated=[10, 11, 12, 13, 14]), formula))

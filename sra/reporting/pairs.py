@@ -1,11 +1,9 @@
-"""Two of our numbers compared seed by seed: on which scale, within which margin they are equivalent, and how that is written."""
+"""Two of our numbers compared seed by seed: on which scale, why they are not judged, and how that is written."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 from sra.reporting.write.numbers import difference_text, number_text
-from sra.study.intervals import LEAST_SEEDS, Paired, Scale, paired, scale_of
-from sra.study.verdicts import EQUIVALENCE
+from sra.study.intervals import LEAST_SEEDS, Paired, paired, scale_of
 
 NOT_JUDGED = "not judged"
 NO_RATIO = f"a value that is not above 0 has no ratio: {NOT_JUDGED}"
@@ -18,11 +16,6 @@ def compared(ours: Mapping[int, float], theirs: Mapping[int, float], metric: str
         return paired(ours, theirs, scale_of(metric))
     except ValueError:
         return None
-
-
-def equivalence_of(scale: Scale, reference: float) -> float:
-    """The margin of equivalence on the scale: of ratios 1.05; of differences 5 % of the value compared with, the reference."""
-    return math.log1p(EQUIVALENCE) if scale == "log" else EQUIVALENCE * abs(reference)
 
 
 def mean_of(by_seed: Mapping[int, float]) -> float:

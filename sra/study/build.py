@@ -5,13 +5,13 @@ import statistics
 from collections.abc import Mapping
 
 from sra.spec.metric import Metric, ScoreOf
-from sra.study.document import Effect, PilotFound, PointFound, RowFound, StudyDocument
-from sra.study.effects import BUDGETS, Readings, at_cost, at_steps, effect_of, reach_of
+from sra.study.document import BUDGETS, Effect, PilotFound, PointFound, RowFound, StudyDocument
+from sra.study.effects import Readings, at_cost, at_steps, effect_of, reach_of
 from sra.study.findings import informative_words, words_of
 from sra.study.inputs import RowInput, StudyInput
 from sra.study.intervals import Paired, scale_of
 from sra.study.pilot import advice, pilot
-from sra.study.verdicts import holm, verdict_of
+from sra.study.verdicts import equivalence_of, holm, verdict_of
 
 
 def build_study(given: StudyInput) -> StudyDocument:
@@ -117,12 +117,10 @@ Margins = Mapping[str, float]
 
 
 def _margin(readings: Readings, metric: Metric) -> float:
-    """Of equivalence: the logarithm of a ratio, or a share of what the baseline ends with."""
+    """Of equivalence: of ratios, or of differences as a share of what the baseline ends with, which is taken for 1 before there is any."""
     study = readings.given.study
-    if scale_of(metric) == "log":
-        return math.log(1 + study.equivalence)
     ends = readings.known(readings.given.baseline.run, study.score_at(study.last), metric)
-    return study.equivalence * abs(statistics.fmean(ends.values())) if ends else study.equivalence
+    return equivalence_of(scale_of(metric), statistics.fmean(ends.values()) if ends else 1.0, study.equivalence)
 
 
 def pair_of(effect: Effect) -> Paired | None:

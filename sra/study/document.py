@@ -13,6 +13,7 @@ from sra.study.intervals import Scale
 from sra.study.verdicts import Verdict
 
 Budget = Literal["steps", "flops", "hours"]
+BUDGETS: dict[Budget, str] = {"steps": "steps", "flops": "FLOPs", "hours": "hours"}  # as people write them
 Kind = Literal["baseline", "method", "control", "tuned"]
 # diverged: training stopped at a loss that was not finite.
 SeedStatus = Literal["ok", "not run", "diverged"]
@@ -132,6 +133,9 @@ class RowFound(Strict):
             (effect for effect in self.effects if effect.budget == budget and metric in (None, effect.metric) and sampler in (None, effect.sampler)),
             None,
         )
+
+    def at(self, milestone: str) -> PointFound | None:
+        return next((point for point in self.points if point.milestone == milestone), None)
 
     def reached(self, budget: Budget) -> Reach | None:
         return next((reach for reach in self.reach if reach.budget == budget), None)

@@ -6,13 +6,10 @@ from collections.abc import Collection, Mapping
 from sra.spec.metric import Metric, ScoreOf
 from sra.study import reach as reaching
 from sra.study.curves import Curve
-from sra.study.document import Budget, Effect, Reach, SeedEffect, SeedValue
+from sra.study.document import BUDGETS, Budget, Effect, Reach, SeedEffect, SeedValue
 from sra.study.inputs import RowInput, StudyInput
 from sra.study.intervals import Paired, paired, scale_of
 from sra.study.power import smallest_share_seen
-
-BUDGETS: tuple[Budget, ...] = ("steps", "flops", "hours")
-BUDGET_NAMES: dict[Budget, str] = {"steps": "steps", "flops": "FLOPs", "hours": "hours"}
 
 
 class Readings:
@@ -115,9 +112,9 @@ def at_cost(readings: Readings, row: RowInput, budget: Budget) -> Effect:
     reason = None
     if curves and not ours:
         share = own_cost(given.steps[study.last]) / total
-        reason = f"not trained that far: its last milestone is at {share:.3g} of the baseline's {BUDGET_NAMES[budget]}"
+        reason = f"not trained that far: its last milestone is at {share:.3g} of the baseline's {BUDGETS[budget]}"
         if share > 1:
-            reason = f"its first milestone is beyond the baseline's {BUDGET_NAMES[budget]}"
+            reason = f"its first milestone is beyond the baseline's {BUDGETS[budget]}"
     theirs = readings.known(given.baseline.run, study.score_at(study.last), study.metric)
     return effect_of(ours, theirs, given.seeds, study.metric, study.sampler, study.last, budget=budget, reason=reason)
 

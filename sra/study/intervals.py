@@ -93,13 +93,21 @@ class Paired:
 
         return float(stdtr(self.count - 1, (self.mean - bound) / error))
 
+    @property
+    def flipped(self) -> "Paired":
+        """theirs - ours."""
+        return Paired(self.scale, self.seeds, tuple(-difference for difference in self.differences))
+
+    def p_above(self, bound: float) -> float | None:
+        """The same against a true mean of `bound` or less: small where the mean is surely above it."""
+        return self.flipped.p_below(-bound)
+
     def p_equivalent(self, margin: float) -> float | None:
         """Two one-sided tests (Schuirmann 1987): small where the mean surely lies within ± margin. None for one seed."""
         below = self.p_below(margin)
         if below is None:
             return None
-        flipped = Paired(self.scale, self.seeds, tuple(-difference for difference in self.differences))
-        return max(below, flipped.p_below(margin))
+        return max(below, self.p_above(-margin))
 
     def shown(self, difference: float) -> float:
         """A difference as it is told: a ratio, ours / theirs, on the scale `log`; itself on the natural one."""

@@ -24,5 +24,4 @@ def told_apart(rows: list[RowFound], document: StudyDocument) -> tuple[list[str]
 
 
 def _last(row: RowFound, document: StudyDocument) -> dict[int, float]:
-    point = next(point for point in row.points if point.milestone == document.milestone)
-    return {value.seed: value.value for value in point.values if value.value is not None}
+    return {value.seed: value.value for value in row.at(document.milestone).values if value.value is not None}

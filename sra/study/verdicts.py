@@ -1,15 +1,21 @@
 """What an interval allows to be said: better, worse, equivalent or undecided, and nothing from fewer than three seeds."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
-from sra.study.intervals import CONFIDENCE, Paired
+from sra.study.intervals import CONFIDENCE, Paired, Scale
 
 # one seed: not judged, for fewer than three seeds too.
 Verdict = Literal["better", "worse", "equivalent", "undecided", "one seed"]
 
 ALPHA = 1 - CONFIDENCE
 EQUIVALENCE = 0.05  # as a share: distances whose ratio surely lies within 1 / 1.05 and 1.05 are called equivalent
+
+
+def equivalence_of(scale: Scale, reference: float, share: float = EQUIVALENCE) -> float:
+    """The margin of equivalence on the scale: the logarithm of a ratio of 1 + share; of differences the share of the value compared with."""
+    return math.log1p(share) if scale == "log" else share * abs(reference)
 
 
 def verdict_of(pair: Paired, lower_is_better: bool, margin: float, p_value: float | None = None) -> Verdict:

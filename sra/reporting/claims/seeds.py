@@ -9,9 +9,9 @@ from typing import Literal
 
 from sra.content.claims import Alike, AtLeast, Better, Closer, Comparison
 from sra.reporting.claims.verdicts import Verdict
-from sra.reporting.pairs import NO_RATIO, NOT_JUDGED, equivalence_of, mean_of, why_not
+from sra.reporting.pairs import NO_RATIO, NOT_JUDGED, mean_of, why_not
 from sra.study.intervals import Paired, Scale, paired, scale_of
-from sra.study.verdicts import ALPHA, verdict_of
+from sra.study.verdicts import ALPHA, equivalence_of, verdict_of
 
 PRINTED = f"a printed number is one training: {NOT_JUDGED}"
 SAID = {"better": "supported", "worse": "contradicted", "equivalent": "equivalent", "undecided": "undecided", "one seed": NOT_JUDGED}
@@ -98,8 +98,8 @@ def p_value_of(comparison: Comparison, compared: Compared, better: Literal["lowe
         return compared.pair.p_value
     if isinstance(comparison, AtLeast):
         worse = _worse(compared.pair, better)
-        return min(1.0, 2 * min(worse.p_below(compared.margin), _p_above(worse, compared.margin)))
-    return min(1.0, 2 * min(compared.pair.p_below(-compared.margin), _p_above(compared.pair, compared.margin)))
+        return min(1.0, 2 * min(worse.p_below(compared.margin), worse.p_above(compared.margin)))
+    return min(1.0, 2 * min(compared.pair.p_below(-compared.margin), compared.pair.p_above(compared.margin)))
 
 
 def verdict_on(comparison: Comparison, compared: Compared, better: Literal["lower", "higher"], p_value: float | None) -> Verdict:
@@ -117,16 +117,7 @@ def verdict_on(comparison: Comparison, compared: Compared, better: Literal["lowe
 
 def _worse(pair: Paired, better: Literal["lower", "higher"]) -> Paired:
     """How much worse the first is, seed by seed."""
-    return pair if better == "lower" else _flipped(pair)
-
-
-def _p_above(pair: Paired, bound: float) -> float:
-    """Small where the mean is surely above the bound."""
-    return _flipped(pair).p_below(-bound)
-
-
-def _flipped(pair: Paired) -> Paired:
-    return Paired(pair.scale, pair.seeds, tuple(-difference for difference in pair.differences))
+    return pair if better == "lower" else pair.flipped
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:

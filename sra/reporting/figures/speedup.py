@@ -7,10 +7,10 @@ seeds, with Holm over all aligned runs of the figure. Below three training seeds
 from sra.content.figures import CurvesFigure
 from sra.reporting.figures.curve_document import CurveLine, CurvePanel, CurvePoint
 from sra.reporting.figures.draw.style import METHOD_STYLES
-from sra.reporting.pairs import NO_RATIO, compared, equivalence_of, interval_text, why_not
+from sra.reporting.pairs import NO_RATIO, compared, interval_text, why_not
 from sra.reporting.write.numbers import count_text, number_text
 from sra.study.intervals import Paired
-from sra.study.verdicts import EQUIVALENCE, holm, verdict_of
+from sra.study.verdicts import EQUIVALENCE, equivalence_of, holm, verdict_of
 
 
 def findings_of(figure: CurvesFigure, panels: list[CurvePanel]) -> list[str]:

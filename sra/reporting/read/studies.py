@@ -5,6 +5,7 @@ import math
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
 from sra.content.studies import (
+    diverged_before,
     longer_here,
     milestones_here,
     repeated_here,
@@ -82,11 +83,12 @@ class StudyFiles:
 
     def of(self, name: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
         """The same of a run by its whole name, seed included."""
-        step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
-        if step is not None and step <= self.registry.preset.milestones[score.milestone]:
+        step = diverged_before(RequiredScore(name, score), self.registry)
+        if step is not None:
             return SeedValue(seed=seed, value=None, status="diverged", reason=f"training diverged at step {step:,}")
         found = self._scores.get((name, score))
         if found is None:
+            step = diverged_at(self.registry.root / self.results.diverged(name), self.registry.spec(name))
             later = f"training diverged later, at step {step:,}" if step is not None else None
             return SeedValue(seed=seed, value=None, status="not run", reason=later)
         value = found.record.metrics.get(metric)

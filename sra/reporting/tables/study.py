@@ -11,7 +11,6 @@ from sra.reporting.tables.cells import Grid, GridCell, GridRow, Heading, grouped
 from sra.reporting.tables.document import Note, Notes, TableDocument
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, count_text, listed, metric_header, milestone_text, number_text, size_text
 from sra.reporting.write.study import (
-    BUDGETS,
     controls_of,
     effect_at,
     effect_name,
@@ -27,7 +26,7 @@ from sra.reporting.write.study import (
     told,
     verdict_text,
 )
-from sra.study.document import Budget, Effect, PointFound, RowFound, StudyDocument
+from sra.study.document import BUDGETS, Budget, Effect, PointFound, RowFound, StudyDocument
 from sra.study.intervals import scale_of
 
 CONTROLS = "The study's own controls"

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from sra.reporting.write.numbers import METRIC_NAMES, difference_text, listed, milestone_text, number_text
 from sra.spec.variants import split_variant
-from sra.study.document import Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
+from sra.study.document import BUDGETS, Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
 from sra.study.intervals import LEAST_SEEDS, scale_of
 from sra.study.verdicts import Verdict
 
 VERDICT_SIGNS: dict[Verdict, str] = {"better": "✓", "worse": "✗", "equivalent": "≈", "undecided": "?", "one seed": "○"}
 NOT_RANKED = "not ranked"
-BUDGETS: dict[Budget, str] = {"steps": "steps", "flops": "FLOPs", "hours": "hours"}
 
 
 def ranks(study: StudyDocument) -> bool:
@@ -84,7 +83,7 @@ def factor_text(factor: float) -> str:
 
 def headline_point(row: RowFound, study: StudyDocument) -> PointFound | None:
     """The row at the study's last milestone."""
-    return next((point for point in row.points if point.milestone == study.milestone), None)
+    return row.at(study.milestone)
 
 
 @dataclass(frozen=True)

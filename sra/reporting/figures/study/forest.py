@@ -11,7 +11,6 @@ from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.frame import BAD, GOOD, FramePanel, FrameRow, draw_frame, say
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, listed, number_text
 from sra.reporting.write.study import (
-    BUDGETS,
     controls_of,
     effect_at,
     effect_name,
@@ -31,7 +30,7 @@ from sra.reporting.write.study import (
     tuned_of,
     verdict_text,
 )
-from sra.study.document import Budget, Effect, RowFound, StudyDocument
+from sra.study.document import BUDGETS, Budget, Effect, RowFound, StudyDocument
 from sra.study.intervals import scale_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.forest import budgets_of, row_note
 from sra.reporting.figures.study.frame import SMALL, FramePanel, FrameRow, draw_frame, say
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, listed, number_text
-from sra.reporting.write.study import BUDGETS, gap_text, ranks, row_name, rows_in_order, seeds_of_row, speed_text, spread_text
-from sra.study.document import Budget, Reach, RowFound, StudyDocument
+from sra.reporting.write.study import gap_text, ranks, row_name, rows_in_order, seeds_of_row, speed_text, spread_text
+from sra.study.document import BUDGETS, Budget, Reach, RowFound, StudyDocument
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from pydantic import Field, PositiveInt, model_validator
 from sra.spec.base import Display, Share, Strict
 from sra.spec.metric import Metric, ScoreOf
 
-# The paper's numbers and letters, supplements of ours (s1), and the one picture of text to image, which the paper has not.
-FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|t2i)$")]
+# The paper's numbers and letters, supplements of ours (s1), the benchmark's (b5), and the one picture of text to image, which the paper has not.
+FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|b\d|t2i)$")]
 
 
 class Series(Strict):
@@ -71,12 +71,20 @@ class CurvesFigure(Figure):
         return panel.milestones or self.milestones
 
 
+class SampleSeries(Strict):
+    """One run of a figure of samples. label: its name where it has not its method's, whose colour it keeps."""
+
+    method: Literal["none", "sra", "repa"]
+    run: str
+    label: str | None = None
+
+
 class SampleFigure(Figure):
     """Images of sample packs of one score, one row a run. Which images is a rule; nobody picks them."""
 
     id: FigureId
     score: ScoreOf
-    runs: list[Series] = Field(min_length=1)
+    runs: list[SampleSeries] = Field(min_length=1)
 
 
 class GridFigure(SampleFigure):

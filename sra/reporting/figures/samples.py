@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from sra.content.figures import SampleFigure, Series
+from sra.content.figures import SampleFigure, SampleSeries
 from sra.core.receipts import recorded_sha256
 from sra.reporting.figures.picture import PictureDocument
 from sra.reporting.read.evidence import Evidence
@@ -19,9 +19,10 @@ NO_SAMPLES = "no samples yet"
 
 
 class SampleBlock(Strict):
-    """One run of a figure of samples: whether its sample pack exists, and the hash of the pack."""
+    """One run of a figure of samples: whether its sample pack exists, and the hash of the pack. label: its name, else that of its method."""
 
     method: Literal["none", "sra", "repa"]
+    label: str | None = None
     run: str
     status: Literal["ok", "not run"]
     reason: str | None
@@ -47,7 +48,7 @@ class SamplesDocument(PictureDocument):
         return sum(block.status == "ok" for block in self.blocks), reached, len(self.blocks) - reached
 
 
-def find_pack(series: Series, figure: SampleFigure, evidence: Evidence, asked: Asked) -> SamplePack | str:
+def find_pack(series: SampleSeries, figure: SampleFigure, evidence: Evidence, asked: Asked) -> SamplePack | str:
     """The run's pack, or why there is none."""
     path = evidence.packs.get(series.run)
     if reason := evidence.beyond(figure.score.milestone):
@@ -55,11 +56,12 @@ def find_pack(series: Series, figure: SampleFigure, evidence: Evidence, asked: A
     return SamplePack(Path(path), asked) if path is not None and Path(path).exists() else NO_SAMPLES
 
 
-def block_of(series: Series, pack: SamplePack | str) -> SampleBlock:
+def block_of(series: SampleSeries, pack: SamplePack | str) -> SampleBlock:
     """What a figure says of one run, given its pack or why there is none."""
     reason = pack if isinstance(pack, str) else None
     return SampleBlock(
         method=series.method,
+        label=series.label,
         run=series.run,
         status="not run" if reason else "ok",
         reason=reason,

@@ -19,9 +19,16 @@ DIGITS, FASHION, TOY = (Catalogue(ROOT, name) for name in ("digits", "fashion", 
 def test_a_preset_shows_what_it_names_and_without_names_all_that_is_not_on_request():
     assert (FASHION.shown_tables, FASHION.shown_figures) == (["table_s5"], ["figure_s2", "figure_s4"])
     left_out = {*DIGITS.tables, *DIGITS.figures} - {*DIGITS.shown_tables, *DIGITS.shown_figures}
-    of_the_study = {"table_b1", "figure_b1", "figure_b2", "figure_b3", "figure_b4"}
+    of_the_study = {"table_b1", "figure_b1", "figure_b2", "figure_b3", "figure_b4", "figure_b5"}
     assert left_out == {"table_s5", "figure_s2", "figure_s3", "figure_s4"} | of_the_study
     assert list(FASHION.tables) == list(DIGITS.tables)  # every table can still be asked for
+
+
+def test_the_benchmarks_images_are_of_its_baseline_and_every_method():
+    study, figure = FASHION.studies["methods"], FASHION.figures["figure_b5"]
+    rows = [study.baseline, *(row for row in study.rows if not row.control)]
+    assert [(each.run, each.label) for each in figure.runs] == [(row.run, row.label) for row in rows]
+    assert (figure.score.milestone, figure.score.sampler, figure.score.samples) == (study.last, study.sampler, study.samples)
 
 
 def test_no_claim_stands_on_what_is_not_shown():

@@ -39,7 +39,7 @@ class SheetRow:
     @property
     def name(self) -> str:
         note = "" if self.block.status == "ok" else f": not run ({self.block.reason})"
-        return f"{METHOD_STYLES[self.block.method].name}, {self.block.run}{note}"
+        return f"{self.block.label or METHOD_STYLES[self.block.method].name}, {self.block.run}{note}"
 
     @property
     def colour(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sra.content.figures import CaptionsFigure, Series
+from sra.content.figures import CaptionsFigure, SampleSeries
 from sra.core.errors import InputError
 from sra.core.files import read_json, sha256_of_file
 from sra.reporting.display import number_of
@@ -27,7 +27,7 @@ CAPTIONS = ["a cat", "a red three left of a blue five", "two dogs", "a bus", "a 
 
 def captioned(**changes) -> CaptionsFigure:
     values = {"kind": "captions", "id": "figure_t2i", "title": "T", "paper": "p", "caption": "c", "score": SCORE, "count": 4}
-    runs = [Series(method=method, run=run) for run, method in METHODS.items()]
+    runs = [SampleSeries(method=method, run=run) for run, method in METHODS.items()]
     return CaptionsFigure(**values | {"runs": runs} | changes)
 
 

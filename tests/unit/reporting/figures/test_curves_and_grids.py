@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sra.content.figures import CurvesFigure, GridFigure, Panel, Series
+from sra.content.figures import CurvesFigure, GridFigure, Panel, SampleSeries, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import CurvesDocument, GridDocument
@@ -40,7 +40,7 @@ def curves(**changes) -> CurvesFigure:
 
 def grid(**changes) -> GridFigure:
     values = {"kind": "grid", "id": "figure_8", "title": "T", "paper": "p", "caption": "c", "score": GUIDED, "per_class": 3}
-    return GridFigure(**values | {"runs": [Series(method="sra", run="ours")]} | changes)
+    return GridFigure(**values | {"runs": [SampleSeries(method="sra", run="ours")]} | changes)
 
 
 @pytest.fixture
@@ -166,8 +166,13 @@ def test_small_images_grow_by_whole_pixels(render, tmp_path):
     assert np.array_equal(embedded(tmp_path / "out/figure_8.svg")[..., 0], checks.repeat(8, 0).repeat(8, 1))
 
 
+def test_a_run_that_is_called_otherwise_than_its_method_has_that_name(render, pack, tmp_path):
+    render(grid(runs=[SampleSeries(method="sra", run="ours", label="LayerSync")]), packs={"ours": pack})
+    assert ">LayerSync, ours<" in (tmp_path / "out/figure_8.svg").read_text()
+
+
 def test_too_few_images_and_no_pack_are_said(render, pack):
-    runs = [Series(method="none", run="base"), Series(method="sra", run="ours")]
+    runs = [SampleSeries(method="none", run="base"), SampleSeries(method="sra", run="ours")]
     document = render(grid(classes=[3], per_class=5, runs=runs), packs={"ours": pack})
     assert [block.status for block in document.blocks] == ["not run", "ok"]
     assert document.remarks[:2] == [

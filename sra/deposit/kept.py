@@ -1,12 +1,20 @@
-"""The small files of a preset's results that are worth committing: what every number rests on, and nothing that is drawn from it."""
+"""The small files of a preset's results that are worth committing: what every number rests on, and the few images that figures show."""
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 
 from sra.content.catalogue import Catalogue
+from sra.content.figures import GridFigure
+from sra.content.required import RequiredScore, packs_of_figure
 from sra.core.errors import InputError
-from sra.spec.layout import Shared
+from sra.core.npz import write_npz
+from sra.core.receipts import read_receipt, receipt_path, write_receipt
+from sra.reporting.figures.grids import shown_classes
+from sra.reporting.read.packs import SamplePack
+from sra.spec.layout import Results, Shared
+from sra.spec.score import PACKED
 
 # Of a preset's folder. Curves are kept of the last milestone alone, which has those before it.
 PATTERNS = ("scores/**/*.json", "runs/*/config.json", "runs/*/diverged.json", "costs/*.json", "probes/**/*.json", "studies/**/*.json")
@@ -26,7 +34,7 @@ def keep(registry: Catalogue, kept_in: Path) -> list[Path]:
     for place, source in files.items():
         (there / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, there / place)
-    return [there / place for place in sorted(files)]
+    return [*(there / place for place in sorted(files)), *_cut_packs(registry, kept_in)]
 
 
 def _files(registry: Catalogue, here: Path) -> Iterator[tuple[Path, Path]]:
@@ -53,3 +61,26 @@ def _networks(registry: Catalogue) -> list[tuple[str, str]]:
     preset = registry.preset
     extractors = filter(None, [preset.extractor, preset.second_extractor])
     return [("vae", preset.vae), *(("encoder", name) for name in preset.encoders.values()), *(("extractor", name) for name in extractors)]
+
+
+def _cut_packs(registry: Catalogue, kept_in: Path) -> Iterator[Path]:
+    """Write the sample packs behind the preset's grids, cut after the last image that one shows, each with a receipt that names the whole."""
+    kept, counts = Results(registry.preset_id, PurePosixPath(kept_in.as_posix())), {}
+    for figure in map(registry.figures.__getitem__, registry.shown_figures):
+        for item in packs_of_figure(figure, registry) if isinstance(figure, GridFigure) else []:
+            if (registry.root / registry.results.samples(item.run, item.score)).exists():
+                counts[item] = max(counts.get(item, 0), _shown(figure, item, registry))
+    for item, count in counts.items():
+        whole = registry.root / registry.results.samples(item.run, item.score)
+        cut, pack, receipt = registry.root / kept.samples(item.run, item.score), SamplePack(whole), read_receipt(whole, PACKED)
+        cut.parent.mkdir(parents=True, exist_ok=True)
+        write_npz(cut, {"arr_0": pack.first(count), "labels": pack.asked[:count]})
+        write_receipt(cut, PACKED, hashes={"samples": receipt["sha256"]}, **receipt["facts"] | {"count": count, "cut_from": len(pack)})
+        yield from (cut, receipt_path(cut))
+
+
+def _shown(figure: GridFigure, item: RequiredScore, registry: Catalogue) -> int:
+    """How many images from the pack's first to the last that the figure shows."""
+    pack = SamplePack(registry.root / registry.results.samples(item.run, item.score))
+    places = (pack.first_of(label, figure.per_class) for label in shown_classes(figure, registry.preset))
+    return 1 + max(chain.from_iterable(places), default=-1)

@@ -40,12 +40,7 @@ class GridDocument(SamplesDocument):
 
 def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> GridDocument:
     """What the figure shows. scored: whether the packs are scored as well."""
-    preset = evidence.preset
-    named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
-    beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
-    if beyond:
-        raise InputError(f"{figure.id}: class {beyond[0]} does not exist in ImageNet; give 0 to {CLASSES_OF_IMAGENET - 1}")
-    classes = list(dict.fromkeys(class_here(label, preset.classes) for label in named))
+    named, classes = named_classes(figure, evidence.preset), shown_classes(figure, evidence.preset)
     blocks = []
     for series in figure.runs:
         pack = find_pack(series, figure, evidence, "labels")
@@ -62,9 +57,23 @@ def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> G
         per_class=figure.per_class,
         rule=f"The first {figure.per_class} images of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye.",
         blocks=blocks,
-        remarks=sample_remarks(figure, blocks, evidence, _short(figure, blocks, classes), shared) + _class_remarks(named, preset),
+        remarks=sample_remarks(figure, blocks, evidence, _short(figure, blocks, classes), shared) + _class_remarks(named, evidence.preset),
         alt=_alt(blocks, classes),
     )
+
+
+def named_classes(figure: GridFigure, preset: Preset) -> list[int]:
+    """Of ImageNet, as the figure's file names them. Raises InputError for one that ImageNet has not."""
+    named = list(range(min(CLASSES_WHEN_UNSAID, preset.classes))) if figure.classes is None else figure.classes
+    beyond = [label for label in named if not 0 <= label < CLASSES_OF_IMAGENET]
+    if beyond:
+        raise InputError(f"{figure.id}: class {beyond[0]} does not exist in ImageNet; give 0 to {CLASSES_OF_IMAGENET - 1}")
+    return named
+
+
+def shown_classes(figure: GridFigure, preset: Preset) -> list[int]:
+    """Of the preset's data set, each once."""
+    return list(dict.fromkeys(class_here(label, preset.classes) for label in named_classes(figure, preset)))
 
 
 def _short(figure: GridFigure, blocks: list[GridBlock], classes: list[int]) -> list[str]:

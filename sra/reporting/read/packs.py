@@ -47,6 +47,10 @@ class SamplePack:
         """Places of the first `count` images of a class, in the order in which they were drawn."""
         return np.flatnonzero(self.asked == label)[:count].tolist()
 
+    def first(self, count: int) -> np.ndarray:
+        """The first `count` images (count, H, W, C), as they are stored."""
+        return self._images[:count]
+
     def caption(self, index: int) -> str:
         try:
             return self.asked[index].decode("utf-8")

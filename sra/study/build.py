@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sra.spec.metric import Metric, ScoreOf
 from sra.study.document import BUDGETS, Effect, PilotFound, PointFound, RowFound, StudyDocument
 from sra.study.effects import Readings, at_cost, at_steps, effect_of, reach_of
-from sra.study.findings import informative_words, words_of
+from sra.study.findings import in_short, informative_words, words_of
 from sra.study.inputs import RowInput, StudyInput
 from sra.study.intervals import Paired, scale_of
 from sra.study.pilot import advice, pilot
@@ -53,7 +53,7 @@ def build_study(given: StudyInput) -> StudyDocument:
         diverged=_diverged(rows),
     )
     document = document.model_copy(update={"informative_words": informative_words(document)})
-    return document.model_copy(update={"findings": words_of(document)})
+    return document.model_copy(update={"findings": words_of(document), "short": in_short(document)})
 
 
 def _diverged(rows: list[RowFound]) -> list[str]:

@@ -204,7 +204,7 @@ class PilotFound(Strict):
 class StudyDocument(Strict):
     """informative: whether the baseline with twice the steps is told from the baseline; None while that is not known. Where it is not True, nothing
     is ranked.  longer, repeated: the positive and the negative control.  machine: where hours were measured.
-    findings: the study in words, by rule from the numbers.
+    findings: the study in words, by rule from the numbers.  short: the same in three sentences.
     """
 
     study: str
@@ -233,6 +233,7 @@ class StudyDocument(Strict):
     guidance: list[GuidanceChoice] = []
     machine: str | None = None
     findings: list[str]
+    short: list[str] = []
     threats: list[str]
     missing: int = Field(description="trainings and milestones of the study that have no score yet")
     diverged: list[str] = []

@@ -48,6 +48,39 @@ def words_of(document: StudyDocument) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def in_short(document: StudyDocument) -> list[str]:
+    """Three sentences for who reads no more: what is told from the baseline and at which cost, what is not, and how little one data set says."""
+    methods = [row for row in document.rows if row.kind == "method"]
+    here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
+    limit = f"{here}, with {several(len(document.seeds), 'training seed')} a method: it says nothing of other images, models or lengths of training."
+    if not document.informative:
+        return [document.informative_words, _what_could_not_be_seen(document), limit]
+    budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included"), ("hours", "equal hours")]
+    told = "; ".join(filter(None, (_told_at(methods, budget, words) for budget, words in budgets)))
+    undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
+    equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
+    unjudged = [row.label for row in methods if row.effect().verdict not in (*TOLD, "undecided", "equivalent")]
+    apart = [
+        f"not told from it at equal steps: {', '.join(undecided)}" if undecided else "",
+        f"within {document.equivalence:.0%} of it: {', '.join(equivalent)}" if equivalent else "",
+        f"not judged yet: {', '.join(unjudged)}" if unjudged else "",
+    ]
+    rest = "; ".join(filter(None, apart)) or "every method is told from the baseline at equal steps"
+    seen = _what_could_not_be_seen(document)
+    number = "FID" if document.metric == "fid" else f"The distance ({document.metric})"
+    return [f"{number} over the baseline's, with 95 % intervals: {told}.", f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
+
+
+def _told_at(methods: list[RowFound], budget: Budget, words: str) -> str:
+    """What is better and worse at a budget, with intervals; nothing where no row is judged there."""
+    judged = [(row, effect) for row in methods if (effect := row.effect(budget)) and effect.verdict not in (None, "one seed")]
+    if not judged:
+        return ""
+    found = {name: [f"{row.label} {ratio_text(effect)}" for row, effect in judged if effect.verdict == name] for name in ("better", "worse")}
+    parts = [f"{name}: {', '.join(rows)}" for name, rows in found.items() if rows]
+    return f"at {words}, {', '.join(parts) if parts else f'none of {len(judged)} is told from it'}"
+
+
 def _what_was_run(document: StudyDocument) -> str:
     methods = [row for row in document.rows if row.kind == "method"]
     controls = [row for row in document.rows if row.kind == "control"]
@@ -127,5 +160,5 @@ def _what_could_not_be_seen(document: StudyDocument) -> str:
     if not seen:
         return ""
     least, most = 1 - seen[-1], 1 - seen[0]
-    span = f"{least:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.1%} to {most:.1%}, by the method"
+    span = f"{least:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.1%} to {most:.1%} (by method)"
     return f"What could have been seen: an improvement by {span} would be told from none in four of five studies like this, one comparison at a time."

@@ -33,6 +33,30 @@ def test_known_effects_give_the_known_verdicts():
     assert "Equivalent to it, within 5%: SAME" in text
 
 
+def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
+    document = build_study(given_by(a_study("good", "bad", "same"), noisy({"good": 0.8, "bad": 1.2, "same": 1.0})))
+    told, rest, limit = document.short
+    row = rows_of(document)["good"].effect()
+    assert told.startswith(
+        f"FID over the baseline's, with 95 % intervals: at equal steps, better: GOOD × {row.mean:.3f} ({row.low:.3f} to {row.high:.3f}), worse: BAD × 1."
+    )
+    assert "; at equal FLOPs, encoders included, better: GOOD" in told
+    assert "equal hours" not in told  # no step was timed
+    assert rest.startswith("Within 5% of it: SAME. What could have been seen: an improvement by ")
+    assert "one small data set" in limit
+    assert "5 training seeds a method" in limit
+
+
+def test_three_sentences_of_nothing_told_and_of_an_uninformative_study():
+    nothing = build_study(given_by(a_study("same", "too"), noisy({}, noise=0.1)))
+    assert nothing.short[0].startswith("FID over the baseline's, with 95 % intervals: at equal steps, none of 2 is told from it;")
+    assert nothing.short[1].startswith("Not told from it at equal steps: SAME, TOO.")
+    blind = build_study(given_by(a_study("good"), noisy({"good": 0.5}, slope=0.0)))
+    assert blind.short[0] == blind.informative_words
+    assert blind.short[0].startswith("Not informative")
+    assert "GOOD" not in " ".join(blind.short)
+
+
 def test_a_ratio_is_the_geometric_mean_of_its_seeds_by_hand():
     values = {("good", 0): 9.0, ("good", 1): 8.0, ("good", 2): 10.0, (BASE, 0): 10.0, (BASE, 1): 10.0, (BASE, 2): 12.5}
     document = build_study(given_by(a_study("good"), lambda run, seed, step, metric: values[run, seed] * (0.5 if step == 800 else 1), seeds=3))

@@ -78,6 +78,7 @@ class Reach(Strict):
 
     speed_up: the baseline's budget over the row's, the median over seeds, None unless most of them reached it.  at_least: whether some reached it by
     their first milestone, so that the speed-up is a lower bound.  low, high: a bootstrap interval over seeds (`interval`), or the range of the seeds.
+    of: seeds compared; 0 where none can be yet, with the reason.
     """
 
     budget: Budget

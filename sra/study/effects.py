@@ -123,16 +123,15 @@ def reach_of(readings: Readings, row: RowInput, budget: Budget) -> Reach:
     """How much sooner the row's curve is where the baseline ends."""
     given = readings.given
     baseline, ours = readings.curves(given.baseline, budget), readings.curves(row, budget)
-    of = len(given.seeds)
     if not baseline or (budget == "hours" and row.hours is None):
         reason = "steps were not timed here" if budget == "hours" else "the baseline is not scored at every milestone"
-        return Reach(budget=budget, reached=0, of=of, reason=reason)
+        return Reach(budget=budget, reached=0, of=0, reason=reason)
     found = reaching.reach(baseline, ours, [seed for seed in readings.failed(row.run) if seed not in ours])
     if found is None:
-        return Reach(budget=budget, reached=0, of=of, reason="no seed is scored at every milestone")
+        return Reach(budget=budget, reached=0, of=0, reason="no seed is scored at every milestone")
     median, spread = found.median, found.spread
-    left_out = of - found.count
-    reasons = [found.no_spread, f"{left_out} of {of} seeds are not scored at every milestone" if left_out else None]
+    left_out = len(given.seeds) - found.count
+    reasons = [found.no_spread, f"{left_out} of {len(given.seeds)} seeds are not scored at every milestone" if left_out else None]
     return Reach(
         budget=budget,
         reached=found.reached,

@@ -56,8 +56,8 @@ def effect_name(study: StudyDocument, effect: Effect | None = None) -> str:
 
 
 def reached_text(reach: Reach | None) -> str:
-    """`×1.42, 5 of 5`, `≥ ×2.10, 3 of 5`, `not reached, 1 of 5`."""
-    if reach is None:
+    """`×1.42, 5 of 5`, `≥ ×2.10, 3 of 5`, `not reached, 1 of 5`; nothing where no seed can be compared."""
+    if reach is None or not reach.of:
         return ""
     return f"{speed_text(reach)}, {reach.reached} of {reach.of}"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from study_by_formula import BASE, a_study, given_by, noisy
 
+from sra.reporting.write.study import reached_text
 from sra.study.build import build_study
 
 
@@ -37,9 +38,8 @@ def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
     document = build_study(given_by(a_study("good", "bad", "same"), noisy({"good": 0.8, "bad": 1.2, "same": 1.0})))
     told, rest, limit = document.short
     row = rows_of(document)["good"].effect()
-    assert told.startswith(
-        f"FID over the baseline's, with 95 % intervals: at equal steps, better: GOOD × {row.mean:.3f} ({row.low:.3f} to {row.high:.3f}), worse: BAD × 1."
-    )
+    good = f"GOOD × {row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
+    assert told.startswith(f"FID over the baseline's, with 95 % intervals: at equal steps, better: {good}, worse: BAD × 1.")
     assert "; at equal FLOPs, encoders included, better: GOOD" in told
     assert "equal hours" not in told  # no step was timed
     assert rest.startswith("Within 5% of it: SAME. What could have been seen: an improvement by ")
@@ -55,6 +55,14 @@ def test_three_sentences_of_nothing_told_and_of_an_uninformative_study():
     assert blind.short[0] == blind.informative_words
     assert blind.short[0].startswith("Not informative")
     assert "GOOD" not in " ".join(blind.short)
+
+
+def test_a_row_without_a_score_is_compared_in_no_seed():
+    made = noisy({})
+    document = build_study(given_by(a_study("good", "later"), lambda run, *rest: None if run == "later" else made(run, *rest)))
+    assert rows_of(document)["good"].reached("steps").of == 5
+    assert rows_of(document)["later"].reached("steps").of == 0
+    assert reached_text(rows_of(document)["later"].reached("steps")) == ""
 
 
 def test_a_ratio_is_the_geometric_mean_of_its_seeds_by_hand():

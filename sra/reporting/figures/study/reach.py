@@ -70,7 +70,7 @@ def _set_axis(axes: "Axes", limits: tuple[float, float]) -> None:
 
 def _paint(axes: "Axes", study: StudyDocument, row: RowFound, budget: Budget, place: float) -> None:
     reach = row.reached(budget)
-    if reach is None or not seeds_of_row(row, study).there:
+    if reach is None or not reach.of or not seeds_of_row(row, study).there:
         say(axes, place, gap_text(row, None, budget, study))
         return
     if reach.speed_up is None:
@@ -113,7 +113,7 @@ def reach_table(study: StudyDocument) -> DataTable:
 
 
 def _cells(reach: Reach | None, gap: str) -> list[str]:
-    if reach is None:
+    if reach is None or not reach.of:
         return [ABSENT, ABSENT, gap, ABSENT, ABSENT]
     return [str(reach.reached), str(reach.of), speed_text(reach), spread_text(reach) or ABSENT, reach.reason or ABSENT]
 

@@ -33,7 +33,7 @@ def test_the_benchmarks_images_are_of_its_baseline_and_every_method():
 
 def test_no_claim_stands_on_what_is_not_shown():
     assert len(load_claims(DIGITS).claims) > 10
-    assert load_claims(FASHION).claims == []
+    assert [claim.id for claim in load_claims(FASHION).claims] == ["b2_most_of_repa"]
 
 
 def test_the_fashion_report_needs_three_methods_with_three_seeds():

@@ -1,0 +1,51 @@
+"""Results that the checkout has, rendered anew in a copy of it: the same bytes as committed, without training; and README says what they say."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sra.study.document import read_study
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results" / "reference"
+STUDIES = sorted(REFERENCE.glob("*/studies/*.json"))
+DRAWN = ("studies/*.json", "tables/*.csv", "tables/*.md", "figures/*.svg")
+
+
+def drawn(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for pattern in DRAWN for path in sorted(folder.glob(pattern))}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory, new_checkout):
+    """A copy of the checkout whose committed results were rendered again after all that is drawn from them was taken away."""
+    checkout = new_checkout(tmp_path_factory.mktemp("reference") / "checkout")
+    kept = checkout.folder / "results" / "reference"
+    shutil.copytree(REFERENCE, kept)
+    for study in STUDIES:
+        for name in drawn(study.parents[1]):
+            (kept / study.parents[1].name / name).unlink()
+    done = checkout.snakemake("reference_report", "--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-6000:]
+    return kept
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.parents[1].name)
+def test_committed_results_render_to_the_same_bytes(rendered, study):
+    preset = study.parents[1]
+    ours, committed = drawn(rendered / preset.name), drawn(preset)
+    assert {f"studies/{study.name}", "tables/table_b1.csv", "figures/figure_b1.svg"} <= committed.keys()
+    assert ours.keys() >= committed.keys()
+    assert [name for name, content in committed.items() if ours[name] != content] == []
+    assert all((rendered / preset.name / f"report.{kind}").stat().st_size > 100_000 for kind in ("html", "pdf"))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.parents[1].name)
+def test_the_readme_says_what_the_committed_study_says(study):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = read_study(study)
+    assert len(found.short) == 3
+    for sentence in found.short:
+        assert sentence in readme
+    assert f"results/reference/{found.preset}/figures/figure_b1.svg" in readme

@@ -1,4 +1,4 @@
-// Sorting, copying, enlarging and the theme. The page reads in full without any of it.
+// Sorting, copying, enlarging, unfolding and the theme. The page reads in full without any of it.
 "use strict";
 
 // Sorting: best first, then the reverse, then the paper's order again. Rows stay inside their group, missing values stay last.
@@ -85,6 +85,23 @@ for (const picture of document.querySelectorAll("figure img")) {
   picture.addEventListener("click", open);
   picture.classList.add("enlargeable");
   picture.closest(".plate").after(button);
+}
+
+// Unfolding: all of a section at once, and back.
+for (const section of document.querySelectorAll(".folds")) {
+  const folded = Array.from(section.querySelectorAll(".item, .quirk"));
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "unfold";
+  const label = (open) => { button.textContent = open ? "Fold all" : "Unfold all"; };
+  button.setAttribute("aria-describedby", section.getAttribute("aria-labelledby"));
+  button.addEventListener("click", () => {
+    const open = folded.some((details) => !details.open);
+    for (const details of folded) details.open = open;
+    label(open);
+  });
+  label(false);
+  section.querySelector("h2").after(button);
 }
 
 // Theme: as the system says, light, or dark; remembered where the browser allows it.

@@ -30,7 +30,7 @@ class DisplayDocument(Strict):
     def counts(self, scores: Scores, preset: Preset) -> tuple[int, int, int]:
         """How many of its numbers exist, of how many that this preset can give, and how many lie beyond it."""
         asked = self.scores()
-        reached = [(run, score) for run, score in asked if score.milestone in preset.milestones]
+        reached = scores.reached(asked, preset)
         return sum(scores.complete(run, score) for run, score in reached), len(reached), len(asked) - len(reached)
 
 

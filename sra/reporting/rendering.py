@@ -139,7 +139,7 @@ def render_report(registry: Catalogue) -> None:
             dated,
         ),
         preset,
-        load_scores(files, registry.preset_id, registry.seeds),
+        load_scores(files, registry.preset_id, registry.seeds, _own_milestones(registry)),
         tables_folder,
         figures_folder,
         folder / "runs",
@@ -168,6 +168,12 @@ def render_everything(registry: Catalogue) -> None:
         render(registry, name)
     render_claims(registry)
     render_report(registry)
+
+
+def _own_milestones(registry: Catalogue) -> dict[str, list[str]]:
+    """The milestones of runs that see another part of the preset, at a resolution of its own, and are trained to others than the rest."""
+    seen = {run: list(registry.preset_of(run).milestones) for run in registry.runs if registry.has_part_of(run)}
+    return {run: milestones for run, milestones in seen.items() if milestones != list(registry.preset.milestones)}
 
 
 def _scores_of_studies(registry: Catalogue) -> dict[str, list[Path]]:

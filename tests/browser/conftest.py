@@ -155,13 +155,13 @@ def visit_benchmark(browser, benchmark_file) -> Iterator:
 
 @pytest.fixture
 def visit(browser, page_file) -> Iterator:
-    """visit(width=1280, fragment="", **of the context) -> the page, offline.
+    """visit(width=1280, fragment="", folded=False, **of the context) -> the page, offline, with its tables and figures unfolded or as it comes.
 
     Whatever a test does, the page must stay silent, open no alert and ask for nothing but itself.
     """
     contexts, said, asked = [], [], []
 
-    def open_page(width: int = 1280, fragment: str = "", **options) -> Page:
+    def open_page(width: int = 1280, fragment: str = "", folded: bool = False, **options) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
@@ -171,6 +171,8 @@ def visit(browser, page_file) -> Iterator:
         page.on("dialog", lambda alert: said.append(f"alert: {alert.message}"))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(page_file.as_uri() + fragment)
+        if not folded:
+            page.evaluate("document.querySelectorAll('.item').forEach((details) => { details.open = true; })")
         return page
 
     yield open_page
@@ -183,4 +185,4 @@ def visit(browser, page_file) -> Iterator:
 @pytest.fixture
 def sorted_table():
     """sorted_table(page) -> the table with known values."""
-    return lambda page: page.get_by_role("table", name=re.compile(r"Table S99\."))
+    return lambda page: page.get_by_role("table", name=re.compile("^Table S99:"))

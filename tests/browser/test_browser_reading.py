@@ -99,7 +99,11 @@ def test_the_skip_link_is_the_first_stop_and_leads_to_the_summary(visit):
     ("fragment", "heading"), [("table_5", "Table 5:"), ("table_s99", "Table S99:"), ("figure_4", "Figure 4:"), ("commands", "How to check")]
 )
 def test_deep_links_land(visit, fragment, heading):
-    assert in_view(visit(fragment=f"#{fragment}").get_by_role("heading", name=heading))
+    """Also to what is folded, which they open."""
+    for script in (True, False):
+        page = visit(fragment=f"#{fragment}", folded=True, java_script_enabled=script)
+        assert in_view(page.get_by_role("heading", name=heading))
+        assert page.locator(f"#{fragment}").is_visible()
 
 
 def test_a_number_leads_to_its_receipt_and_opens_it(visit, sorted_table):
@@ -148,6 +152,7 @@ def test_the_printed_page_holds_the_folded_tables_in_black_on_white(visit):
     page = visit(color_scheme="dark")
     text = "\n".join(sheet.extract_text() for sheet in pypdf.PdfReader(io.BytesIO(page.pdf(format="Letter"))).pages)
     assert "table,preset,group,label" in text  # a CSV, folded on the screen
-    assert "The rule of each comparison" in text
+    assert "The rule and what is compared" in text
+    assert "Run everything that is missing" in text
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(26, 29, 33)"

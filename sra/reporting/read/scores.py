@@ -1,13 +1,15 @@
 """Score files as the report reads them: found by run, milestone, sampler and the paper's sample count, those of several seeds together."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.reporting.read.spread import Repeated, over_seeds
 from sra.spec.metric import ScoreOf
 from sra.spec.registry import RELEASED
+from sra.spec.scale import Preset
 from sra.spec.score import ScoreRecord, read_score
 from sra.spec.seeds import Seeds, own_first, split_seed
 
@@ -57,10 +59,14 @@ class ScoreSet:
 
 
 class Scores:
-    """All scores of one preset that exist. seeds: those that were asked for."""
+    """All scores of one preset that exist. seeds: those that were asked for.
 
-    def __init__(self, files: Sequence[ScoreFile] = (), seeds: Seeds = Seeds()):
+    milestones: those that a run is trained to, by its name, where they are not the preset's: a run of another resolution has a length of its own.
+    """
+
+    def __init__(self, files: Sequence[ScoreFile] = (), seeds: Seeds = Seeds(), milestones: Mapping[str, Collection[str]] = MappingProxyType({})):
         self.seeds = seeds
+        self._milestones = milestones
         self._files = files
         together: dict[tuple[str, ScoreOf], list[ScoreFile]] = {}
         for file in files:
@@ -74,6 +80,10 @@ class Scores:
         """Whether it was scored with every seed that was asked for."""
         found = self.find(run, score)
         return found is not None and found.complete
+
+    def reached(self, asked: Iterable[tuple[str, ScoreOf]], preset: Preset) -> list[tuple[str, ScoreOf]]:
+        """Those that the preset can give: it trains the run to the milestone."""
+        return [(run, score) for run, score in asked if score.milestone in self._milestones.get(run, preset.milestones)]
 
     def __iter__(self) -> Iterator[ScoreFile]:
         return iter(self._files)
@@ -98,10 +108,12 @@ def _own_first(file: ScoreFile) -> tuple[int, ...]:
     return tuple(map(own_first, file.seeds))
 
 
-def load_scores(paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds()) -> Scores:
-    """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused."""
+def load_scores(
+    paths: Iterable[Path], preset_id: str, seeds: Seeds = Seeds(), milestones: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> Scores:
+    """The scores among `paths` that exist. A score of another preset, or two of the same thing, are refused. milestones: see `Scores`."""
     found = read_of_preset(paths, preset_id, read_score, "score", lambda score: (score.run, what_it_scores(score)), "scores the same samples")
-    return Scores([ScoreFile(file.record, file.sha256) for file in found], seeds)
+    return Scores([ScoreFile(file.record, file.sha256) for file in found], seeds, milestones)
 
 
 def what_it_scores(record: ScoreRecord) -> ScoreOf:

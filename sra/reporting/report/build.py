@@ -137,7 +137,7 @@ def _verdict_counts(claims: ClaimsDocument) -> list[VerdictCount]:
 def _scores_fact(documents: list[Document], scores: Scores, preset: Preset) -> Fact:
     """How many scores of all documents together exist: a score shared by many counts once."""
     asked = list(dict.fromkeys(item for document in documents for item in document.scores()))
-    reached = [(run, score) for run, score in asked if score.milestone in preset.milestones]
+    reached = scores.reached(asked, preset)
     done, beyond = sum(scores.complete(run, score) for run, score in reached), len(asked) - len(reached)
     remark = f"{count_text(beyond)} more lie beyond this preset's steps" if beyond else None
     return Fact(name="Scores", values=[FactValue(text=f"{done} of {len(reached)}", remark=remark)])
@@ -178,7 +178,12 @@ def _commands(preset_id: str, documents: list[Document], planned: Planned | None
         Command(what=again, command=build_command("refresh", preset_id), takes="seconds"),
         *([Command(what="Train each run of the claims from three seeds, and judge them", command=claims.command)] if claims else []),
         *(
-            Command(what=f"Build {one.number} and what it needs", command=build_command(one.id, preset_id), takes=_alone(one.id, planned))
+            Command(
+                what=f"Build {one.number} and what it needs",
+                command=build_command(one.id, preset_id),
+                takes=_alone(one.id, planned),
+                item=one.id,
+            )
             for one in documents
         ),
     ]

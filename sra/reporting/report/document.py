@@ -295,18 +295,23 @@ class Provenance(Strict):
 
 
 class Command(Strict):
-    """A command that a reader may type. takes: what it takes from nothing, in words, where that is known."""
+    """A command that a reader may type. takes: what it takes from nothing, in words, where that is known.
+
+    item: the table or figure that it builds, under which the page shows it; None where it is of them all.
+    """
 
     what: str
     command: str
     takes: str | None = None
+    item: str | None = None
 
 
 class Limit(Strict):
-    """Something that this report does not show."""
+    """Something that this report does not show. general: whether that is so at every preset, whatever was run."""
 
     text: str
     cites: list[int] = []
+    general: bool = False
 
 
 class Term(Strict):

@@ -68,9 +68,13 @@ class Library:
 def limits_of(path: Path, library: Library, preset_id: str, preset: Preset, progress: list[Progress], claims: ClaimsDocument | None) -> list[Limit]:
     """The limits that are written, and those that follow from the preset and from what has been run."""
     written = load(path, WrittenLimits)
-    chosen = [*written.always, *(written.comparable if preset.comparable else written.smaller)]
+    chosen = [(limit, True) for limit in written.always]
+    chosen += [(limit, False) for limit in (written.comparable if preset.comparable else written.smaller)]
     computed = [*_of_the_preset(preset_id, preset), *_of_the_run(preset_id, progress, claims)]
-    return [*(Limit(text=limit.text, cites=library.cite(limit.cites, path)) for limit in chosen), *(Limit(text=text) for text in computed)]
+    return [
+        *(Limit(text=limit.text, cites=library.cite(limit.cites, path), general=general) for limit, general in chosen),
+        *(Limit(text=text) for text in computed),
+    ]
 
 
 def _of_the_preset(preset_id: str, preset: Preset) -> list[str]:
@@ -104,8 +108,8 @@ def terms_of(preset: Preset, library: Library) -> list[Term]:
     terms = [
         Term(
             name="✓ supported, ✗ contradicted, = equivalent, ? undecided, – not judged, ○ not run",
-            text="What the numbers here say of a claim, by 95 % intervals over three training seeds or more of each side and the rule that stands "
-            "below the claims. Equivalent: surely within 5 %. Undecided: the interval leaves it open. With fewer seeds nothing is judged.",
+            text="What the numbers here say of a claim, by 95 % intervals over three training seeds or more of each side and the rule that each "
+            "claim names. Equivalent: surely within 5 %. Undecided: the interval leaves it open. With fewer seeds nothing is judged.",
         ),
         Term(
             name="0.93 [0.88, 0.99], 3 seeds",

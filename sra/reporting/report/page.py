@@ -3,6 +3,7 @@
 import base64
 import os
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import groupby
@@ -15,7 +16,7 @@ from sra.core.files import write_text
 from sra.reporting.claims.formats import BY_PRINTED, SIGNS, missing_words, paper_numbers, telling_numbers
 from sra.reporting.documents import FigureDocument, StudyFigureDocument
 from sra.reporting.figures.study.document import draw_study
-from sra.reporting.report.document import FigureItem, ReportDocument
+from sra.reporting.report.document import FigureItem, ReportDocument, TableItem
 from sra.reporting.report.spending import memory_text, time_text
 from sra.reporting.tables.write_csv import to_csv
 from sra.reporting.tables.write_html import environment
@@ -41,6 +42,28 @@ class Folders:
     pdf: str | None
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the contents: its anchor, and its label as a kind and a number, such as `Figures` and `10 to 25`."""
+
+    id: str
+    kind: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures that stand together: one, or neighbouring sheets of one sample pack under one label."""
+
+    label: str
+    items: list[FigureItem]
+
+    @property
+    def entry(self) -> Entry:
+        kind, number = self.label.split(" ", 1)
+        return Entry(self.items[0].document.id, kind, number)
+
+
 def render_page(
     report: ReportDocument,
     tables_folder: Path,
@@ -53,6 +76,7 @@ def render_page(
     """Write the page to `output`. The folders hold the files that it offers, the second one the pictures too."""
     style, script = ((Path(templates) / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     template = environment(templates).get_template("report.html.j2")
+    groups = groups_of(report.figures)
     html = template.render(
         report=report,
         policy=_policy(style, script),
@@ -67,7 +91,11 @@ def render_page(
             _relative(Path(claims_file).parent, output) if claims_file else None,
             _relative(pdf, output) if pdf else None,
         ),
-        contents=contents_of(report.figures),
+        contents=[("Tables", "tables", entries_of(report.tables)), ("Figures", "figures", [group.entry for group in groups])],
+        groups=groups,
+        signs=shared_legend(report.tables),
+        progress={one.id: one for one in report.summary.progress},
+        checks={command.item: command for command in report.commands if command.item},
         csv_of=to_csv,
         claim_words={"signs": SIGNS, "by_printed": BY_PRINTED, "missing": missing_words, "telling": telling_numbers, "paper": paper_numbers},
         time=time_text,
@@ -76,13 +104,24 @@ def render_page(
     write_text(output, html)
 
 
-def contents_of(figures: list[FigureItem]) -> list[tuple[str, str]]:
-    """Id and label of each entry of the contents; neighbouring grids of one sample pack share one."""
-    entries = []
-    for _, items in groupby((item.document for item in figures), key=lambda document: getattr(document, "score", document.id)):
-        first, *more = items
-        entries.append((first.id, f"{first.number.replace(' ', 's ')} to {more[-1].number.split()[-1]}" if more else first.number))
-    return entries
+def entries_of(tables: list[TableItem]) -> list[Entry]:
+    return [Entry(item.document.id, *item.document.number.split(" ", 1)) for item in tables]
+
+
+def groups_of(figures: list[FigureItem]) -> list[Group]:
+    """All figures in their order; neighbouring grids of one sample pack are one group."""
+    groups = []
+    for _, members in groupby(figures, key=lambda item: getattr(item.document, "score", item.document.id)):
+        items = list(members)
+        first, last = items[0].document.number, items[-1].document.number
+        groups.append(Group(f"{first.replace(' ', 's ')} to {last.split()[-1]}" if len(items) > 1 else first, items))
+    return groups
+
+
+def shared_legend(tables: list[TableItem]) -> str | None:
+    """What the signs of most tables mean, to be said once above them; None where no two say the same."""
+    counted = Counter(item.document.legend for item in tables).most_common(1)
+    return counted[0][0] if counted and counted[0][1] > 1 else None
 
 
 def _picture(path: Path, figure: FigureDocument) -> Picture:

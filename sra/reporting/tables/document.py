@@ -152,6 +152,11 @@ class TableDocument(DisplayDocument):
         return f"{self.title} ({self.paper}). {self.conditions}"
 
     @property
+    def caption_under_heading(self) -> str:
+        """The same where a heading says number and title already."""
+        return f"{self.conditions} ({self.paper}.)"
+
+    @property
     def legend(self) -> str:
         """What the signs in the table mean."""
         if self.settings:

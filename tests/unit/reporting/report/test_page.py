@@ -17,7 +17,7 @@ from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures.render import render_figure
 from sra.reporting.report.methods import methods_at_a_glance
-from sra.reporting.report.page import contents_of
+from sra.reporting.report.page import Entry, groups_of, shared_legend
 from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 from sra.spec.run import write_run
@@ -99,7 +99,8 @@ def test_the_page_is_well_formed_and_in_order(build):
     headings = [tag for tag, _ in page.elements if tag in ("h1", "h2", "h3")]
     assert headings.count("h1") == 1
     assert headings[0] == "h1"
-    order = [page.ids.index(name) for name in ("top", "summary", "table_9", "figure_9", "figure_10", "quirks", "reading", "provenance", "commands")]
+    expected = ("top", "summary", "limits", "quirks", "table_9", "figure_9", "figure_10", "cost", "reading", "provenance", "commands")
+    order = [page.ids.index(name) for name in expected]
     assert order == sorted(order)
     assert "abc1234" in page.texts["code"]
 
@@ -154,10 +155,55 @@ def test_every_picture_has_words_and_every_box_a_name(build):
     assert all("scope" in cell for cell in page.all("th"))
 
 
-def test_the_band_stands_first_and_in_every_caption(build, comparable):
+def test_the_warning_stands_once_and_first(build, comparable):
     band = "Numbers are not comparable with the paper"
-    assert build().count(band) == 4  # the page, one table, two figures
+    text = build()
+    assert text.count(band) == 1
+    assert text.index(band) < text.index('id="summary"')
     assert band not in build(preset=comparable)
+
+
+def test_captions_do_not_repeat_the_heading_above_them(build):
+    text = build(label="A title of its own")
+    captions = re.findall(r"<figcaption.*?</figcaption>", text, re.DOTALL)
+    assert len(captions) == 3
+    assert not any(number in caption for caption in captions for number in ("Table 9.", "Figure 9.", "Figure 10."))
+    assert "A title of its own" not in captions[0]  # of the table; a figure's caption is a sentence of its own, here the same
+    assert text.count('id="table_9-heading">Table 9: A title of its own</h3>') == 1
+
+
+def test_how_to_check_stands_under_each_item_and_once(build):
+    text = build()
+    for item in ("table_9", "figure_9", "figure_10"):
+        assert text.count(f"snakemake --cores 2 {item} ") == 1
+        inside = text.split(f'id="{item}"')[1].split("</details>")[0]
+        assert "How to check" in inside
+        assert f"snakemake --cores 2 {item} --config preset=small</pre>" in inside
+    general = text.split('id="commands"')[1]
+    assert general.count("<pre") == 2
+
+
+def test_each_item_is_folded_under_a_heading_that_counts_what_is_there(build):
+    text = build()
+    for item, state in (("table_9", "✓ 2 of 2 results"), ("figure_9", "✓ 2 of 2 results"), ("figure_10", "✓ 1 of 1 result<")):
+        head = re.search(rf'<details class="item">\n<summary><h3 id="{item}-heading">(.*?)</summary>\n<div class="inside" id="{item}">', text)
+        assert head
+        assert state in head[1]
+
+
+def test_receipts_are_folded_as_a_whole_and_each_by_itself(build):
+    text = build()
+    receipts = text.split('<details class="receipt">', 1)[1]
+    assert receipts.startswith("\n<summary>3 receipts, one for each score")
+    assert receipts.count('<details class="receipt">') == 3
+
+
+def test_limits_of_this_preset_stand_open_and_those_of_every_preset_folded(build):
+    limits = build().split('id="limits"')[1].split("</section>")[0]
+    shown, folded = limits.split("<details>")
+    assert "neither confirmed nor refuted here" in shown
+    assert "rests on one training seed has no spread" not in shown
+    assert "rests on one training seed has no spread" in folded
 
 
 def test_one_seed_judges_nothing_on_the_page(build):
@@ -198,7 +244,7 @@ def test_methods_stand_after_the_figures_each_with_its_paper_and_code(build, roo
     methods = methods_at_a_glance(Catalogue(root, "digits"))
     text = build(methods=methods)
     page = Page(text)
-    assert page.ids.index("figure_10") < page.ids.index("methods") < page.ids.index("quirks")
+    assert page.ids.index("figure_10") < page.ids.index("methods") < page.ids.index("cost")
     links = {attributes["href"]: attributes for attributes in page.all("a")}
     for method in methods.methods:
         assert f">{method.name}<span" in text
@@ -241,7 +287,7 @@ def test_claims_stand_before_the_tables_with_verdicts_in_words(with_claims):
         "8</span> ○ not run",
     ):
         assert words in text
-    assert '<td class="stuck supported">✓ supported</td>' in text
+    assert '<td role="cell" class="verdict-here supported">✓ supported</td>' in text
     assert '<span class="inconclusive">≈ inconclusive</span>' in text
     assert "ratio 0.90 [0.88, 0.92], 3 seeds" in page.texts["span"]
     assert "By the paper's printed numbers: by more than 0.50 (noise)." in page.texts["span"]
@@ -252,14 +298,14 @@ def test_claims_stand_before_the_tables_with_verdicts_in_words(with_claims):
 def test_where_nothing_is_judged_no_verdicts_are_counted(with_claims):
     text = with_claims(judged=False)
     assert 'class="counts"' not in text
-    assert '<td class="stuck not-judged">– one seed: not judged</td>' in text
+    assert '<td role="cell" class="verdict-here not-judged">– one seed: not judged</td>' in text
     assert "ratio 0.90, one seed" in text
     assert "what they say of each claim under “By the paper&#39;s printed numbers”" in text
 
 
 def test_a_claim_without_a_verdict_says_how_to_get_one(with_claims):
     text = with_claims(command="snakemake --cores 2 table_9")
-    assert '<td class="stuck not-run">○ not run</td>' in text
+    assert '<td role="cell" class="verdict-here not-run">○ not run</td>' in text
     assert "Missing: base at 400K.</span> <code>snakemake --cores 2 table_9</code>" in text
 
 
@@ -345,10 +391,21 @@ def test_neighbouring_grids_of_one_pack_are_one_entry_of_the_contents():
         return SimpleNamespace(document=SimpleNamespace(id=f"figure_{number}", number=f"Figure {number}", **score))
 
     figures = [item(5, score="a"), item(6), item(7), item(10, score="b"), item(11, score="b"), item(12, score="b"), item(13, score="c")]
-    assert contents_of(figures) == [
-        ("figure_5", "Figure 5"),
-        ("figure_6", "Figure 6"),
-        ("figure_7", "Figure 7"),
-        ("figure_10", "Figures 10 to 12"),
-        ("figure_13", "Figure 13"),
+    groups = groups_of(figures)
+    assert [group.entry for group in groups] == [
+        Entry("figure_5", "Figure", "5"),
+        Entry("figure_6", "Figure", "6"),
+        Entry("figure_7", "Figure", "7"),
+        Entry("figure_10", "Figures", "10 to 12"),
+        Entry("figure_13", "Figure", "13"),
     ]
+    assert [one for group in groups for one in group.items] == figures
+
+
+def test_what_signs_mean_is_said_once_where_tables_agree():
+    def item(legend):
+        return SimpleNamespace(document=SimpleNamespace(legend=legend))
+
+    assert shared_legend([item("a"), item("b"), item("b")]) == "b"
+    assert shared_legend([item("a"), item("b")]) is None
+    assert shared_legend([]) is None

@@ -37,6 +37,17 @@ def test_text_to_image_is_rendered_before_anything_ran(registry):
     assert "draws both digits" not in page
 
 
+def test_a_run_of_another_resolution_is_asked_for_what_its_own_part_trains_to(registry):
+    """Table 4's 1M steps are a milestone of 512 pixels alone, at which those runs are scored like any other."""
+    assert "m1m" not in registry.preset.milestones
+    render_table(registry, "table_4")
+    render_report(registry)
+    page = (registry.root / "results/digits/report.html").read_text()
+    assert '<span class="state">○ 0 of 3 results</span>' in page
+    assert "0 of 3" in page.split('<dl class="facts">')[1].split("</dl>")[0]
+    assert "beyond" not in page.split('<dl class="facts">')[1].split("</dl>")[0]
+
+
 def test_templates_and_texts_are_those_beside_the_snakefile(registry):
     """Not of the installed package, which may lie in an image."""
     templates = registry.root / "report/templates"

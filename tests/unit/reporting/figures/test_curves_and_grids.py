@@ -186,7 +186,33 @@ def test_classes_are_counted_round_a_smaller_data_set(render, pack):
     document = render(grid(classes=[933, 3, 14]), packs={"ours": pack})
     assert document.classes == [3, 4]
     assert document.blocks[0].indices == [[3, 13, 23], [4, 14, 24]]
-    assert "933 is 3, 14 is 4" in document.remarks[-1]
+    assert document.remarks[-1].endswith("counted round the 10 of this data set, so 933 is class 3, 14 is class 4.")
+
+
+def test_what_is_drawn_is_named_and_not_what_it_stands_for(render, pack, preset, tmp_path):
+    named = preset.model_copy(update={"class_names": [f"a {label}" for label in range(10)]})
+    document = render(grid(classes=[402]), packs={"ours": pack}, preset=named)
+    assert document.title == "Samples of a 2, which stands here for class 402 of ImageNet"
+    assert document.alt == "3 generated images: a 2, of ours."
+    assert document.remarks[-1].endswith("so 402 is a 2.")
+    document = render(grid(classes=[402, 3]), packs={"ours": pack}, preset=named)
+    assert re.findall(r"<title>(.*)</title>", (tmp_path / "out/figure_8.svg").read_text()) == ["a 2", "a 3"]
+
+
+def test_several_figures_are_one_where_their_classes_come_to_the_same(render, pack, preset, comparable, tmp_path):
+    plate = grid(classes=[33, 402, 933], in_place_of=["figure_10", "figure_16", "figure_22"])
+    document = render(plate, packs={"ours": pack})
+    assert (document.classes, document.standing_for) == ([2, 3], ["Figure 16", "Figures 10, 22"])
+    assert document.in_place_of == plate.in_place_of
+    svg = (tmp_path / "out/figure_8.svg").read_text()
+    assert "class 3 Figures 10, 22" in svg
+    assert document.remarks[-1].endswith("so 402 is class 2, 33 and 933 are class 3.")
+    assert render(plate, packs={"ours": pack}, preset=comparable).in_place_of == []
+
+
+def test_a_figure_without_a_class_is_refused():
+    with pytest.raises(ValueError, match="in_place_of has 2 figures and classes 1; give each figure its class"):
+        grid(classes=[33], in_place_of=["figure_10", "figure_11"])
 
 
 def test_the_images_of_one_class_stand_side_by_side(render, pack, tmp_path):

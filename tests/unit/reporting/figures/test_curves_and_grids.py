@@ -7,13 +7,16 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from sra.content.figures import CurvesFigure, GridFigure, Panel, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import CurvesDocument, GridDocument
-from sra.reporting.figures.draw.axes import plain_ticks, spaced, spread
+from sra.reporting.figures.draw.axes import label_ends, plain_ticks, spaced, spread
+from sra.reporting.figures.draw.style import METHOD_STYLES, PAGE_WIDTH, figure_style
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
 from sra.spec.metric import ScoreOf
@@ -132,6 +135,22 @@ def test_labels_move_apart_no_more_than_needed():
     moved = sorted(spread([0.1, 0.11, 0.12, 0.6], 0.1))
     assert min(np.diff(moved)) >= 0.1 - 1e-9
     assert sum(moved) == pytest.approx(0.1 + 0.11 + 0.12 + 0.6)
+
+
+@pytest.mark.parametrize("ends", [[(18.5, 5.4), (15.6, 4.7)], [(18.5, 5.4), (18.4, 5.39)], [(3.0, 12.0), (18.0, 5.0), (17.0, 5.1)]])
+def test_no_name_of_a_line_lies_on_another_or_on_the_plot(ends):
+    """The first: two methods of which one is trained in less time, whose names once lay on the axis."""
+    with figure_style("test"):
+        figure = Figure(figsize=(PAGE_WIDTH, 2.3))
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.08, 0.2, 0.82, 0.6))
+        axes.set_xlim(0, 20)
+        axes.set_ylim(4, 13)
+        label_ends(axes, [(x, y, style) for (x, y), style in zip(ends, METHOD_STYLES.values(), strict=False)])
+        boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert not any(box.overlaps(axes.get_window_extent()) for box in boxes)
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
 
 
 @pytest.mark.parametrize(("low", "high"), [(8.0, 66.0), (0.5, 3.0), (1.0, 5000.0), (95.0, 999.0)])

@@ -37,10 +37,8 @@ class Panel(Strict):
 
 
 class Figure(Display):
-    """What every figure's file says. paper: where the paper has it."""
+    """What every figure's file says."""
 
-    title: str
-    paper: str
     caption: str
 
 

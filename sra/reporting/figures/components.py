@@ -224,9 +224,9 @@ def _draw_panel(
     """Draw one model. grid: left, width and height of the squares in inches.  top: of the panel, from the top of the figure."""
     left, width, height = grid
     whole_width, whole_height = figure.get_size_inches()
-    note = (
-        f": not run ({panel.reason})" if panel.status != "ok" else f": {panel.side**2} tokens, too few to see shapes" if panel.tells_nothing else ""
-    )
+    note = "" if panel.status == "ok" else f": not run ({panel.reason})"
+    if panel.tells_nothing and panel.side:
+        note = f": {panel.side**2} tokens, too few to see shapes"
     heading = f"{panel.run} at {milestone_text(panel.milestone)}{note}"
     figure.text(0.1 / whole_width, 1 - (top + 0.12) / whole_height, heading, weight="bold", va="center")
     bottom = 1 - (top + TOP + height) / whole_height

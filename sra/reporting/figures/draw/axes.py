@@ -13,7 +13,7 @@ LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logari
 
 
 def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
-    """Write each line's name right of the plot in its colour, at the height of its last point (step, value); names that would overlap are moved apart.
+    """Write each line's name right of the plot in its colour, at the height of its last point (step, value); names that overlap are moved apart.
 
     A thin line leads from the point to a name that is moved, or to one that other lines end nearer to.
     """

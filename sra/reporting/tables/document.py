@@ -14,7 +14,6 @@ from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 from sra.study.document import StudyDocument
 
-
 AT_MOST = "≤"  # before a time that was measured beside other work
 
 

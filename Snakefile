@@ -37,7 +37,7 @@ wildcard_constraints:
     images=r"\d+",
     reference="[a-z0-9_]+",
     table=r"table_[bs]?\d+[a-z]?",
-    figure=r"figure_([bs]?\d+[a-z]?|t2i)",
+    figure=r"figure_([bs]?\d+[a-z]?|\d+_\d+|t2i)",
 
 
 rule all:

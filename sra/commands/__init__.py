@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from sra.core.errors import InputError, Interrupted, StageError, spelled_out
+from sra.core.progress import log_start
 
 NO_COMMANDS = ("__init__", "options")
 # As an image meets them, in `sra --help`; a command that is not named here comes after these.
@@ -37,7 +38,9 @@ class Commands(TyperGroup):
 
     def resolve_command(self, context, arguments):
         name, _, rest = super().resolve_command(context, arguments)
-        return name, load(name), rest
+        command = load(name)
+        log_start()
+        return name, command, rest
 
 
 def load(name: str):

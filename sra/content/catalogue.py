@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from sra.content.figures import FigureSpec
+from sra.content.figures import FigureSpec, GridFigure
 from sra.content.tables import TableSpec
 from sra.core.errors import InputError, unknown
 from sra.spec.layout import RESULTS
@@ -40,7 +40,10 @@ class Catalogue(Registry):
     def _shown(self) -> set[str]:
         displays = {**self.tables, **self.figures}
         if self.preset.shows is None:
-            return {name for name, display in displays.items() if not display.on_request}
+            plates = [figure for figure in self.figures.values() if isinstance(figure, GridFigure) and figure.in_place_of]
+            several, as_one = {name for plate in plates for name in plate.in_place_of}, {plate.id for plate in plates}
+            left_out = as_one if self.preset.comparable else several
+            return {name for name, display in displays.items() if not display.on_request} - left_out
         for name in self.preset.shows:
             if name not in displays:
                 raise unknown("table or figure", name, displays, where=f"config/presets/{self.preset_id}.yaml: shows")

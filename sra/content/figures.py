@@ -7,8 +7,9 @@ from pydantic import Field, PositiveInt, model_validator
 from sra.spec.base import Display, Share, Strict
 from sra.spec.metric import Metric, ScoreOf
 
-# The paper's numbers and letters, supplements of ours (s1), the benchmark's (b5), and the one picture of text to image, which the paper has not.
-FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|b\d|t2i)$")]
+# The paper's numbers and letters, several of its figures as one (10_25), supplements of ours (s1), the benchmark's (b5), and the one picture of text
+# to image, which the paper has not.
+FigureId = Annotated[str, Field(pattern=r"^figure_(s?\d+[a-z]?|\d+_\d+|b\d|t2i)$")]
 
 
 class Series(Strict):
@@ -36,10 +37,8 @@ class Panel(Strict):
 
 
 class Figure(Display):
-    """What every figure's file says. paper: where the paper has it."""
+    """What every figure's file says."""
 
-    title: str
-    paper: str
     caption: str
 
 
@@ -88,11 +87,22 @@ class SampleFigure(Figure):
 
 
 class GridFigure(SampleFigure):
-    """The first `per_class` of each class in index order, one column block per class."""
+    """The first `per_class` of each class in index order, one column block per class.
+
+    in_place_of: figures of one class each, in the order of `classes`, whose images come to the same where a data set has few classes: the report
+    of a preset smaller than the paper has this figure in their place, that of the paper's scale has them.
+    """
 
     kind: Literal["grid"]
     classes: list[int] | None = None  # None: the first ten classes
     per_class: PositiveInt = 6
+    in_place_of: list[FigureId] = []
+
+    @model_validator(mode="after")
+    def _has_a_class_for_each_figure(self):
+        if self.in_place_of and len(self.in_place_of) != len(self.classes or []):
+            raise ValueError(f"in_place_of has {len(self.in_place_of)} figures and classes {len(self.classes or [])}; give each figure its class")
+        return self
 
 
 class CaptionsFigure(SampleFigure):

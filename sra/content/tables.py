@@ -59,8 +59,6 @@ class TableSpec(Display):
 
     kind: Literal["scores", "settings", "costs", "study"] = "scores"
     id: str = Field(pattern=r"^table_[bs]?\d+[a-z]?$")
-    title: str
-    paper: str
     columns: list[Column] = []
     setting_columns: list[SettingColumn] = []
     score: ScoreOf | None = None

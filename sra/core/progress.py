@@ -1,8 +1,11 @@
 """Progress of long work: one live bar on a terminal, a plain line now and then in a log."""
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,6 +15,8 @@ from sra.core.errors import spelled_out
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 30
+OF_PROCESS = Path("/proc/self/stat")
+STARTED = "started in"  # begins the first line of a job's log
 
 
 class Progress:
@@ -84,3 +89,23 @@ def tracked(items: Iterable[Item], what: str, total: int, unit: str = "it") -> I
         for item in items:
             yield item
             progress.advance()
+
+
+def log_start() -> None:
+    """Where stderr is a file, as a job's log is, write what it took to start this process, imports and all: it cannot be measured afterwards."""
+    try:
+        if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode) or (seconds := seconds_running()) is None:
+            return
+    except (AttributeError, OSError, ValueError):  # no stderr, closed, or none of the system's
+        return
+    print(f"{STARTED} {seconds:.2f} s", file=sys.stderr, flush=True)
+
+
+def seconds_running() -> float | None:
+    """How long ago this process began; None where the system does not say, which Linux does."""
+    try:
+        fields = OF_PROCESS.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    # The 22nd field, counted from the process's number and name, is the tick after the machine's start (proc(5)).
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")

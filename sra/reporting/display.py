@@ -55,6 +55,8 @@ def band_of(preset_id: str, preset: Preset) -> str | None:
 
 
 def number_of(identity: str) -> str:
-    """table_6 -> Table 6, figure_7c -> Figure 7c, table_b0 -> Table B0, table_s1 -> Table S1, figure_t2i -> Figure T2I."""
+    """table_6 -> Table 6, figure_7c -> Figure 7c, figure_10_25 -> Figures 10 to 25, table_b0 -> Table B0, figure_t2i -> Figure T2I."""
     kind, _, number = identity.partition("_")
+    if "_" in number:
+        return f"{kind.capitalize()}s {number.replace('_', ' to ')}"
     return f"{kind.capitalize()} {'T2I' if number == 't2i' else number[:1].upper() + number[1:]}"

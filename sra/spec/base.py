@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # Of what there is a list somewhere: a few digits too many would take all memory before anybody could say so.
@@ -17,6 +17,13 @@ class Strict(BaseModel):
 
 
 class Display(Strict):
-    """What a report can show."""
+    """What a report can show. paper: where the paper has it; `none` for what it does not have, which captions say in words."""
 
+    title: str
+    paper: str
     on_request: bool = Field(False, description="in the report only where a preset shows it by name; built when it is asked for")
+
+    @field_validator("paper")
+    @classmethod
+    def _none_in_words(cls, paper: str) -> str:
+        return "not in the paper" if paper.strip().lower() in ("", "none") else paper

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from sra.core.errors import unknown
 from sra.core.files import read_json
-from sra.spec.base import Strict
+from sra.spec.base import Share, Strict
 from sra.spec.load import checked
 from sra.spec.machine import Machine
 from sra.spec.recipe import Views
@@ -18,6 +18,8 @@ from sra.spec.scale import Precision
 HOUR = 3600
 # What is measured unless somebody asks for more or less. Blocks are whole stretches between two entries of the training curve.
 WARM_UP_STEPS, TIMED_BLOCKS, STEPS_PER_BLOCK = 3, 5, 10
+# From where a time says more of what else ran than of the run: the spread of its blocks, and the share of the cores that others kept busy.
+UNSTEADY, DISTURBING = 0.25, 0.1
 LEAST_TURNS = 5  # whose median is taken; fewer say too little of a machine that others use too
 
 
@@ -28,11 +30,21 @@ class MeasuredSteps(Strict):
     median: PositiveFloat
     warm_up_steps: NonNegativeInt = Field(description="taken before, not timed")
     steps_per_block: PositiveInt
+    other_work: Share | None = Field(
+        None, description="of the time of all cores, what other processes took meanwhile; null on a GPU, of several processes, and where not known"
+    )
 
     @property
     def spread(self) -> float:
         """The range from the fastest block to the slowest, as a share of the median."""
         return (max(self.seconds) - min(self.seconds)) / self.median
+
+    @property
+    def disturbed(self) -> str | None:
+        """By what it shows that other work took time from these steps; None where nothing shows it."""
+        if self.other_work is not None and self.other_work > DISTURBING:
+            return f"other work kept {100 * self.other_work:.0f} % of the cores busy"
+        return f"its blocks lie {100 * self.spread:.0f} % apart" if self.spread > UNSTEADY else None
 
 
 class MeasuredMemory(Strict):

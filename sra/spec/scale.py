@@ -178,6 +178,7 @@ class Preset(Strict):
     dataset: str
     image_size: PositiveInt
     classes: PositiveInt
+    class_names: list[str] | None = Field(None, description="what is in each class, for captions; null: class 0 and so on")
     latent: Latent
     vae: str
     extractor: str
@@ -225,6 +226,9 @@ class Preset(Strict):
         parts = [*([self.text_to_image] if self.text_to_image else []), *self.resolutions.values()]
         return list(dict.fromkeys([self.dataset, *(part.dataset for part in parts)]))
 
+    def class_name(self, label: int) -> str:
+        return f"class {label}" if self.class_names is None else self.class_names[label]
+
     def for_captions(self) -> "Preset":
         """The same preset as runs on captions see it. Raises InputError when it has no such part."""
         if self.text_to_image is None:
@@ -252,6 +256,12 @@ class Preset(Strict):
         for key, length, whole in cuts:
             if length and whole > MOST_JOBS * length:
                 raise ValueError(f"{key} {length} cuts {whole} into more than {MOST_JOBS} jobs; raise it")
+        return self
+
+    @model_validator(mode="after")
+    def _every_class_has_a_name_or_none(self):
+        if self.class_names is not None and len(self.class_names) != self.classes:
+            raise ValueError(f"class_names has {len(self.class_names)} and there are {self.classes} classes; name each, or leave it out")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ import time
 import torch
 
 from sra.core.memory import peak_resident
+from sra.core.processor import OtherWork
 from sra.core.progress import Progress
 from sra.core.receipts import versions
 from sra.data.store import ArrayStore
@@ -26,6 +27,8 @@ def timed_steps(trainer: Trainer, warm_up: int, blocks: int) -> MeasuredSteps:
         for _ in range(warm_up):
             trainer.step()
             progress.advance()
+        wait_for(trainer)
+        others = OtherWork() if trainer.device.type == "cpu" and trainer.machine.world == 1 else None
         for _ in range(blocks):
             wait_for(trainer)
             start = time.perf_counter()
@@ -34,8 +37,11 @@ def timed_steps(trainer: Trainer, warm_up: int, blocks: int) -> MeasuredSteps:
             wait_for(trainer)
             seconds.append((time.perf_counter() - start) / STEPS_PER_BLOCK)
             progress.advance(STEPS_PER_BLOCK)
+    other_work = others.share() if others else None
     trainer.check_finite()
-    return MeasuredSteps(seconds=seconds, median=statistics.median(seconds), warm_up_steps=warm_up, steps_per_block=STEPS_PER_BLOCK)
+    return MeasuredSteps(
+        seconds=seconds, median=statistics.median(seconds), warm_up_steps=warm_up, steps_per_block=STEPS_PER_BLOCK, other_work=other_work
+    )
 
 
 def peak_memory(device: torch.device, before: int) -> MeasuredMemory:

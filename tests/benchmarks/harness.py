@@ -91,12 +91,13 @@ def take_turns(candidates: dict[str, Callable[[], object]], turns: int = 5, warm
     return {name: Timing(tuple(times)) for name, times in seconds.items()}
 
 
-def options_of(description: str, turns: int, **numbers: int) -> argparse.ArgumentParser:
-    """A parser of what every benchmark takes, and of whole numbers with their defaults."""
+def options_of(description: str, turns: int | None, **numbers: int) -> argparse.ArgumentParser:
+    """A parser of what every benchmark takes, and of whole numbers with their defaults. turns: None where nothing takes any."""
     first, _, rest = description.partition("\n")
     name, layout = f"sra bench {benchmark()}", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=name, description=first, epilog=rest, formatter_class=layout)
-    parser.add_argument("--turns", type=int, default=turns, help="of each candidate, after warming up; default %(default)s")
+    if turns is not None:
+        parser.add_argument("--turns", type=int, default=turns, help="of each candidate, after warming up; default %(default)s")
     for name, default in numbers.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help="default %(default)s")
     parser.add_argument("--output", type=Path, help="folder for a receipt of everything that was measured, such as results/reference/speed")

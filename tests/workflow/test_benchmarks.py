@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -57,6 +58,32 @@ def test_a_receipt_has_what_the_table_shows(tmp_path):
     assert all(f"| {row['what']}" in shown and row["peer"] in shown for row in receipt["rows"])
     assert receipt["command"] in shown
     assert str(tmp_path) not in json.dumps(receipt)
+
+
+def test_the_start_of_a_builds_jobs_is_what_their_logs_say(scripts, monkeypatch, capsys, tmp_path):
+    """Not what it takes now, on a machine that does something else."""
+
+    def job(place, log, ended, said):
+        record, log = tmp_path / f"digits/benchmarks/{place}.tsv", tmp_path / f"digits/logs/{log}.log"
+        for path, text in ((record, "s\tcpu_time\n10.0\t9.0\n"), (log, said)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        os.utime(record, (ended, ended))
+
+    def said():
+        monkeypatch.setattr(sys, "argv", ["bench_chain.py", "--results", str(tmp_path), "--cores", "1"])
+        runpy.run_path(str(ROOT / FOLDER / "bench_chain.py"), run_name="__main__")
+        return capsys.readouterr()
+
+    job("train/a/m1", "train/a/m1", 10, "train a: 0/9 steps, starting\n")
+    job("report/registry", "registry", 20, "")
+    old = said()
+    assert "processes starting" not in old.out
+    assert "is not in the logs of this build" in old.err
+    job("train/a/m1", "train/a/m1", 10, "started in 2.50 s\ntrain a: 0/9 steps, starting\n")
+    assert "1 of 2 processes starting, in the rows above" in said().out
+    job("report/registry", "registry", 20, "started in 0.75 s\n")
+    assert re.search(r"2 processes starting, in the rows above.* 3\.25", said().out)
 
 
 @pytest.mark.parametrize(("mixed", "near"), [(None, "NEAR"), ("bfloat16", "NEAR_ROUNDED"), ("float16", "NEAR_ROUNDED")])

@@ -32,10 +32,12 @@ RULE = (
 CELL = 64  # pixels of a square, or the next multiple of its tokens
 GAP = 4  # pixels between squares
 EMPTY = 243  # grey of a square that is not run
+PAPER_SIDE = 16  # tokens along a square in the paper
+LEAST_SIDE = 8  # tokens along a square in which shapes can be seen
 
 
 class FeaturesPanel(Strict):
-    """One model: whether its components exist, and of which image of the data set they are."""
+    """One model: whether its components exist, of which image of the data set they are, and how many tokens lie along a side of it."""
 
     run: str
     milestone: str
@@ -43,7 +45,13 @@ class FeaturesPanel(Strict):
     reason: str | None
     image: int | None
     label: int | None
+    side: int | None = None
     components_sha256: str | None
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether its tokens are too few for what the paper sees."""
+        return self.side is not None and self.side < LEAST_SIDE
 
 
 class FeaturesDocument(InspectionDocument):
@@ -155,18 +163,27 @@ def _panel(figure: FeaturesFigure, model: InspectedModel, blocks_here: list[int]
         reason=reason,
         image=found.row if found else None,
         label=found.label if found else None,
+        side=found.colours.shape[2] if found else None,
         components_sha256=found.sha256 if found else None,
     )
 
 
 def _remarks(figure: FeaturesFigure, panels: list[FeaturesPanel], evidence: Evidence) -> list[str]:
-    remarks = [f"{panel.run}: not run ({panel.reason})." for panel in panels if panel.status != "ok"]
+    remarks = [_why_nothing(side) for side in sorted({panel.side for panel in panels if panel.tells_nothing and panel.side})]
+    remarks += [f"{panel.run}: not run ({panel.reason})." for panel in panels if panel.status != "ok"]
     remarks += [f"Run: {evidence.run_at(panel.run, panel.milestone)}." for panel in panels]
     for row, label in sorted({(panel.image, panel.label) for panel in panels if panel.status == "ok"}):
         stands = "" if label == figure.image_class else f", which stands for the paper's class {figure.image_class}"
         remarks.append(f"The image is the first of class {label} in the train split (row {row}){stands}.")
     carrier = evidence.carriers[figure.models[0].run]
     return remarks + block_remarks((block, carrier.block(block)) for block in figure.blocks)
+
+
+def _why_nothing(side: int) -> str:
+    return (
+        f"Nothing of what the paper sees can be seen here: a square has {side} × {side} tokens, the paper's {PAPER_SIDE} × {PAPER_SIDE}, and three "
+        f"components of {side * side} points are colours without shapes. The picture shows that the analysis runs."
+    )
 
 
 def _alt(figure: FeaturesFigure, panels: list[FeaturesPanel], columns: int) -> str:
@@ -208,6 +225,8 @@ def _draw_panel(
     left, width, height = grid
     whole_width, whole_height = figure.get_size_inches()
     note = "" if panel.status == "ok" else f": not run ({panel.reason})"
+    if panel.tells_nothing and panel.side:
+        note = f": {panel.side**2} tokens, too few to see shapes"
     heading = f"{panel.run} at {milestone_text(panel.milestone)}{note}"
     figure.text(0.1 / whole_width, 1 - (top + 0.12) / whole_height, heading, weight="bold", va="center")
     bottom = 1 - (top + TOP + height) / whole_height

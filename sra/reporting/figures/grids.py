@@ -7,16 +7,17 @@ from typing import Literal
 from sra.content.figures import GridFigure
 from sra.core.errors import InputError
 from sra.reporting.display import heading_of
-from sra.reporting.figures.draw.sheets import GAP, Heading, Sheet, SheetRow, draw_sheet
+from sra.reporting.figures.draw.sheets import GAP, Heading, Sheet, SheetRow, draw_sheet, wrapped
 from sra.reporting.figures.samples import SampleBlock, SamplesDocument, block_of, find_pack, sample_remarks
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.packs import SamplePack
-from sra.reporting.write.numbers import count_text
+from sra.reporting.write.numbers import count_text, listed
 from sra.spec.metric import ScoreOf
 from sra.spec.scale import CLASSES_OF_IMAGENET, Preset, class_here
 
 CLASSES_WHEN_UNSAID = 10
 CELL, CLASS_GAP = 64, 8  # pixels of an image in the SVG and between classes
+HEAD_LINES = 4  # over a class, of its name and of the figures that it stands for
 
 
 class GridBlock(SampleBlock):
@@ -26,11 +27,18 @@ class GridBlock(SampleBlock):
 
 
 class GridDocument(SamplesDocument):
-    """Images of each class. scored: whether the packs have a score too, which those of some classes alone have not."""
+    """Images of each class. scored: whether the packs have a score too, which those of some classes alone have not.
+
+    class_names: what is in each of `classes`.  standing_for: under which of the paper's figures each stands, where the grid is several of them.
+    in_place_of: figures whose images are all here.
+    """
 
     kind: Literal["grid"] = "grid"
     scored: bool = True
     classes: list[int]
+    class_names: list[str] = []
+    standing_for: list[str] = []
+    in_place_of: list[str] = []
     per_class: int
     blocks: list[GridBlock]
 
@@ -40,7 +48,10 @@ class GridDocument(SamplesDocument):
 
 def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> GridDocument:
     """What the figure shows. scored: whether the packs are scored as well."""
-    named, classes = named_classes(figure, evidence.preset), shown_classes(figure, evidence.preset)
+    preset, named, classes = evidence.preset, named_classes(figure, evidence.preset), shown_classes(figure, evidence.preset)
+    names, heading = [preset.class_name(label) for label in classes], heading_of(figure, evidence)
+    if len(classes) == 1 and named != classes:
+        heading["title"] = f"Samples of {names[0]}, which stands here for class {named[0]} of ImageNet"
     blocks = []
     for series in figure.runs:
         pack = find_pack(series, figure, evidence, "labels")
@@ -49,16 +60,19 @@ def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> G
     which, laid = ("each class", "one column a class") if len(classes) > 1 else ("the class", "from the left")
     shared = "The same place in two runs has the same label and the same noise."
     return GridDocument(
-        **heading_of(figure, evidence),
+        **heading,
         caption=figure.caption,
         score=figure.score,
         scored=scored,
         classes=classes,
+        class_names=names,
+        standing_for=_standing_for(figure, classes, preset),
+        in_place_of=[] if preset.comparable else figure.in_place_of,
         per_class=figure.per_class,
         rule=f"The first {figure.per_class} images of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye.",
         blocks=blocks,
-        remarks=sample_remarks(figure, blocks, evidence, _short(figure, blocks, classes), shared) + _class_remarks(named, evidence.preset),
-        alt=_alt(blocks, classes),
+        remarks=sample_remarks(figure, blocks, evidence, _short(figure, blocks, classes, names), shared) + _class_remarks(named, preset),
+        alt=_alt(blocks, names),
     )
 
 
@@ -72,39 +86,54 @@ def named_classes(figure: GridFigure, preset: Preset) -> list[int]:
 
 
 def shown_classes(figure: GridFigure, preset: Preset) -> list[int]:
-    """Of the preset's data set, each once."""
-    return list(dict.fromkeys(class_here(label, preset.classes) for label in named_classes(figure, preset)))
+    """Of the preset's data set, each once, in the order of the file; in that of the data set where several figures are one."""
+    classes = list(dict.fromkeys(class_here(label, preset.classes) for label in named_classes(figure, preset)))
+    return sorted(classes) if figure.in_place_of else classes
 
 
-def _short(figure: GridFigure, blocks: list[GridBlock], classes: list[int]) -> list[str]:
+def _standing_for(figure: GridFigure, classes: list[int], preset: Preset) -> list[str]:
+    """Of each class here, the numbers of the paper's figures whose class it stands for; empty for a grid that is one figure."""
+    figures: dict[int, list[str]] = {}
+    for identity, label in zip(figure.in_place_of, figure.classes or [], strict=False):
+        figures.setdefault(class_here(label, preset.classes), []).append(identity.partition("_")[2])
+    return [f"Figure{'s' if len(figures[label]) > 1 else ''} {', '.join(figures[label])}" for label in classes] if figures else []
+
+
+def _short(figure: GridFigure, blocks: list[GridBlock], classes: list[int], names: list[str]) -> list[str]:
     """Which packs have too few images of which classes."""
     remarks = []
     for block in blocks:
-        short = [label for label, places in zip(classes, block.indices, strict=True) if block.status == "ok" and len(places) < figure.per_class]
+        short = [name for name, places in zip(names, block.indices, strict=True) if block.status == "ok" and len(places) < figure.per_class]
         if short:
-            names = ", ".join(map(str, short))
-            remarks.append(f"{block.run}: the pack has fewer than {figure.per_class} images of class {names}; grey places stay empty.")
+            remarks.append(f"{block.run}: the pack has fewer than {figure.per_class} images of {', '.join(short)}; grey places stay empty.")
     return remarks
 
 
 def _class_remarks(named: list[int], preset: Preset) -> list[str]:
     """Which class of this data set is shown for each of ImageNet that it does not have."""
-    moved = {label: class_here(label, preset.classes) for label in named if label >= preset.classes}
+    moved: dict[int, list[int]] = {}
+    for label in named:
+        if label >= preset.classes:
+            moved.setdefault(class_here(label, preset.classes), []).append(label)
     if not moved:
         return []
-    pairs = ", ".join(f"{label} is {here}" for label, here in moved.items())
-    return [
-        f"Classes of ImageNet are counted round the {count_text(preset.classes)} of this data set: {pairs}. "
-        "Figures whose classes come to the same here show the same images."
-    ]
+    pairs = ", ".join(
+        f"{listed([str(label) for label in labels])} {'are' if len(labels) > 1 else 'is'} {preset.class_name(here)}"
+        for here, labels in sorted(moved.items())
+    )
+    return [f"Nothing of ImageNet is drawn: its classes are counted round the {count_text(preset.classes)} of this data set, so {pairs}."]
 
 
-def _alt(blocks: list[GridBlock], classes: list[int]) -> str:
+def _alt(blocks: list[GridBlock], names: list[str]) -> str:
     shown = sum(len(places) for block in blocks for places in block.indices)
     if not shown:
         return "The packs hold no image of these classes." if any(block.status == "ok" for block in blocks) else "No samples yet."
-    what = f"{len(classes)} classes in columns" if len(classes) > 1 else f"class {classes[0]}"
+    what = f"{', '.join(names)} in columns" if len(names) > 1 else names[0]
     return f"{shown} generated images: {what}, of {', '.join(block.run for block in blocks if block.status == 'ok')}."
+
+
+def _heading(name: str, figures: str) -> Heading:
+    return Heading([line for words in (name, figures) for line in wrapped(words, CELL, HEAD_LINES)], f"{name} {figures}".strip())
 
 
 def draw_grid(document: GridDocument, packs: Mapping[str, Path], base: Path) -> None:
@@ -117,6 +146,7 @@ def draw_grid(document: GridDocument, packs: Mapping[str, Path], base: Path) -> 
     if alone:
         sheet = Sheet(document.per_class, 1, [], rows, CELL, GAP, centred=True)
     else:
-        headings = [Heading([f"class {label}"]) for label in document.classes]
+        figures = document.standing_for or [""] * len(document.classes)
+        headings = [_heading(name, figure) for name, figure in zip(document.class_names, figures, strict=True)]
         sheet = Sheet(len(document.classes), document.per_class, headings, rows, CELL, CLASS_GAP, centred=True)
     draw_sheet(sheet, base)

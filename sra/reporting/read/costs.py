@@ -6,9 +6,6 @@ from pathlib import Path
 from sra.reporting.read.files import RecordFile, read_of_preset
 from sra.spec.measured import MeasuredCost, read_cost
 
-UNSTEADY = 0.25  # spread of a run's blocks from which its time says more of what else ran than of the run
-
-
 CostFile = RecordFile[MeasuredCost]
 
 
@@ -28,12 +25,12 @@ class Costs:
     def remarks(self, runs: Iterable[str | None], identity: str) -> list[str]:
         """Which of the runs were measured while something else ran, which were not measured, and the commands for the table or figure to do it."""
         asked = [run for run in dict.fromkeys(runs) if run]
-        unsteady = [file.record.run for file in self.of(asked) if file.record.steps.spread > UNSTEADY]
+        unsteady = [f"{file.record.run} ({why})" for file in self.of(asked) if (why := file.record.steps.disturbed)]
         missing = [run for run in asked if self.find(run) is None]
         remarks = []
         if unsteady:
             remarks.append(
-                f"Measured while something else ran, to judge by blocks over {100 * UNSTEADY:.0f} % apart: {', '.join(unsteady)}. "
+                f"Measured while something else ran: {', '.join(unsteady)}. "
                 f"On an idle machine, snakemake --cores all --forcerun measure_cost -- {identity} measures again."
             )
         if missing:

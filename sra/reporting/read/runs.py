@@ -9,6 +9,7 @@ from sra.content.catalogue import Catalogue
 from sra.content.inspected import components_files, probe_files
 from sra.content.required import RequiredScore, required_by_all, training_points
 from sra.core.locks import is_held
+from sra.core.progress import STARTED
 from sra.forecast.disk import is_there
 from sra.plan.remaining import Remaining
 from sra.plan.workflow import plan_of
@@ -61,7 +62,7 @@ def failures_of(root: Path, preset: str) -> list[Failure]:
         rule, job, log = match.groups()
         if log.startswith((f"results/{preset}/", "results/shared/")) and f"Finished jobid: {job} " not in said[match.end() :]:
             lines = tail(root / log).split("\n")
-            message = next((line for line in reversed(lines) if line.strip()), "its log is empty")
+            message = next((line for line in reversed(lines) if line.strip() and not line.startswith(STARTED)), "its log is empty")
             found[log] = Failure(rule=rule, log=log, message="".join(sign if sign.isprintable() else " " for sign in message))
     return list(found.values())
 

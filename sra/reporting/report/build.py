@@ -12,6 +12,7 @@ from sra.reporting.claims.verdicts import VERDICTS, ClaimsDocument
 from sra.reporting.display import band_of
 from sra.reporting.documents import Document, FigureDocument, study_of
 from sra.reporting.figures.curve_document import CurvesDocument
+from sra.reporting.figures.grids import GridDocument
 from sra.reporting.read.scores import Scores
 from sra.reporting.report.benchmark import benchmarks_of
 from sra.reporting.report.document import (
@@ -80,7 +81,7 @@ def build_report(
     studies: the scores behind each study, by its name.
     """
     tables = [checked(read_json(path), TableDocument, str(path)) for path in in_order(tables_folder, "table")]
-    figures = [checked(read_json(path), FigureDocument, str(path)) for path in in_order(figures_folder, "figure")]
+    figures = _each_once(checked(read_json(path), FigureDocument, str(path)) for path in in_order(figures_folder, "figure"))
     documents = [*tables, *figures]
     claims = checked(read_json(claims_file), ClaimsDocument, str(claims_file)) if claims_file else None
     claims = claims if claims and claims.claims else None  # a preset may show nothing that a claim stands on
@@ -124,9 +125,16 @@ def in_order(folder: Path, kind: str) -> list[Path]:
 
     def order(path: Path) -> tuple[bool, int, str]:
         number = path.stem.removeprefix(f"{kind}_")
-        return number[0].isalpha(), int("".join(filter(str.isdigit, number)) or 0), number
+        return number[0].isalpha(), int("".join(filter(str.isdigit, number.partition("_")[0])) or 0), number
 
     return sorted(Path(folder).glob(f"{kind}_*.json"), key=order)
+
+
+def _each_once(figures: Iterable[FigureDocument]) -> list[FigureDocument]:
+    """Without those in whose place another stands, which were built by name."""
+    found = list(figures)
+    replaced = {name for figure in found if isinstance(figure, GridDocument) for name in figure.in_place_of}
+    return [figure for figure in found if figure.id not in replaced]
 
 
 def _verdict_counts(claims: ClaimsDocument) -> list[VerdictCount]:

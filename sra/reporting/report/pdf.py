@@ -1,6 +1,7 @@
 """The report as a PDF that reads like a paper, set by typst from the report's document. What is shown reaches typst as JSON, never as markup."""
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -34,13 +35,21 @@ READ = {
     "figures": FIGURES,
     "benchmarks": {"__all__": {**dict.fromkeys(("title", "informative_words", "findings", "facts", "pilot", "threats"), True), "figures": FIGURES}},
 }  # of the report, by the template as it is
+SUSPECTS = re.compile(rb"(/MarkInfo<<[^<>]*)(/Suspects false)")
 STANDARDS = ["ua-1", "a-3a"]  # tagged for screen readers; to be archived, with every font inside
 
 
 def render_pdf(report: ReportDocument, figures_folder: Path, output: Path, templates: Path) -> None:
     """Write the PDF to `output`; the pictures are the SVGs of the figures' folder. Raises StageError where a table does not fit on a page."""
     with written_whole(output) as path:
-        path.write_bytes(compiled(report, figures_folder, templates, "pdf"))
+        path.write_bytes(_without_suspects(compiled(report, figures_folder, templates, "pdf")))
+
+
+def _without_suspects(pdf: bytes) -> bytes:
+    """The same file, as long as before, without the word that no tag of it is suspect: that is so where nothing is said, and Poppler calls the word
+    an error.
+    """
+    return SUSPECTS.sub(lambda found: found[1] + b" " * len(found[2]), pdf)
 
 
 def page_images(report: ReportDocument, figures_folder: Path, templates: Path, ppi: float = 100) -> list[bytes]:
@@ -92,24 +101,31 @@ def pdf_data(report: ReportDocument) -> dict[str, Any]:
         "commands": commands_table(report.commands),
         "progress": progress_table(report.summary),
     }
-    return _plain({"report": report.model_dump(mode="json", include=READ), "provenance": _provenance(report.provenance), "grids": tables})
+    provenance = {"provenance": _provenance(report.provenance), "hashed": _hashed(report.provenance)}
+    return _plain({"report": report.model_dump(mode="json", include=READ), **provenance, "grids": tables})
 
 
 def _provenance(provenance: Provenance) -> dict[str, str]:
     """Where the numbers come from: names, and what is said of each."""
 
-    def hashed(values: list[FactValue]) -> str:
-        return "; ".join(f"{value.text}, SHA-256 {value.remark}" for value in values) or "none yet"
+    def named(values: list[FactValue]) -> str:
+        return "; ".join(dict.fromkeys(value.text for value in values)) or "none yet"
 
     return {
         "Code": provenance.code,
         "Hardware": ", ".join(provenance.devices) or "none yet",
         "Seeds": provenance.seeds,
-        "Feature network": hashed(provenance.extractors),
-        "Reference": hashed(provenance.references),
+        "Feature network": named(provenance.extractors),
+        "Reference": named(provenance.references),
         "Versions": ", ".join(provenance.versions) or "none yet",
         "Warnings": f"{provenance.warned} of {len(provenance.scores)} scores carry one; they are in the receipts on the page.",
     }
+
+
+def _hashed(provenance: Provenance) -> dict[str, str]:
+    """What scores were made with, by SHA-256."""
+    parts = {"Feature network": provenance.extractors, "Reference": provenance.references}
+    return {name: "; ".join(f"{value.text}, SHA-256 {value.remark}" for value in values) for name, values in parts.items()}
 
 
 def _plain(value: Any) -> Any:

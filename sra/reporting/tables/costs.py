@@ -10,7 +10,7 @@ from sra.reporting.read.comparison import Outcome
 from sra.reporting.read.costs import Costs
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.published import UNITS, PublishedNumber
-from sra.reporting.tables.document import Cell, DocumentColumn, DocumentRow, Notes, TableDocument
+from sra.reporting.tables.document import AT_MOST, Cell, DocumentColumn, DocumentRow, Notes, TableDocument
 from sra.reporting.tables.scores import place_of, status_in_table
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, UNDEFINED, difference_text, number_text
 from sra.spec.measured import MeasuredCost
@@ -89,12 +89,14 @@ def _cell(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, ev
     if outcome.value is not None:
         outcome = dataclasses.replace(outcome, value=outcome.value / UNITS_OF[cost][column.unit])
     missing = {"not run": "not run", "n/a": UNDEFINED if outcome.reason else ABSENT}
-    difference = outcome.value - number.value if evidence.preset.comparable and number and outcome.value is not None else None
+    steady = outcome.value is not None and not outcome.reason
+    difference = outcome.value - number.value if evidence.preset.comparable and number and outcome.value is not None and steady else None
+    text = missing[outcome.status] if outcome.value is None else number_text(outcome.value, column.format)
     return Cell.of(
         number,
         outcome,
         metric=cost,
-        text=missing[outcome.status] if outcome.value is None else number_text(outcome.value, column.format),
+        text=text if outcome.value is None or steady else f"{AT_MOST} {text}",
         difference=difference,
         difference_text=ABSENT if difference is None else difference_text(difference, column.format),
         status=status_in_table(number, outcome),
@@ -104,14 +106,15 @@ def _cell(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, ev
 def _measured(cost: CostName, row: Row, table: TableSpec, costs: Costs) -> Outcome:
     """Our number, in bytes, seconds, parameters or as a share.
 
-    A baseline has nothing over itself, and a run without a teacher no extra parameters.
+    A baseline has nothing over itself, and a run without a teacher no extra parameters. Other work can only add to a time, which is then an upper
+    bound and says nothing of another.
     """
     file = costs.find(row.run)
     if file is None:
         return Outcome("not run")
     if cost not in SHARE_OF:
         value = OF[cost](file.record)
-        return Outcome("ok", value) if value else Outcome("n/a")
+        return Outcome("ok", value, _disturbed(cost, file.record)) if value else Outcome("n/a")
     if row.baseline is None:
         return Outcome("n/a")
     baseline = costs.find(_baseline(row, table).run)
@@ -120,7 +123,14 @@ def _measured(cost: CostName, row: Row, table: TableSpec, costs: Costs) -> Outco
     if baseline.record.words != file.record.words:
         return Outcome("n/a", reason=f"measured on {file.record.words}, its baseline on {baseline.record.words}")
     of = OF[SHARE_OF[cost]]
+    if reason := _disturbed(SHARE_OF[cost], file.record) or _disturbed(SHARE_OF[cost], baseline.record):
+        return Outcome("n/a", reason=reason)
     return Outcome("ok", of(file.record) / of(baseline.record) - 1)
+
+
+def _disturbed(cost: CostName, record: MeasuredCost) -> str | None:
+    """Why a time is no more than an upper bound; None for every other cost."""
+    return f"measured beside other work: {record.steps.disturbed}" if cost == "epoch_time" and record.steps.disturbed else None
 
 
 def _published(cost: CostName, column: DocumentColumn, row: Row, table: TableSpec, evidence: Evidence) -> PublishedNumber | None:

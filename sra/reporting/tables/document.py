@@ -14,6 +14,8 @@ from sra.spec.metric import ScoreOf
 from sra.spec.scale import Preset
 from sra.study.document import StudyDocument
 
+AT_MOST = "≤"  # before a time that was measured beside other work
+
 
 class Cell(Comparison):
     """One metric of one row. In a table of costs the two values are in the units of its column.
@@ -162,8 +164,10 @@ class TableDocument(DisplayDocument):
         if self.settings:
             return "=: ours says the same, numbers compared by value; ≠: it does not, for the reason in the note."
         if self.kind == "costs":
+            bound = any(cell.text.startswith(AT_MOST) for row in self.rows for cell in row.cells)
             return (
                 "Over baseline: what alignment adds to the same model's training without it; of the paper, inferred from the numbers that it prints."
+                + (f" {AT_MOST}: other work ran beside it, so the time is too long, and what is over baseline is not known." if bound else "")
             )
         if self.study:
             return legend_of(self.study)

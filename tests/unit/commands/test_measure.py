@@ -101,12 +101,14 @@ def test_seconds_are_those_of_the_timed_blocks_alone(monkeypatch):
         now[0] += steps[0]
 
     world = SimpleNamespace(leads=True, wait=lambda: waits.__setitem__(0, waits[0] + 1))
-    trainer = SimpleNamespace(spec=SimpleNamespace(run="r"), world=world, device=torch.device("cpu"), step=step, check_finite=lambda: None)
+    here = {"device": torch.device("cpu"), "machine": SimpleNamespace(world=2), "world": world}
+    trainer = SimpleNamespace(spec=SimpleNamespace(run="r"), step=step, check_finite=lambda: None, **here)
     found = timed_steps(trainer, 4, 3)
+    assert found.other_work is None  # of two processes one would take the other for other work
     assert found.seconds == [9.5, 19.5, 29.5]  # means of 5..14, 15..24 and 25..34
     assert found.median == 19.5
     assert (found.warm_up_steps, found.steps_per_block) == (4, 10)
-    assert waits[0] == 6
+    assert waits[0] == 7
 
 
 def test_the_record_says_what_was_measured_where(measured, tiny_stores):
@@ -114,6 +116,7 @@ def test_the_record_says_what_was_measured_where(measured, tiny_stores):
     assert (cost.run, cost.preset, cost.fingerprint) == (spec.run, spec.preset, spec.fingerprint)
     assert (cost.batch, cost.images, cost.steps_per_epoch) == (8, 20, 2)
     assert (cost.machine.device, cost.machine.processes, cost.threads, cost.precision) == ("cpu", 1, 1, "fp32")
+    assert 0 <= cost.steps.other_work <= 1
     assert cost.made_from == {"latents": tiny_stores[0].sha256}
     assert cost.versions["torch"] == torch.__version__.partition("+")[0]
 

@@ -20,8 +20,16 @@ def test_a_preset_shows_what_it_names_and_without_names_all_that_is_not_on_reque
     assert (FASHION.shown_tables, FASHION.shown_figures) == (["table_s5"], ["figure_s2", "figure_s4"])
     left_out = {*DIGITS.tables, *DIGITS.figures} - {*DIGITS.shown_tables, *DIGITS.shown_figures}
     of_the_study = {"table_b1", "figure_b1", "figure_b2", "figure_b3", "figure_b4", "figure_b5"}
-    assert left_out == {"table_s5", "figure_s2", "figure_s3", "figure_s4"} | of_the_study
+    one_class_each = {f"figure_{number}" for number in range(10, 26)}
+    assert left_out == {"table_s5", "figure_s2", "figure_s3", "figure_s4"} | of_the_study | one_class_each
+    assert "figure_10_25" in DIGITS.shown_figures
     assert list(FASHION.tables) == list(DIGITS.tables)  # every table can still be asked for
+
+
+def test_sixteen_figures_are_sixteen_at_the_papers_scale():
+    shown = Catalogue(ROOT, "paper").shown_figures
+    assert {f"figure_{number}" for number in range(10, 26)} <= set(shown)
+    assert "figure_10_25" not in shown
 
 
 def test_the_benchmarks_images_are_of_its_baseline_and_every_method():

@@ -1,5 +1,8 @@
 """Seeds are functions of their purpose; progress says what runs without carriage returns in a log."""
 
+import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,3 +54,18 @@ def test_items_pass_through():
 @pytest.mark.parametrize(("seconds", "text"), [(8.2, "8.2 s"), (59.96, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min"), (273600, "3 d 4 h")])
 def test_durations(seconds, text):
     assert progress.duration_text(seconds) == text
+
+
+def test_what_starting_took_is_the_first_line_of_a_log_and_of_nothing_else(tmp_path):
+    """A log is a file; a pipe, as of whoever calls a command, gets what it asked for alone."""
+    command = [sys.executable, "-c", "import time; time.sleep(0.3); from sra.core.progress import log_start; log_start()"]
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run(command, stderr=log, check=True)
+    said = re.fullmatch(r"started in (\d+\.\d\d) s\n", (tmp_path / "log").read_text())
+    assert 0.3 <= float(said[1]) < 60
+    assert subprocess.run(command, stderr=subprocess.PIPE, check=True).stderr == b""
+
+
+def test_nothing_is_said_where_the_system_does_not_know_when_it_started(monkeypatch, tmp_path):
+    monkeypatch.setattr(progress, "OF_PROCESS", tmp_path / "stat")
+    assert progress.seconds_running() is None

@@ -32,6 +32,14 @@ def test_the_pack_has_the_classes_of_the_figures_and_enough_of_each():
     assert registry.sample_count(figures[0].score.samples) / len(sampler.classes) >= 3 * max(figure.per_class for figure in figures)
 
 
+def test_the_figure_in_their_place_has_their_classes_and_their_pack():
+    registry = Catalogue(ROOT, "digits")
+    plate, figures = registry.figures["figure_10_25"], [registry.figures[name] for name in GRIDS]
+    assert plate.in_place_of == GRIDS
+    assert plate.classes == [figure.classes[0] for figure in figures]
+    assert packs_of_figure(plate, registry) == packs_of_figure(figures[0], registry)
+
+
 def test_classes_are_counted_round_a_smaller_data_set():
     assert Catalogue(ROOT, "digits").sampler("sde250_cfg4_figures").classes == [3, 9, 7, 2, 5, 0, 8]
 

@@ -8,22 +8,27 @@ from sra.reporting.figures.draw.style import GRID, MUTED, TEXT, MethodStyle
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+APART = 1.35  # times the text's size, from the middle of a name to that of the next
 LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logarithmic
 
 
 def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
-    """Write each line's name right of its last point (step, value), in its colour; names that would overlap are moved apart."""
+    """Write each line's name right of the plot in its colour, at the height of its last point (step, value); names that overlap are moved apart.
+
+    A thin line leads from the point to a name that is moved, or to one that other lines end nearer to.
+    """
     to_share = axes.transData + axes.transAxes.inverted()
     places = [to_share.transform((step, value)) for step, value, _ in ends]
     right = max(x for x, _ in places)
     em_y, em_x = (TEXT * axes.figure.dpi / 72 / extent for extent in (axes.get_window_extent().height, axes.get_window_extent().width))
-    heights = spread([y for _, y in places], 1.25 * em_y)
+    names = max(right + 1.3 * em_x, 1 + 0.4 * em_x)  # beyond the axis, which they would lie on
+    heights = spread([y for _, y in places], APART * em_y)
     lift = max(0.0, 0.75 * em_y - min(heights))  # no name stands on the axis below
     heights = [height + lift for height in heights]
-    for (_, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
-        axes.text(right + 1.3 * em_x, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
-        if abs(moved - y) > 0.3 * em_y:
-            leader = [right + 0.5 * em_x, right + 1.2 * em_x], [y, moved]
+    for (x, y), moved, (_, _, style) in zip(places, heights, ends, strict=True):
+        axes.text(names, moved, style.name, transform=axes.transAxes, color=style.label_colour, va="center")
+        if abs(moved - y) > 0.3 * em_y or x < right - em_x:
+            leader = [x + 0.5 * em_x, names - 0.1 * em_x], [y, moved]
             axes.plot(*leader, transform=axes.transAxes, color=MUTED, linewidth=0.5, clip_on=False, scalex=False, scaley=False)
 
 

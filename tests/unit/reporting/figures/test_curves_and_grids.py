@@ -7,13 +7,16 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from sra.content.figures import CurvesFigure, GridFigure, Panel, SampleSeries, Series
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import CurvesDocument, GridDocument
-from sra.reporting.figures.draw.axes import plain_ticks, spaced, spread
+from sra.reporting.figures.draw.axes import label_ends, plain_ticks, spaced, spread
+from sra.reporting.figures.draw.style import METHOD_STYLES, PAGE_WIDTH, figure_style
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
 from sra.spec.metric import ScoreOf
@@ -134,6 +137,22 @@ def test_labels_move_apart_no_more_than_needed():
     assert sum(moved) == pytest.approx(0.1 + 0.11 + 0.12 + 0.6)
 
 
+@pytest.mark.parametrize("ends", [[(18.5, 5.4), (15.6, 4.7)], [(18.5, 5.4), (18.4, 5.39)], [(3.0, 12.0), (18.0, 5.0), (17.0, 5.1)]])
+def test_no_name_of_a_line_lies_on_another_or_on_the_plot(ends):
+    """The first: two methods of which one is trained in less time, whose names once lay on the axis."""
+    with figure_style("test"):
+        figure = Figure(figsize=(PAGE_WIDTH, 2.3))
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.08, 0.2, 0.82, 0.6))
+        axes.set_xlim(0, 20)
+        axes.set_ylim(4, 13)
+        label_ends(axes, [(x, y, style) for (x, y), style in zip(ends, METHOD_STYLES.values(), strict=False)])
+        boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert not any(box.overlaps(axes.get_window_extent()) for box in boxes)
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
 @pytest.mark.parametrize(("low", "high"), [(8.0, 66.0), (0.5, 3.0), (1.0, 5000.0), (95.0, 999.0)])
 def test_ticks_of_a_log_axis_are_few_and_inside(low, high):
     ticks = plain_ticks(low, high)
@@ -191,7 +210,33 @@ def test_classes_are_counted_round_a_smaller_data_set(render, pack):
     document = render(grid(classes=[933, 3, 14]), packs={"ours": pack})
     assert document.classes == [3, 4]
     assert document.blocks[0].indices == [[3, 13, 23], [4, 14, 24]]
-    assert "933 is 3, 14 is 4" in document.remarks[-1]
+    assert document.remarks[-1].endswith("counted round the 10 of this data set, so 933 is class 3, 14 is class 4.")
+
+
+def test_what_is_drawn_is_named_and_not_what_it_stands_for(render, pack, preset, tmp_path):
+    named = preset.model_copy(update={"class_names": [f"a {label}" for label in range(10)]})
+    document = render(grid(classes=[402]), packs={"ours": pack}, preset=named)
+    assert document.title == "Samples of a 2, which stands here for class 402 of ImageNet"
+    assert document.alt == "3 generated images: a 2, of ours."
+    assert document.remarks[-1].endswith("so 402 is a 2.")
+    document = render(grid(classes=[402, 3]), packs={"ours": pack}, preset=named)
+    assert re.findall(r"<title>(.*)</title>", (tmp_path / "out/figure_8.svg").read_text()) == ["a 2", "a 3"]
+
+
+def test_several_figures_are_one_where_their_classes_come_to_the_same(render, pack, preset, comparable, tmp_path):
+    plate = grid(classes=[33, 402, 933], in_place_of=["figure_10", "figure_16", "figure_22"])
+    document = render(plate, packs={"ours": pack})
+    assert (document.classes, document.standing_for) == ([2, 3], ["Figure 16", "Figures 10, 22"])
+    assert document.in_place_of == plate.in_place_of
+    svg = (tmp_path / "out/figure_8.svg").read_text()
+    assert "class 3 Figures 10, 22" in svg
+    assert document.remarks[-1].endswith("so 402 is class 2, 33 and 933 are class 3.")
+    assert render(plate, packs={"ours": pack}, preset=comparable).in_place_of == []
+
+
+def test_a_figure_without_a_class_is_refused():
+    with pytest.raises(ValueError, match="in_place_of has 2 figures and classes 1; give each figure its class"):
+        grid(classes=[33], in_place_of=["figure_10", "figure_11"])
 
 
 def test_the_images_of_one_class_stand_side_by_side(render, pack, tmp_path):

@@ -290,9 +290,18 @@ def test_components_stand_by_time_and_block(render, components, tmp_path):
 
 
 def test_the_remarks_name_the_image_and_shared_blocks(render, components):
-    remarks = render(features(), components=components).remarks
+    remarks = render(features(), components=components).remarks[1:]
     assert "The image is the first of class 8 in the train split (row 5), which stands for the paper's class 88." in remarks
     assert "Blocks 1, 3 are one block here, 1, and shown once, as block 1." in remarks
+
+
+def test_too_few_tokens_to_see_anything_are_said_beside_the_picture(render, components, tmp_path):
+    document = render(features(), components=components)
+    assert document.panels[0].side == 2
+    assert document.remarks[0].startswith("Nothing of what the paper sees can be seen here: a square has 2 × 2 tokens, the paper's 16 × 16")
+    assert "base at 4M: 4 tokens, too few to see shapes" in texts(tmp_path / "out/figure_9.svg")
+    many = document.panels[0].model_copy(update={"side": 16})
+    assert not many.tells_nothing
 
 
 def test_components_that_lack_a_block_or_do_not_exist_are_not_run(render, components, preset, tmp_path):

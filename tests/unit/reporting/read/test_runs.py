@@ -111,6 +111,8 @@ def test_a_failed_job_is_named_until_it_ends_well(checkout):
     assert (failure.rule, failure.log, failure.message) == ("train_segment", LOG, "error: the loss  [31mis not finite")
     assert of_run(checkout.folder).state == "failed"
     assert text_of(document).index("not finite") < text_of(document).index("sit_b2_sra")
+    put(checkout.folder / LOG, "started in 0.90 s\n")
+    assert status(checkout.folder).failures[0].message == "its log is empty"
     failed_log(checkout.folder, "Finished jobid: 3 (Rule: train_segment)\n")
     assert not status(checkout.folder).failures
     assert not status(checkout.folder, "paper").failures

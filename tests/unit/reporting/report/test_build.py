@@ -5,9 +5,11 @@ import shutil
 import pytest
 from report_samples import COUNTS, TEMPLATES, claims_of, report_in
 
+from sra.content.figures import GridFigure, Series
 from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
+from sra.reporting.figures.render import render_figure
 from sra.reporting.report.document import Planned
 from sra.reporting.report.spending import costs_of, spent_by_stage, time_text
 from sra.reporting.tables.render import render_table
@@ -201,3 +203,14 @@ def test_the_document_holds_no_machine_path_and_repeats(tmp_path, preset, table,
     one, other = (report_in(tmp_path, preset, table, planned=planned).model_dump_json() for _ in range(2))
     assert one == other
     assert str(tmp_path) not in one
+
+
+def test_a_figure_in_place_of_others_is_shown_alone_in_their_place(tmp_path, preset, write_published):
+    score = ScoreOf(milestone="m400k", sampler="cfg4", samples=50000)
+    common = {"kind": "grid", "title": "T", "paper": "p", "caption": "c", "score": score, "runs": [Series(method="sra", run="ours")]}
+    figures = [GridFigure(id=f"figure_{number}", classes=[number], **common) for number in (9, 10, 11, 12)]
+    figures.append(GridFigure(id="figure_10_11", classes=[10, 11], in_place_of=["figure_10", "figure_11"], **common))
+    for figure in figures:
+        render_figure(figure, [], {}, write_published("table_9"), "small", preset, tmp_path / "figures")
+    shown = report_in(tmp_path, preset).figures
+    assert [item.document.number for item in shown] == ["Figure 9", "Figures 10 to 11", "Figure 12"]

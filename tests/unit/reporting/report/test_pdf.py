@@ -40,6 +40,8 @@ def made(tmp_path, preset, write_score, write_published):
         commit="abc1234",
         date="2026-11-23",
         methods=None,
+        group=None,
+        claim=None,
     ):
         keys = [(f"r{row}", metric) for row in range(rows) for metric in columns]
         several = [printed] * len(keys) if isinstance(printed, str) else printed
@@ -53,7 +55,7 @@ def made(tmp_path, preset, write_score, write_published):
             score=ScoreOf(milestone="m400k", sampler="sde250", samples=50000),
             setting_columns=[SettingColumn(key=name, label=f"Setting {name}") for name in names],
             rows=[
-                Row(label=f"row {row} {label}", published=f"table_9/r{row}", settings={name: f"{value}{row}" for name in names})
+                Row(label=f"row {row} {label}", group=group, published=f"table_9/r{row}", settings={name: f"{value}{row}" for name in names})
                 for row in range(rows)
             ],
             notes=[note or label],
@@ -66,7 +68,8 @@ def made(tmp_path, preset, write_score, write_published):
         scores = [write_score("base", fid=10.0), write_score("ours", fid=9.0)]
         render_table(spec, scores, published, "small", preset, tmp_path / "tables", TEMPLATES)
         render_figure(curves, scores, {}, published, "small", preset, tmp_path / "figures")
-        report = report_in(tmp_path, preset, scores, claims_file=claims_of(tmp_path, scores, label), commit=commit, date=date, methods=methods)
+        claims = claims_of(tmp_path, scores, claim or label)
+        report = report_in(tmp_path, preset, scores, claims_file=claims, commit=commit, date=date, methods=methods)
         for score in scores:
             score.unlink()
         return report
@@ -235,3 +238,39 @@ def test_points_stand_on_one_line_by_digits_that_are_not_shown(made, read):
     assert [row[1][0]["pad"] for row in body["rows"]] == ["0", "", ".00"]
     text = words(read(report))
     assert all(f"{number} —" in text for number in ("29.1", "30.00", "33"))
+
+
+def test_poppler_finds_nothing_to_complain_about(made, tmp_path):
+    """Poppler takes the word `Suspects` for an error unless it is true, and says so on every page that it draws."""
+    render_pdf(made(), tmp_path / "figures", tmp_path / "report.pdf", TEMPLATES)
+    data = (tmp_path / "report.pdf").read_bytes()
+    assert b"/Suspects" not in data
+    assert re.search(rb"/MarkInfo<</Marked true *>>", data)
+
+
+@pytest.mark.parametrize(("rows", "lines"), [(68, 0), (68, 8), (68, 16), (68, 20), (63, 24), (64, 24), (65, 24)])
+def test_no_page_has_a_row_or_two_of_a_table(made, read, rows, lines):
+    """Whatever stands above it: the claim, in so many lines more."""
+    pages = [page.extract_text() for page in read(made(rows=rows, claim="a word " * 5 * lines)).pages]
+    counts = [len(re.findall(r"row \d+ plain", text)) for text in pages]
+    first, *_, last = [count for count in counts if count]
+    assert first >= 4
+    assert last >= 3
+    assert sum(counts) == rows
+
+
+def test_a_group_that_goes_on_is_named_on_its_next_page(made, read):
+    pages = [page.extract_text() for page in read(made(rows=120, group="The group")).pages]
+    with_rows = [text for text in pages if re.search(r"row \d+ plain", text)]
+    assert len(with_rows) >= 2
+    assert all("The group" in text for text in with_rows)
+
+
+def test_hashes_stand_behind_the_references(made, read):
+    report = made()
+    text = letters(words(read(report)))
+    behind = text.split("Appendix:hashes")[-1]
+    assert "References" not in behind
+    for digest in (*(file.sha256 for file in report.provenance.scores), *(value.remark for value in report.provenance.extractors)):
+        assert digest in behind
+        assert text.count(digest) == 1

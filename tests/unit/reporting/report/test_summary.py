@@ -7,6 +7,7 @@ from sra.data.scenes import COLOURS, DIGIT_NAMES
 from sra.reporting.figures.curves import build_curves
 from sra.reporting.read.evidence import Evidence
 from sra.reporting.read.scores import load_scores
+from sra.reporting.report.provenance import facts_of_scores
 from sra.reporting.report.summary import CAPTIONS_OF_SCENES, caption_sentence, comparisons, opening, progress_of
 from sra.spec.seeds import Seeds
 
@@ -79,6 +80,20 @@ def test_guided_samples_are_counted_over_all_runs(said, write_score):
     )
     assert expected in said([*scores, plain])
     assert not any("With guidance" in sentence for sentence in said([plain]))
+
+
+def test_guided_samples_are_one_line_of_the_facts_with_any_number_of_seeds(preset, write_score):
+    def fact(paths):
+        (value,) = facts_of_scores(load_scores(paths, "small"), preset)[-1].values
+        return value.text, value.remark
+
+    shares = [("b", 0.85), ("b__s1", 0.8), ("b__s2", 0.9312)]
+    scores = [write_score(run, sampler="cfg", scale=4.0, label_agreement=share) for run, share in shares]
+    text, remark = fact(scores)
+    assert text == "80.0 to 93.1 %"
+    assert remark.startswith("of the images of 3 sets show their label, by the feature network: least in b__s1 at step 400 (cfg)")
+    assert fact(scores[:1]) == ("85.0 %", "of the images of one set show their label, by the feature network: in b at step 400 (cfg)")
+    assert fact([write_score("b", label_agreement=0.2)]) == ("none scored", None)
 
 
 def test_where_evidence_is_belongs_to_the_preset(said, comparable):

@@ -136,7 +136,37 @@ def test_conditions_tell_the_machine_and_the_spread(render, write_cost):
     )
     assert not any("something else ran" in note.text for note in document.notes)
     shaken = render([files[0], write_cost("ours", seconds=(1.0, 1.1, 1.3), median=1.0)])
-    assert any("over 25 % apart: ours." in note.text and "--forcerun measure_cost -- table_9" in note.text for note in shaken.notes)
+    assert any(
+        "something else ran: ours (its blocks lie 30 % apart)." in note.text and "--forcerun measure_cost -- table_9" in note.text
+        for note in shaken.notes
+    )
+
+
+STEPS = {"seconds": [0.59, 0.6, 0.61], "median": 0.6, "warm_up_steps": 3, "steps_per_block": 10}
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ({"seconds": [0.5, 0.6, 0.9]}, "its blocks lie 67 % apart"),
+        ({"other_work": 0.45}, "other work kept 45 % of the cores busy"),
+        ({"other_work": 0.02}, None),
+        ({"other_work": None}, None),
+    ],
+)
+def test_a_time_beside_other_work_is_an_upper_bound_and_compared_with_nothing(render, write_cost, comparable, steps, why):
+    """Of the run or of its baseline; memory and parameters are what they are."""
+    for disturbed, row in (("ours", 1), ("base", 0)):
+        files = [write_cost(run, steps=STEPS | (steps if run == disturbed else {})) for run in ("base", "ours")]
+        document = render(files, comparable)
+        assert cell(document, row, "epoch_time").text.startswith("≤ ") == bool(why)
+        assert (cell(document, row, "epoch_time").difference is None) == bool(why)
+        assert (cell(document, 1, "time_over_baseline").text == "n/a") == bool(why)
+        assert cell(document, 1, "memory_over_baseline").text == "0.0"
+        assert ("≤: other work ran beside it" in document.legend) == bool(why)
+        marks = [note.mark for note in document.notes if note.text == f"measured beside other work: {why}"]
+        assert marks == (["a"] if why else [])
+        assert [("a" in one.mark) for one in document.rows] == [bool(why) and disturbed == "base", bool(why)]
 
 
 def test_memory_says_what_it_is(render, both, write_cost, tmp_path):

@@ -12,8 +12,8 @@ from typing import Any
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
-from sra.core.origin import day_of, version_label
-from sra.deposit.crate import METADATA, About, CrateFile, Made, described
+from sra.core.origin import METADATA, day_of, version_label
+from sra.deposit.crate import About, CrateFile, Made, described
 from sra.deposit.lines import rendered_documents
 from sra.plan import show
 from sra.plan.show import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS

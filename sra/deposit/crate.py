@@ -15,7 +15,6 @@ from rocrate.rocrate import ROCrate
 from sra.core.files import sha256_of_file
 from sra.spec.citation import Author, Citation, Work
 
-METADATA = "ro-crate-metadata.json"
 VERSION = "1.1"  # the newest that both profiles below are written for
 PROCESS_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}  # not among the terms of 1.1

@@ -91,7 +91,7 @@ def facts_of_scores(scores: Scores, preset: Preset) -> list[Fact]:
 
 def _code(head: Head) -> str:
     if head.commit is None:
-        return "not in a git repository"
+        return "commit unknown: no checkout"
     return f"commit {head.commit}" + (", with changes that are not committed" if head.changed else "")
 
 

@@ -77,4 +77,3 @@ def finish(root: Path) -> None:
 def contents(root: Path) -> dict[str, bytes]:
     """Every file of the results, without what jobs print."""
     return {path.as_posix(): path.read_bytes() for path in (root / "results").rglob("*") if path.is_file() and "logs" not in path.parts}
-

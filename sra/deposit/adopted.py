@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from sra.content.required import training_points
@@ -36,14 +37,23 @@ def check(house: House) -> list[Unfit]:
 def take_over(house: House, unfit: Sequence[Unfit], targets: Sequence[str], config: Sequence[str]) -> None:
     """Have everything but `unfit` count as finished.
 
-    targets, config: as Snakemake takes them.  Raises StageError where Snakemake does not plan or another is at work in the folder; then all
-    that is unfit is still older than what it is made from.
+    targets, config: as Snakemake takes them.  Raises StageError where Snakemake does not plan, or another is at work in the folder: then nothing
+    was touched. However it ends, what is unfit is older than what it is made from once anything was.
     """
+    begun = False
     try:
-        _keep_books(house.context.root, targets, config)
-    finally:
-        set_times(house, [one.path for one in unfit])
-        _forget(house.context.root, [str(one.path) for one in unfit], config)
+        for _ in _books_kept(house.context.root, targets, config):
+            begun = True
+    except BaseException:
+        if begun:
+            _settle(house, unfit, config)
+        raise
+    _settle(house, unfit, config)
+
+
+def _settle(house: House, unfit: Sequence[Unfit], config: Sequence[str]) -> None:
+    set_times(house, [one.path for one in unfit])
+    _forget(house.context.root, [str(one.path) for one in unfit], config)
 
 
 def set_times(house: House, unfit: Iterable[Path]) -> None:
@@ -92,18 +102,19 @@ def _of_lost_jobs(house: House, file: Path) -> Iterator[Path]:
         yield from (folder / BENCHMARKS / "train" / run / f"{point}.tsv", Path(results.curve(run, point)))
 
 
-def _keep_books(root: Path, targets: Sequence[str], config: Sequence[str]) -> None:
+def _books_kept(root: Path, targets: Sequence[str], config: Sequence[str]) -> Iterator[None]:
+    """Have Snakemake write its books, job by job."""
     command = ["--touch", "--forceall", "--cores", "1", "--scheduler", "greedy", "--quiet", "host", "reason", "rules"]
-    progress, lines = None, []
-    with _snakemake(root, [*targets, *command], config) as process:
+    lines: list[str] = []
+    with _snakemake(root, [*targets, *command], config) as process, ExitStack() as shown:
+        progress = None
         for line in process.stdout:
             lines.append(line.rstrip())
             if step := STEP.match(line):
                 done, total = int(step[1]), int(step[2])
-                progress = progress or Progress("writing Snakemake's books", total, "job").__enter__()
+                progress = progress or shown.enter_context(Progress("writing Snakemake's books", total, "job"))
                 progress.advance(done - progress.done)
-    if progress:
-        progress.__exit__(None, None, None)
+                yield
     if process.returncode:
         told = [line for line in lines if any(word in line for word in SAID)] or lines[-1:] or ["no word of why"]
         raise StageError(f"snakemake --touch: {spelled_out(told[0]).removeprefix('error: ')}; put that right and adopt again")

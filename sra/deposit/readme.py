@@ -11,9 +11,9 @@ from sra.reporting.write.commands import DEFAULT_PRESET, build_command
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 OPENING = """# Results of sra-repro at preset {preset}
 
-What the workflow of [sra-repro](#sra-repro) left, version {version}, results of {day}: every score, curve, probe and cost, every table and figure, the
-report (`{report}`), and the workflow with its configuration. **Not in it:** weights, training states, samples, latents and
-features, of which there are receipts with their SHA-256, and the tests.
+What the workflow of [sra-repro](#sra-repro) left, version {version}, results of {day}: every score, curve, probe and cost, every table and
+figure, the report (`{report}`), and the workflow with its configuration. **Not in it:** weights, training states, samples,
+latents and features, of which there are receipts with their SHA-256, and the tests.
 
 ## What works here
 
@@ -23,7 +23,7 @@ features, of which there are receipts with their SHA-256, and the tests.
 The first renders tables, claims and the report again from the scores that are here, and trains nothing; figures of images stay as they were
 drawn. The second checks every file against its receipt and has Snakemake take the results as finished, whatever times they were unpacked with:
 after it `{all}` finds nothing to be done. What is not here is made again as soon as something asks for it: a figure of
-images to draw, or a new sampler, takes the training of its run. Both need Python 3.11 or newer, make, and the pinned requirements, which they install.
+images to draw, or a new sampler, takes the training of its run. Both need make and Python 3.11 or newer, and install the pinned requirements.
 
 What follows is the README of the repository. What it says of tests is of files that are not in this archive.
 

@@ -74,7 +74,9 @@ def test_where_nothing_was_copied_it_says_so(checkout):
     assert Path(checkout.folder / "results").exists() is False
 
 
-def test_a_target_that_does_not_exist_is_snakemakes_to_refuse(copied):
+def test_where_snakemake_refuses_no_time_is_changed(copied):
+    times = {path: path.stat().st_mtime_ns for path in (copied.folder / "results").rglob("*") if path.is_file()}
     done = adopt(copied, "table_0")
     assert done.returncode == 1
-    assert "table_0" in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1] == "error: snakemake --touch: unknown table 'table_0'; known: table_s9; put that right and adopt again"
+    assert {path: path.stat().st_mtime_ns for path in times} == times

@@ -78,5 +78,6 @@ def test_where_snakemake_refuses_no_time_is_changed(copied):
     times = {path: path.stat().st_mtime_ns for path in (copied.folder / "results").rglob("*") if path.is_file()}
     done = adopt(copied, "table_0")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: snakemake --touch: unknown table 'table_0'; known: table_s9; put that right and adopt again"
+    said = "unknown table 'table_0'; did you mean 'table_s9'?"
+    assert done.stderr.splitlines()[-1] == f"error: snakemake --touch: {said}; put that right and adopt again"
     assert {path: path.stat().st_mtime_ns for path in times} == times

@@ -2,6 +2,7 @@
 # make test   what a contributor runs: the units, the official code's numbers, the rules' plans and one whole chain
 # make test-all   these, and what takes long: the other chains, faults, Slurm, the page in a browser
 # make plan   what that would still take; CONFIG="preset=paper gpus=8" asks about another choice
+# make adopt  results that were copied here count as finished once their receipts are checked, whatever their times; trains nothing
 # make archive   one zip of everything but weights and samples, to deposit
 # Each makes .venv from the pinned requirements first. PYTHON=python3.12 chooses another interpreter.
 
@@ -11,7 +12,7 @@ LOCK := workflow/envs/requirements.lock
 READY := $(VENV)/.installed
 UV := $(VENV)/bin/uv
 
-.PHONY: run test test-all plan archive report lint format lock schemas clean help
+.PHONY: run test test-all plan adopt archive report lint format lock schemas clean help
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
@@ -35,11 +36,14 @@ test-all: $(READY)
 plan: $(READY)
 	@$(VENV)/bin/snakemake plan --cores 1 --quiet all $(if $(CONFIG),--config $(CONFIG))
 
+adopt: $(READY)
+	@$(VENV)/bin/sra adopt $(CONFIG)
+
 archive: $(READY)
 	$(VENV)/bin/snakemake archive --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs $(if $(CONFIG),--config $(CONFIG))
 
 report: $(READY)
-	$(VENV)/bin/snakemake refresh --cores 1 --quiet host reason
+	$(VENV)/bin/snakemake refresh --cores 1 --quiet host reason $(if $(CONFIG),--config $(CONFIG))
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -66,7 +70,7 @@ clean:
 	rm -rf $(VENV) .snakemake
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -7
 
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=...")'

@@ -26,7 +26,7 @@ IN_ORDER = (
     *("extract-text", "finish-text", "convert-encoder", "resolve", "train", "measure", "measure-steps", "export", "convert", "import-weights"),
     *("sample", "pack", "make-reference", "reference-features", "score", "conformance", "probe", "pca"),
     *("choose", "pilot", "study", "table", "figure", "claims", "report", "refresh"),
-    *("cost", "status", "registry", "appendix", "archive", "keep", "bench"),
+    *("cost", "status", "registry", "appendix", "archive", "adopt", "keep", "bench"),
 )
 # What a path given by the user can be: a folder in a file's place, a file in a folder's, not ours to read or write, too long, a circle of links.
 UNUSABLE_PATH = (errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)

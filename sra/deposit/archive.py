@@ -2,8 +2,8 @@
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +12,11 @@ from typing import Any
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import path_inside, read_json, sha256_of_file, written_whole
-from sra.core.origin import day_of, version_label
-from sra.deposit.crate import METADATA, About, CrateFile, Made, described
+from sra.core.origin import METADATA, day_of, version_label
+from sra.deposit.crate import About, CrateFile, Made, described
+from sra.deposit.held import hashes_in
 from sra.deposit.lines import rendered_documents
+from sra.deposit.readme import readme, without_dead_links
 from sra.plan import show
 from sra.plan.show import CLAIMS_KINDS, FIGURE_KINDS, TABLE_KINDS
 from sra.plan.workflow import plan_of
@@ -55,7 +57,7 @@ def write_archive(registry: Catalogue, output: Path | None = None) -> Path:
     if day is None:
         raise InputError(f"{Results(preset).folder}/scores: there is no score to archive; {build_command('all', preset)} makes them")
     documents = rendered_documents(registry)
-    files = archived_files(registry, documents)
+    files = _pages(archived_files(registry, documents), registry, label, day)
     _refuse_private(files, registry)
     about = About(f"sra-repro: results at preset {preset}", _description(registry, files), day, label, read_citation(root))
     metadata = described(files, _made(registry, documents, files), about)
@@ -83,6 +85,18 @@ def archived_files(registry: Catalogue, documents: Iterable[Document]) -> list[C
     return [CrateFile(path, path_inside(root, path), names.get(path)) for path in kept]
 
 
+def _pages(files: list[CrateFile], registry: Catalogue, label: str, day: str) -> list[CrateFile]:
+    """The files, with pages as they read in the archive."""
+    inside, found = {file.path for file in files}, []
+    for file in files:
+        if file.path.endswith(".md"):
+            text = file.source.read_text(encoding="utf-8")
+            text = readme(text, registry, label, day) if file.path == "README.md" else text
+            file = replace(file, text=without_dead_links(text, file.path, inside))
+        found.append(file)
+    return found
+
+
 def _under(root: Path, pattern: str) -> Iterable[Path]:
     """Files that match, and all files of folders that match."""
     for path in root.glob(pattern):
@@ -95,7 +109,7 @@ def write_zip(output: Path, files: list[CrateFile], metadata: dict[str, Any], da
     with written_whole(output) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         packed.writestr(_entry(METADATA, day), text)
         for file in files:
-            packed.writestr(_entry(file.path, day), file.source.read_bytes())
+            packed.writestr(_entry(file.path, day), file.content)
 
 
 def _entry(path: str, day: date) -> zipfile.ZipInfo:
@@ -169,23 +183,11 @@ class _Evidence:
 
     def behind(self, rendered: str) -> list[str] | None:
         """Files that a table, figure or the claims name by hash; None where one is not in the archive. Raises InputError where one is nowhere."""
-        hashes = set(_hashes(read_json(self.root / rendered)))
+        hashes = set(hashes_in(read_json(self.root / rendered)))
         gone = hashes - self.by_hash.keys() - self.receipted
         if gone:
             raise InputError(f"{rendered}: shows a file of SHA-256 {min(gone)[:12]}..., which is not there now; sra refresh --preset {self.preset}")
         return sorted(self.by_hash[sha256] for sha256 in hashes) if hashes <= self.by_hash.keys() else None
-
-
-def _hashes(value: Any, key: str = "") -> Iterator[str]:
-    """Of every `..._sha256` at any depth."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _hashes(inner, name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _hashes(inner, key)
-    elif isinstance(value, str) and key.endswith("sha256"):
-        yield value
 
 
 # What it must not say
@@ -199,6 +201,6 @@ def _refuse_private(files: list[CrateFile], registry: Catalogue) -> None:
             raise InputError(f"config/config.yaml: paths.{name} is a path of this machine; give it as --config paths=... and archive again")
     told = [f"{folder}/".encode() for folder in {registry.root.resolve(), Path.home()} if len(folder.parts) > 2]
     for file in files:
-        content = file.source.read_bytes()
+        content = file.content
         if any(folder in content for folder in told):
             raise InputError(f"{file.path}: names a folder of this machine; remove that path and archive again")

@@ -3,6 +3,7 @@
 RO-Crate 1.1 (w3id.org/ro/crate/1.1), the Workflow RO-Crate profile 1.0 and the Process Run Crate profile 0.5. Files are described, not copied.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,10 +13,8 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
-from sra.core.files import sha256_of_file
 from sra.spec.citation import Author, Citation, Work
 
-METADATA = "ro-crate-metadata.json"
 VERSION = "1.1"  # the newest that both profiles below are written for
 PROCESS_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}  # not among the terms of 1.1
@@ -46,11 +45,20 @@ PROGRAMS = (".py", ".smk")
 
 @dataclass(frozen=True)
 class CrateFile:
-    """A file of the crate. path: inside the crate, of POSIX form.  name: of what it holds, where its path does not say it."""
+    """A file of the crate.
+
+    path: inside the crate, of POSIX form.  name: of what it holds, where its path does not say it.  text: what it says in the crate, where that is
+    not what it says here.
+    """
 
     path: str
     source: Path
     name: str | None = None
+    text: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        return self.source.read_bytes() if self.text is None else self.text.encode()
 
     @property
     def encoding(self) -> str:
@@ -101,8 +109,8 @@ def _add_file(crate: ROCrate, file: CrateFile) -> File:
     properties = {
         "name": file.name or file.path,
         "encodingFormat": file.encoding,
-        "contentSize": str(file.source.stat().st_size),
-        "sha256": sha256_of_file(file.source),
+        "contentSize": str(len(file.content)),
+        "sha256": hashlib.sha256(file.content).hexdigest(),
     }
     if file.path == WORKFLOW:
         return crate.add_workflow(file.source, file.path, properties=properties, main=True, lang="snakemake")

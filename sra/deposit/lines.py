@@ -113,7 +113,7 @@ def _found(shown: Shown, registry: Catalogue) -> _Found:
     """The number, and what its file says that it rests on."""
     path = _path_of(shown, registry.results)
     file = registry.root / path
-    if not file.exists():
+    if not file.exists() and not (shown.kind in ("images", "components") and receipt_path(file).exists()):  # an archive has the receipt alone
         return _Found()
     if shown.kind == "score":
         return _of_score(path, file, shown.metric)

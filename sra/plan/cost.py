@@ -9,6 +9,7 @@ from sra.forecast.estimate import Estimate, RunLeft, estimate, shared_tasks
 from sra.forecast.job_flops import planned_device
 from sra.forecast.rates import CONFIDENCE, Prices, Rate, Rates, is_core, read_rates
 from sra.forecast.tasks import STAGES
+from sra.plan.clocks import again_for_times
 from sra.plan.measured_rates import measured_rates
 from sra.plan.remaining import STUDY, Remaining
 from sra.spec.seeds import split_seed
@@ -36,6 +37,7 @@ class Cost:
     total: Estimate
     used: dict[Rate, list[str]]  # networks that each rate stood for
     not_counted: list[str]
+    again: str  # finished trainings that Snakemake would do again all the same, in one line; empty where there are none
 
     @property
     def studies(self) -> bool:
@@ -64,8 +66,8 @@ def cost_of(remaining: Remaining, items: list[str], devices: int = 1, device: st
     total = estimate("total", "all of them, shared work once", [chain for item in asked for chain in chains_of[item]], prices, devices)
     used = {rate: sorted(prices.used[rate]) for rate in sorted(prices.used, key=lambda rate: rate.name)}
     not_counted = [*sorted(prices.unknown | remaining.works.unknown), *remaining.assumed, *NOT_COUNTED]
-    weights = "released" if registry.released else "trained"
-    return Cost(registry.preset_id, weights, devices, remaining.processes, rates, estimates, total, used, not_counted)
+    weights, again = "released" if registry.released else "trained", again_for_times(remaining.context)
+    return Cost(registry.preset_id, weights, devices, remaining.processes, rates, estimates, total, used, not_counted, again)
 
 
 # For people
@@ -127,7 +129,7 @@ def _heading(cost: Cost) -> str:
         ("disk", "what stays; meanwhile: the most that is there besides while it runs"),
         ("energy", f"{power.value:g} W for each {cost.unit} ({power.evidence})" if power else "not known"),
     ]
-    return "\n".join(f"{name:<10}  {text}" for name, text in lines)
+    return "\n".join(f"{name:<10}  {text}" for name, text in [*lines, *([("but", cost.again)] if cost.again else [])])
 
 
 def _listed(title: str, lines: list[str]) -> str:
@@ -166,6 +168,7 @@ def json_of(cost: Cost) -> str:
             {**rate.model_dump(mode="json"), "used_for": networks} for rate, networks in sorted(cost.used.items(), key=lambda pair: pair[0].name)
         ],
         "not_counted": cost.not_counted,
+        "again": cost.again,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
 

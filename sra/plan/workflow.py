@@ -14,17 +14,24 @@ from sra.content.required import required_by_all
 from sra.core.errors import InputError, spelled_out, unknown
 from sra.core.files import check_writable
 from sra.plan import data, score, show, study
+from sra.plan.clocks import again_for_times
 from sra.plan.context import Context
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.machine import Machine
 
+# Words of a command line of Snakemake that begins no build: a job of one, targets without inputs, and what only sets times.
+OF_NO_BUILD = {"--mode", "plan", "refresh", "reference_report", "--touch", "--cleanup-metadata", "--unlock", "--lint"}
+
 
 def open_plan(root: Path, config: dict) -> Context:
-    """Of a Snakefile in `root`. Bad input ends Snakemake with one line and exit code 2."""
+    """Of a Snakefile in `root`. Bad input ends Snakemake with one line and exit code 2; a build that times alone ask for is said in one."""
     with _refusing():
         check_writable(Path(".snakemake", "log"))  # Snakemake's own books; without them it ends in a traceback
-        return checked_plan(root, config)
+        plan = checked_plan(root, config)
+    if not OF_NO_BUILD & set(sys.argv) and (line := again_for_times(plan)):
+        print(f"note: {line}", file=sys.stderr)
+    return plan
 
 
 def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None) -> Context:

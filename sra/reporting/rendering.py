@@ -23,6 +23,7 @@ from sra.core.errors import InputError, unknown
 from sra.core.files import write_checked_json
 from sra.core.origin import commit_of, day_of, is_changed
 from sra.core.progress import tracked
+from sra.core.receipts import receipt_path
 from sra.forecast.disk import bytes_here
 from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
@@ -156,11 +157,15 @@ def render_report(registry: Catalogue) -> None:
 
 
 def render_everything(registry: Catalogue) -> None:
-    """Tables, figures, claims and the page, again, from whatever scores are there: what the report shows, and what was made on request."""
+    """Tables, figures, claims and the page, again, from whatever scores are there: what the report shows, and what was made on request.
+
+    A figure of what an archive leaves out, so that there are receipts of it alone, stays as it was drawn.
+    """
     folder = registry.results
     tables = [name for name in registry.tables if name in registry.shown_tables or (registry.root / folder.table(name)).exists()]
     figures = [name for name in registry.figures if name in registry.shown_figures or (registry.root / folder.figure(name)).exists()]
-    jobs = [(render_table, table) for table in tables] + [(render_figure, figure) for figure in figures]
+    jobs = [(render_table, table) for table in tables]
+    jobs += [(render_figure, figure) for figure in figures if not _is_of_what_was_left_out(registry, figure)]
     for study in registry.studies:
         if study_files(registry, study).begun:
             render_study(registry, study)
@@ -174,6 +179,15 @@ def _own_milestones(registry: Catalogue) -> dict[str, list[str]]:
     """The milestones of runs that see another part of the preset, at a resolution of its own, and are trained to others than the rest."""
     seen = {run: list(registry.preset_of(run).milestones) for run in registry.runs if registry.has_part_of(run)}
     return {run: milestones for run, milestones in seen.items() if milestones != list(registry.preset.milestones)}
+
+
+def _is_of_what_was_left_out(registry: Catalogue, figure: str) -> bool:
+    """Whether it was drawn of samples or components that are no longer here, while their receipts are."""
+    root, results, spec = registry.root, registry.results, figure_at_preset(registry.figures[figure], registry)
+    files = [results.samples(item.run, item.score) for item in packs_of_figure(spec, registry)]
+    files += [results.pca(file.run, file.milestone) for file in components_files([spec], registry)]
+    left_out = any(receipt_path(root / file).exists() and not (root / file).exists() for file in files)
+    return left_out and (root / results.figure(figure)).exists()
 
 
 def _scores_of_studies(registry: Catalogue) -> dict[str, list[Path]]:

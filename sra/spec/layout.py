@@ -76,6 +76,10 @@ class Results:
     def state(self, run: str, point: str) -> str:
         return str(self.folder / "runs" / run / "state" / f"{point}.safetensors")
 
+    def curve(self, run: str, point: str) -> str:
+        """Losses of the segment to that point."""
+        return str(self.folder / "runs" / run / "curve" / f"{point}.jsonl")
+
     def weights(self, run: str, milestone: str) -> str:
         return str(self.folder / "runs" / run / "weights" / f"{milestone}.safetensors")
 

@@ -94,7 +94,7 @@ class _Reader:
         milestone = next((point.name for point in reversed(reached) if point.name in preset.milestones), None)
         step = max((point.step for point in reached), default=0)
         done = step >= last or (scores == len(wanted) and not inside)
-        entry = last_entry(curve if signs else self.root / results.folder / "runs" / run / "curve" / f"{milestone}.jsonl")
+        entry = last_entry(curve if signs else self.root / results.curve(run, milestone))
         step = max(step, int(entry.get("step", 0)) if signs else 0)
         state, rate = "done" if done else "waiting", None
         if any(log.startswith(f"{results.folder}/logs/train/{run}/") for log in self.failed):

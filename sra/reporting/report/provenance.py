@@ -99,7 +99,7 @@ def _guided(records: Iterable[ScoreRecord]) -> FactValue:
 
 def _code(head: Head) -> str:
     if head.commit is None:
-        return "not in a git repository"
+        return "commit unknown: no checkout"
     return f"commit {head.commit}" + (", with changes that are not committed" if head.changed else "")
 
 

@@ -21,7 +21,7 @@ from sra.spec.run import read_run
 ROOT = Path(__file__).parents[3]
 LIGHT = (
     *("make-digits", "make-fashion", "make-scenes", "index", "index-captions", "pack-images", "finish-pixels", "resolve", "export", "pack"),
-    *("table", "figure", "claims", "report", "refresh", "cost", "status", "registry", "appendix", "archive", "bench"),
+    *("table", "figure", "claims", "report", "refresh", "cost", "status", "registry", "appendix", "archive", "adopt", "bench"),
 )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from sra.core.receipts import write_receipt
 from sra.deposit.archive import write_archive
 from sra.deposit.facts import measured_seconds, write_appendix
 from sra.deposit.lines import write_registry
+from sra.deposit.readme import without_dead_links
 from sra.reporting.rendering import render_everything, render_table
 from sra.reporting.report.planned import planned_cost
 from sra.reporting.report.spending import device_time
@@ -299,6 +301,32 @@ def test_what_it_holds_and_what_it_leaves_out(house):
     assert {RESULTS.figure("figure_s9", "png"), RESULTS.table("table_s9", "tex"), "results/digits/runs/sit_b2/curve/m400k.jsonl"} <= names
     assert {RESULTS.samples("sit_b2", SCORE) + ".receipt.json", RESULTS.state("sit_b2", "m400k") + ".receipt.json"} <= names
     assert not [name for name in names if name.endswith((".npz", ".safetensors", ".log", ".zip")) or "table_77" in name]
+
+
+def test_its_readme_begins_with_what_works_in_it_and_no_page_links_out_of_it(house):
+    write_text(house.root / "results/README.md", "see [one](../config/README.md#a), [two](../tests/README.md) and ![three](gone.png)")
+    files = opened(write_archive(house))
+    readme = files["README.md"].decode()
+    works, _, repository = readme.partition("What follows is the README of the repository.")
+    assert readme.startswith("# Results of sra-repro at preset digits\n")
+    assert "    make report\n    make adopt\n" in works
+    assert repository.endswith("\n" + without_dead_links((house.root / "README.md").read_text(), "README.md", files))
+    assert files["results/README.md"].decode() == "see [one](../config/README.md#a), two and "
+    for page in (name for name in files if name.endswith(".md")):
+        targets = re.findall(r"\]\(([^)#\s]+)", files[page].decode())
+        inside = [os.path.normpath(Path(page).parent / target) for target in targets if "://" not in target]
+        assert all(target in files or any(name.startswith(f"{target}/") for name in files) for target in inside), page
+
+
+def test_an_unpacked_archive_refreshes_all_that_it_can_and_keeps_the_rest(house, tmp_path):
+    with zipfile.ZipFile(write_archive(house)) as packed:
+        packed.extractall(tmp_path / "unpacked")
+    here = Catalogue(tmp_path / "unpacked", "digits")
+    shown = [RESULTS.figure("figure_s9", kind) for kind in ("json", "svg", "png")] + [RESULTS.table("table_s9"), RESULTS.registry]
+    before = [(here.root / path).read_bytes() for path in shown]
+    os.utime(here.root / RESULTS.score("sit_b2", SCORE), (DAY, DAY))
+    refreshed(here)
+    assert [(here.root / path).read_bytes() for path in shown] == before
 
 
 def test_a_table_says_what_it_was_made_of_and_a_figure_of_samples_does_not(house):

@@ -31,7 +31,7 @@ DIGITS = Catalogue(ROOT, "digits")
 
 # For machines
 
-KEYS = ["schema", "preset", "weights", "device", "devices", "processes", "watts", "items", "total", "rates", "not_counted"]
+KEYS = ["schema", "preset", "weights", "device", "devices", "processes", "watts", "items", "total", "rates", "not_counted", "again"]
 ITEM_KEYS = ["name", "title", "runs", "steps", "images", "sets", "device_hours_by_source", "device_hours", "shared_device_hours", "wall_hours"]
 RATE_KEYS = ["what", "device", "precision", "network", "method", "value", "unit", "source", "evidence", "confidence", "used_for"]
 

@@ -152,7 +152,7 @@ def test_limits_follow_the_preset_and_what_was_run(tmp_path, preset, comparable,
 def test_changes_that_are_not_committed_are_said(tmp_path, preset):
     assert report_in(tmp_path, preset, commit="abc1234").provenance.code == "commit abc1234"
     assert report_in(tmp_path, preset, commit="abc1234", changed=True).provenance.code == "commit abc1234, with changes that are not committed"
-    assert report_in(tmp_path, preset).provenance.code == "not in a git repository"
+    assert report_in(tmp_path, preset).provenance.code == "commit unknown: no checkout"
 
 
 def test_the_network_of_the_second_distance_is_named_with_what_it_learnt(tmp_path, preset, write_score):

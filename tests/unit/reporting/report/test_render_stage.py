@@ -114,7 +114,7 @@ def test_the_report_says_whether_the_code_is_the_commit(registry):
         render_report(registry)
         return re.search(r"<dt>Code</dt><dd>(.*?)</dd>", (registry.root / "results/digits/report.html").read_text())[1]
 
-    assert code() == "not in a git repository"
+    assert code() == "commit unknown: no checkout"
     git("init")
     git("add", "config", "report")
     git("commit", "-m", "all")

@@ -61,7 +61,10 @@ def refused(result: tuple[int, str], message: str) -> None:
         (("resolve", "sit_b2_sar", "--preset", "digits", "--output", "x.json"), "unknown run 'sit_b2_sar'; did you mean 'sit_b2_sra'?"),
         (("index", "--images", "", "--image-size", "256", "--output", "x.json"), "paths.imagenet: is not set"),
         (("index", "--images", "paths.imagenet", "--image-size", "256", "--output", "x.json"), "paths.imagenet: is not set"),
-        (("index", "--images", "paths.own", "--image-size", "256", "--output", "x.json"), "paths.own: is not set; set it to your folder"),
+        (
+            ("index", "--images", "paths.own", "--image-size", "256", "--output", "x.json"),
+            "no images; say where your folder of class folders is: --config paths='{own: FOLDER}'",
+        ),
         (("index", "--images", "absent.zip", "--image-size", "32", "--output", "x.json"), "absent.zip"),
     ],
 )

@@ -100,10 +100,13 @@ for command in names():
 
 
 class Printed:
-    """Standard output that says in one line that it cannot be written, such as a file on a full disk: Python's error would not say what is full."""
+    """Standard output that says in one line that it cannot be written, such as a file on a full disk: Python's error would not say what is full.
+
+    Who prints may pass over that, so flushing says it again.
+    """
 
     def __init__(self, stream: TextIO):
-        self.stream = stream
+        self.stream, self.lost = stream, ""
 
     def write(self, text: str) -> int:
         with self._arriving():
@@ -112,6 +115,8 @@ class Printed:
     def flush(self) -> None:
         with self._arriving():
             self.stream.flush()
+        if self.lost:
+            raise StageError(self.lost)
 
     @contextmanager
     def _arriving(self) -> Iterator[None]:
@@ -122,7 +127,8 @@ class Printed:
             raise
         except OSError as error:
             self.stream = Path(os.devnull).open("w")  # noqa: SIM115  or Python complains of the same at its end
-            raise StageError(f"standard output cannot be written ({error.strerror}); send it elsewhere") from None
+            self.lost = f"standard output cannot be written ({error.strerror}); send it elsewhere"
+            raise StageError(self.lost) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -133,13 +139,14 @@ def _run() -> None:
     if sys.stdout is None:  # closed by who called
         app()
         return
-    printed = sys.stdout = Printed(stream := sys.stdout)
+    printed = sys.stdout = Printed(sys.stdout)
     try:
         app()
     finally:
-        printed.flush()
-        if printed.stream is stream:
-            sys.stdout = stream
+        try:
+            printed.flush()
+        finally:
+            sys.stdout = printed.stream  # the same one, unless it was lost
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MOST_SUGGESTED = 6  # names; a longer list helps nobody to choose
+MOST_SUGGESTED = 8  # names; a longer list helps nobody to choose
 
 
 class InputError(Exception):
@@ -39,11 +39,12 @@ def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> Inpu
 
 
 def suggested(name: str, known: Iterable[str]) -> list[str]:
-    """The names that begin with it, whatever the case, else the one that is spelled most like it; none where none is near, or too many."""
+    """The shortest names that begin with it, whatever the case, else the one that is spelled most like it; none where none is near."""
     by_sign = {one.casefold(): one for one in known}
     longer = [one for sign, one in by_sign.items() if sign.startswith(name.casefold())] if name else []
     if longer:
-        return longer if len(longer) <= MOST_SUGGESTED else []
+        shortest = min(map(len, longer))
+        return [one for one in longer if len(one) == shortest][:MOST_SUGGESTED]
     return [by_sign[sign] for sign in get_close_matches(name.casefold(), by_sign, n=1)]
 
 

@@ -24,7 +24,7 @@ endif
 .PHONY: run env test test-all plan archive report lint format lock schemas clean help
 
 run: $(READY)
-	@test -e results/digits/report.html || echo "preset digits takes 15 minutes (two idle cores) to 50 (busy ones), 1.2 GB in results, 1.1 GB of memory a core"
+	@test -e results/digits/report.html || echo "preset digits takes 15 minutes on two quiet cores to 50 on busy ones, 1.2 GB in results, 1.1 GB of memory a core"
 	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
 
 env: $(READY)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from sra.plan.typed import Typed
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.machine import Machine
+
+
+def plan_for(workflow: Any, config: dict, parser: ArgumentParser) -> Context:
+    """The plan of the Snakemake that reads the Snakefile. workflow, config: its own.  parser: of its command line."""
+    return open_plan(Path(workflow.basedir), config, Typed.of(workflow, parser))
 
 
 def open_plan(root: Path, config: dict, typed: Typed = Typed()) -> Context:

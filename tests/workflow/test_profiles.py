@@ -96,7 +96,7 @@ def test_without_slurm_no_job_runs(checkout, monkeypatch):
     """Not even those that would run on the login node."""
     programs = checkout.folder.parent / "bin"
     programs.mkdir()
-    for name in ("bash", "sh", "env", "git"):
+    for name in ("bash", "sh", "env", "git", "which"):
         if found := shutil.which(name):
             (programs / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(programs))

@@ -4,7 +4,8 @@
 # make plan   what that would still take; CONFIG="preset=paper gpus=8" asks about another choice
 # make adopt  results that were copied here count as finished once their receipts are checked, whatever their times; trains nothing
 # make archive   one zip of everything but weights and samples, to deposit
-# Each makes .venv from the pinned requirements first. PYTHON=python3.12 chooses another interpreter.
+# make env    .venv alone, from the pinned requirements: for a login node, or before one table
+# Each makes .venv first. PYTHON=python3.12 chooses another interpreter; CPU_INDEX=ADDRESS takes PyTorch's CPU builds from there: workflow/README.md.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,10 +13,22 @@ LOCK := workflow/envs/requirements.lock
 READY := $(VENV)/.installed
 UV := $(VENV)/bin/uv
 
-.PHONY: run test test-all plan adopt archive report lint format lock schemas clean help
+# The lock without what only PyTorch's builds for NVIDIA's GPUs need, where the CPU builds are installed in their place.
+PINS := $(if $(CPU_INDEX),$(VENV)/cpu.lock,$(LOCK))
+# Whether what lies in .venv points to another place, for the checkout was moved or copied, or its Python is gone.
+STALE := $(shell test ! -e $(VENV)/bin/activate || { test -x $(VENV)/bin/python && \
+	sed 's/.*VIRTUAL_ENV=//' $(VENV)/bin/activate | tr -d "\"'" | grep -qFx '$(CURDIR)/$(VENV)'; } || echo yes)
+ifneq ($(STALE),)
+.PHONY: $(READY)
+endif
+
+.PHONY: run env test test-all plan adopt archive report lint format lock schemas clean help
 
 run: $(READY)
+	@test -e results/digits/report.html || echo "preset digits takes 15 minutes on two quiet cores to 50 on busy ones, 1.2 GB in results, 1.1 GB of memory a core"
 	$(VENV)/bin/snakemake --cores all --scheduler greedy --quiet host reason --rerun-incomplete --show-failed-logs
+
+env: $(READY)
 
 # One thread a worker: threads of two workers on two cores wait for each other, and the suite takes twice as long. The longest files first, so
 # that no core waits at the end; a file of two tests brings the next one but two to its worker.
@@ -74,8 +87,15 @@ help:
 
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r $(LOCK)
+	@echo "$(VENV) takes $(if $(CPU_INDEX),about 2.5,6.5) GB and some minutes$(if $(CPU_INDEX),,; on Linux 4 GB of it serve NVIDIA's GPUs alone: see CPU_INDEX in make help)"
+	$(if $(STALE),@echo "$(VENV) was made in another place or has lost its Python: it is made anew")
+	$(PYTHON) -m venv $(if $(STALE),--clear) $(VENV)
+ifdef CPU_INDEX
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --index-url $(CPU_INDEX) \
+		$$(sed -nE 's/^((torch|torchvision)==[^ ]+).*/\1/p' $(LOCK))
+	awk '/^[a-z]/ { kept = !/^(torch|torchvision|triton)==|^(cuda|nvidia)-/ } kept' $(LOCK) > $(PINS)
+endif
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r $(PINS)
 	-@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib  # on every core, which pip does on one
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -1,19 +1,18 @@
 """The whole chain, from images to the paper's tables, figures and report. `snakemake --cores 2` builds everything."""
 
-from pathlib import Path
-
+from snakemake.cli import get_argument_parser
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 from sra.plan import show
-from sra.plan.workflow import open_plan, prepare_environment
+from sra.plan.workflow import plan_for, prepare_environment
 
 
 configfile: "config/config.yaml"
 
 
-plan = open_plan(Path(workflow.basedir), config)
+plan = plan_for(workflow, config, get_argument_parser())
 ask = plan.ask  # of a function of sra.plan, it makes the function of wildcards that a rule takes
 prepare_environment(plan)
 
@@ -57,3 +56,4 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/targets.smk"
+include: "workflow/rules/start.smk"

@@ -8,8 +8,11 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -99,10 +102,60 @@ for command in names():
     app.command(command, help=opening_line(command))(_stands_in)
 
 
+class Printed:
+    """Standard output that says in one line that it cannot be written, such as a file on a full disk: Python's error would not say what is full.
+
+    Who prints may pass over that, so flushing says it again.
+    """
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.lost = stream, ""
+
+    def write(self, text: str) -> int:
+        with self._arriving():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with self._arriving():
+            self.stream.flush()
+        if self.lost:
+            raise StageError(self.lost)
+
+    @contextmanager
+    def _arriving(self) -> Iterator[None]:
+        """Who reads a pipe may leave: that is no failure."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.stream = Path(os.devnull).open("w")  # noqa: SIM115  or Python complains of the same at its end
+            self.lost = f"standard output cannot be written ({error.strerror}); send it elsewhere"
+            raise StageError(self.lost) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _run() -> None:
+    """The command, until what it printed has arrived: what is short leaves Python's buffer at the end alone."""
+    if sys.stdout is None:  # closed by who called
+        app()
+        return
+    printed = sys.stdout = Printed(sys.stdout)
+    try:
+        app()
+    finally:
+        try:
+            printed.flush()
+        finally:
+            sys.stdout = printed.stream  # the same one, unless it was lost
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 the work failed, 2 the input is unusable, 128 + n stopped by signal n."""
     try:
-        app()
+        _run()
     except (InputError, StageError) as error:
         print(f"error: {spelled_out(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

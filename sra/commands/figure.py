@@ -2,8 +2,11 @@
 
 from sra.commands.options import Preset, SamplingSeedList, SeedList, ShownWeights
 from sra.content.catalogue import shown_catalogue
+from sra.content.names import ids_of
 from sra.reporting.rendering import render_figure
 
 
 def figure(figure: str, preset: Preset, weights: ShownWeights = "trained", seeds: SeedList = None, sampling_seeds: SamplingSeedList = None) -> None:
-    render_figure(shown_catalogue(preset, weights, seeds, sampling_seeds), figure)
+    catalogue = shown_catalogue(preset, weights, seeds, sampling_seeds)
+    for name in ids_of(figure, catalogue, "figure"):
+        render_figure(catalogue, name)

@@ -13,6 +13,7 @@ from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import write_receipt
 from sra.data.images import Expected, write_index
+from sra.spec.config import typed
 
 
 def index(
@@ -28,10 +29,10 @@ def index(
 ) -> None:
     """Write the index and its receipt. What is expected of the images is said where the data set is known."""
     if images in ("", "paths.imagenet"):
-        yours = "for the preset own set paths.own to your folder of class folders"
-        raise InputError(f"paths.imagenet: is not set; download ILSVRC2012 from image-net.org and put its path into config/config.yaml; {yours}")
+        yours = f"for the preset own, {typed('own')} with your class folders"
+        raise InputError(f"no images of ImageNet; download ILSVRC2012 from image-net.org and say where it is: {typed('imagenet')}; {yours}")
     if str(images).startswith("paths."):  # what the workflow gives where nothing is set
-        raise InputError(f"{images}: is not set; set it to your folder of class folders, in config/config.yaml or by --config")
+        raise InputError(f"no images; say where your folder of class folders is: {typed(images.removeprefix('paths.'))}")
     asked = (expected_images, expected_classes, least_images) != (None, None, 0)
     expected = Expected(expected_images, expected_classes, least_images) if asked else None
     notes = write_index(Path(images), output, image_size, expected, workers)

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from sra.commands.options import Decoders, ImageSize, Output
+from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.core.receipts import recorded_sha256, write_receipt
 from sra.data.captions import FOLDERS, annotation_path, write_caption_index
+from sra.spec.config import typed
 
 
 def index_captions(
@@ -23,6 +25,9 @@ def index_captions(
     workers: Decoders = 1,
 ) -> None:
     """Write the index and its receipt."""
+    if str(root).startswith("paths."):  # what the workflow gives where nothing is set
+        fetch = "download annotations_trainval2014.zip, train2014.zip and val2014.zip from cocodataset.org"
+        raise InputError(f"no images of MS-COCO; {fetch} and say which folder has them: {typed(root.name.removeprefix('paths.'))}")
     expected = {split: images for split, images in (("train", expected_train), ("val", expected_val)) if images is not None}
     write_caption_index(root, output, image_size, expected, workers)
     content = read_json(output)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_SUGGESTED = 8  # names; a longer list helps nobody to choose
+
 
 class InputError(Exception):
     """The input cannot be used as it is. The command line prints the message alone and exits with 2."""
@@ -29,8 +31,23 @@ def spelled_out(message: object) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> InputError:
-    """The error for a name that does not exist, with the nearest one that does, or all of them when none is near."""
+    """The error for a name that does not exist, with those that go on from it, else the nearest one, or all of them when none is near."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    near = suggested(name, known)
+    hint = f"did you mean {_either(near)}?" if near else f"known: {', '.join(known) or 'none'}"
     return InputError(f"{where}{': ' if where else ''}unknown {what} {name!r}; {hint}")
+
+
+def suggested(name: str, known: Iterable[str]) -> list[str]:
+    """The shortest names that begin with it, whatever the case, else the one that is spelled most like it; none where none is near."""
+    by_sign = {one.casefold(): one for one in known}
+    longer = [one for sign, one in by_sign.items() if sign.startswith(name.casefold())] if name else []
+    if longer:
+        shortest = min(map(len, longer))
+        return [one for one in longer if len(one) == shortest][:MOST_SUGGESTED]
+    return [by_sign[sign] for sign in get_close_matches(name.casefold(), by_sign, n=1)]
+
+
+def _either(names: list[str]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}" if first else last

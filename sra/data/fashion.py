@@ -16,6 +16,7 @@ import numpy as np
 
 from sra.core.errors import InputError
 from sra.data.made import NamedImages, Request, write_pngs
+from sra.spec.config import typed
 
 if TYPE_CHECKING:
     from torchvision.datasets import FashionMNIST
@@ -84,7 +85,7 @@ def _opened(root: Path, shown: Path, download: bool) -> "dict[str, FashionMNIST]
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if download:
             fetch = f"fetch its four .gz files from {PAGE} (Debian: apt-get install dataset-fashion-mnist)"
-            raise InputError(f"{shown}: Fashion-MNIST cannot be downloaded ({reason}); {fetch} and set paths.fashion to their folder") from None
+            raise InputError(f"{shown}: Fashion-MNIST cannot be downloaded ({reason}); {fetch} and name their folder: {typed('fashion')}") from None
         raise InputError(f"{shown}: its files are not those of Fashion-MNIST ({reason}); fetch them again from {PAGE}") from None
 
 
@@ -95,7 +96,7 @@ def _unpacked(folder: Path, name: str) -> bytes:
     names = [f"{base}{suffix}" for base in (name, name.replace("-idx", ".idx")) for suffix in (".gz", "")]
     found = [folder / place / spelled for place in PLACES for spelled in names if (folder / place / spelled).is_file()]
     if not found:
-        raise InputError(f"{folder / name}.gz: no such file; paths.fashion is a folder with the four files of {PAGE}")
+        raise InputError(f"{folder / name}.gz: no such file; name a folder with the four files of {PAGE}: {typed('fashion')}")
     errors = []
     for file in found:
         try:

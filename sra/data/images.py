@@ -38,6 +38,7 @@ from sra.data.crops import CROPS
 from sra.data.decoding import decoded
 from sra.data.labels import has_labels, labelled_places
 from sra.data.places import Places, places_of
+from sra.spec.config import typed
 from sra.spec.load import checked
 
 LISTED = 10  # names in an error
@@ -320,7 +321,8 @@ def _refuse_other_counts(archive: Path, places: dict[str, tuple[str, str]], expe
     shown = ", ".join(f"{name} {counts[name]}" for name in suspects)
     raise InputError(
         f"{archive}: holds {len(places)} images of {len(counts)} classes, expected {expected.images} of {classes}; its "
-        f"{'largest' if more else 'smallest'} classes: {shown}; complete it, or set paths.expected_images: {len(places)} for a subset"
+        f"{'largest' if more else 'smallest'} classes: {shown}; complete it, or for a subset say so: "
+        f"{typed('expected_images', str(len(places)))}"
     )
 
 

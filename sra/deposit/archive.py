@@ -23,7 +23,7 @@ from sra.plan.workflow import plan_of
 from sra.reporting.documents import Document, TableDocument, study_of
 from sra.reporting.write.commands import build_command
 from sra.spec.citation import read_citation
-from sra.spec.config import UserConfig
+from sra.spec.config import UserConfig, typed
 from sra.spec.layout import Results, Shared
 from sra.spec.load import load
 
@@ -198,7 +198,7 @@ def _refuse_private(files: list[CrateFile], registry: Catalogue) -> None:
     user = load(registry.root / "config" / "config.yaml", UserConfig)
     for name, given in user.paths:
         if any(isinstance(value, str) and Path(value).is_absolute() for value in (given.values() if isinstance(given, dict) else [given])):
-            raise InputError(f"config/config.yaml: paths.{name} is a path of this machine; give it as --config paths=... and archive again")
+            raise InputError(f"config/config.yaml: {name} under paths is a path of this machine; give it as {typed(name)} and archive again")
     told = [f"{folder}/".encode() for folder in {registry.root.resolve(), Path.home()} if len(folder.parts) > 2]
     for file in files:
         content = file.content

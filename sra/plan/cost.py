@@ -55,7 +55,7 @@ def cost_of(remaining: Remaining, items: list[str], devices: int = 1, device: st
     Raises InputError for an unknown table, figure, study or device.
     """
     registry = remaining.registry
-    asked = list(dict.fromkeys(items)) or remaining.items()
+    asked = list(dict.fromkeys(name for item in items for name in remaining.named(item))) or remaining.items()
     chains_of = {item: remaining.chains_of(item) for item in dict.fromkeys([*asked, *remaining.items()])}
     shared = shared_tasks(chains_of)
     rates = read_rates(registry.root, device or planned_device(registry))

@@ -40,7 +40,8 @@ def refuse_unknown(context: Context) -> None:
     asked = {dataset.path_key for dataset in datasets.values()} - {None}
     for key in paths.of_datasets:
         if key not in asked:
-            raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"config/config.yaml or --config: paths.{key}")
+            place = context.typed.place_of(("paths", key))
+            raise unknown("key", key, asked | Paths.model_fields.keys(), where=f"{place}: paths.{key}")
     preprocessed(context)
 
 
@@ -147,7 +148,8 @@ def preprocessed(context: Context) -> str:
     possible = [name for name, dataset in context.catalogue().datasets.items() if not (dataset.made_by or dataset.captioned)]
     for name in context.user.paths.preprocessed:
         if name not in possible:
-            raise unknown("data set", name, possible, where="paths.preprocessed")
+            where = f"{context.typed.place_of(('paths', 'preprocessed', name))}: paths.preprocessed"
+            raise unknown("data set", name, possible, where=where)
     return "|".join(context.user.paths.preprocessed) or NONE
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sra.content.figures import FigureSpec
 from sra.content.inspected import components_files, probe_files
+from sra.content.names import ids_of
 from sra.content.required import (
     Point,
     RequiredScore,
@@ -55,6 +56,10 @@ class Remaining:
     def items(self) -> list[str]:
         """Tables and figures of the report."""
         return [*self.registry.shown_tables, *self.registry.shown_figures]
+
+    def named(self, item: str) -> list[str]:
+        """The items that a person calls by one name. Raises InputError for an unknown table or figure; an unknown study is refused by its chains."""
+        return [item.lower()] if item.lower().startswith(STUDY) else ids_of(item, self.registry)
 
     def title(self, item: str) -> str:
         if item.startswith(STUDY):

@@ -71,6 +71,17 @@ def whole_files(context: Context, study: str) -> list[str]:
     return [*dict.fromkeys(_files(context, context.preset, known)), Results(context.preset).study(study)]
 
 
+def files_of(context: Context, target: str) -> list[str]:
+    """Of a study or a part of one whose name was typed in another case. Raises InputError for another name."""
+    known = {f"study_{name}": name for name in names(context)}
+    if found := known.get(target.lower()):
+        return whole_files(context, found)
+    of_parts = parts(context)
+    if target.lower() not in of_parts:
+        raise unknown_target(context, target)
+    return of_parts[target.lower()]
+
+
 def refuse_impossible(context: Context) -> None:
     """Raise InputError for a study of the preset that cannot be done there."""
     catalogue = context.catalogue()

@@ -1,21 +1,21 @@
 """What the Snakefile begins with: the context that rules ask, what every job inherits, and the one line that refuses bad input."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from sra.content.catalogue import Catalogue
 from sra.content.claims import load_claims
 from sra.content.required import required_by_all
-from sra.core.errors import InputError, spelled_out, unknown
+from sra.core.errors import InputError
 from sra.core.files import check_writable
-from sra.plan import data, score, show, study
+from sra.plan import data, score, study
 from sra.plan.clocks import again_for_times
-from sra.plan.context import Context
+from sra.plan.context import Context, refusing
+from sra.plan.typed import Typed
 from sra.spec.config import UserConfig
 from sra.spec.load import checked
 from sra.spec.machine import Machine
@@ -24,23 +24,28 @@ from sra.spec.machine import Machine
 OF_NO_BUILD = {"--mode", "plan", "refresh", "reference_report", "--touch", "--cleanup-metadata", "--unlock", "--lint"}
 
 
-def open_plan(root: Path, config: dict) -> Context:
+def plan_for(workflow: Any, config: dict, parser: ArgumentParser) -> Context:
+    """The plan of the Snakemake that reads the Snakefile. workflow, config: its own.  parser: of its command line."""
+    return open_plan(Path(workflow.basedir), config, Typed.of(workflow, parser))
+
+
+def open_plan(root: Path, config: dict, typed: Typed = Typed()) -> Context:
     """Of a Snakefile in `root`. Bad input ends Snakemake with one line and exit code 2; a build that times alone ask for is said in one."""
-    with _refusing():
+    with refusing():
         check_writable(Path(".snakemake", "log"))  # Snakemake's own books; without them it ends in a traceback
-        plan = checked_plan(root, config)
+        plan = checked_plan(root, config, typed=typed)
     if not OF_NO_BUILD & set(sys.argv) and (line := again_for_times(plan)):
         print(f"note: {line}", file=sys.stderr)
     return plan
 
 
-def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None) -> Context:
+def checked_plan(root: Path, config: dict, loaded: Catalogue | None = None, typed: Typed = Typed()) -> Context:
     """loaded: the catalogue of the user's preset, where there is one already.
 
     Raises InputError for a wrong table, run, sampler, milestone, data set or device, and for what could not be scored, before anything starts.
     """
-    user = checked(config, UserConfig, "config/config.yaml or --config")
-    context = Context(root, user, {loaded.preset_id: loaded} if loaded else {})
+    user = checked(config, UserConfig, typed.place_of)
+    context = Context(root, user, typed, {loaded.preset_id: loaded} if loaded else {})
     data.refuse_unknown(context)
     score.refuse_impossible(context, required_by_all(context.catalogue()))
     study.refuse_impossible(context)
@@ -55,36 +60,6 @@ def plan_of(catalogue: Catalogue) -> Context:
     choices = {"seeds": seeds.training and list(seeds.training), "sampling_seeds": seeds.sampling and list(seeds.sampling)}
     weights = "released" if catalogue.released else "trained"
     return checked_plan(catalogue.root, {"preset": catalogue.preset_id, "weights": weights, **choices}, catalogue)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """A Snakefile has no other way to refuse bad input without a traceback."""
-    try:
-        yield
-    except InputError as error:
-        print(f"error: {spelled_out(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-def in_one_line(question: Callable[[Context, Any], Any]) -> Callable[[Context, Any], Any]:
-    """The same question, whose InputError ends Snakemake with one line: for what a person may ask for by name at a preset that does not have it."""
-
-    @wraps(question)
-    def asked(context: Context, wildcards):
-        with _refusing():
-            return question(context, wildcards)
-
-    return asked
-
-
-def refuse_target(context: Context, wildcards) -> list[str]:
-    """End with one line for a table, figure or study that does not exist; Snakemake would only say that no rule makes it."""
-    kind = wildcards.target.partition("_")[0]
-    with _refusing():
-        if kind == "study":
-            raise study.unknown_target(context, wildcards.target)
-        raise unknown(kind, wildcards.target, show.tables(context) if kind == "table" else show.figures(context))
 
 
 def prepare_environment(context: Context) -> None:
@@ -104,3 +79,23 @@ def prepare_environment(context: Context) -> None:
     os.environ.pop("SRA_LEASE_GPUS", None)
     if context.catalogue().preset.uses_gpus if user.lease_gpus is None else user.lease_gpus:
         os.environ["SRA_LEASE_GPUS"] = "1"
+
+
+def use_every_core(workflow: Any, cores: int) -> None:
+    """`--cores all`, where the command line gives neither cores nor a number of jobs, which every executor but the local one asks for.
+
+    workflow: Snakemake's.  cores: of this machine. A workflow profile could say it too, but Snakemake finds one by itself only in a folder `profiles`
+    beside the Snakefile, and it would overrule what a profile given by `--profile` says of the same keys.
+    """
+    settings = workflow.resource_settings
+    if settings.cores is None and settings.nodes is None:
+        settings.cores = workflow.global_resources["_cores"] = cores
+
+
+def refuse_missing_slurm(executor: str) -> None:
+    """End with one line where jobs go to Slurm and its programs are not here; else local jobs run first and each of the others fails by itself."""
+    with refusing():
+        if executor == "slurm" and not shutil.which("sbatch"):
+            raise InputError(
+                "no Slurm on this machine (sbatch is not on the PATH); start this on the cluster's login node, or leave the profile out to run here"
+            )

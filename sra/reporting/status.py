@@ -77,9 +77,9 @@ def _runs(state: State, runs: list[RunStatus]) -> str:
     """The runs of one state in at most 80 columns: what a run that is not under way cannot have is left out."""
     if state == "running":
         rows = [(run.run, _steps(run), _given(run.rate), _given(run.loss), _time(run.left), _time(run.saved_age)) for run in runs]
-        return text_table(state, ("step", "steps/s", "loss", "left", "saved"), rows)
+        return text_table(state, ("step", "steps/s", "loss", "time left", "state's age"), rows)
     rows = [(run.run, run.milestone or "-", _steps(run), _time(run.saved_age), f"{run.scores}/{run.wanted_scores}") for run in runs]
-    return text_table(state, ("reached", "step", "saved", "scores"), rows)
+    return text_table(state, ("reached", "step", "state's age", "scores"), rows)
 
 
 def _items(items: list[ItemStatus]) -> str:

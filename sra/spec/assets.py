@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 from sra.core.errors import InputError, unknown
 from sra.core.files import sha256_of_file, write_text
 from sra.spec.base import Strict
+from sra.spec.config import typed
 from sra.spec.load import checked
 
 CHECKSUMS = Path("config/checksums")
@@ -136,7 +137,7 @@ def entry_named(entries: dict[str, WeightsEntry], name: str, kind: str) -> Weigh
 def how_to_fetch(entry: WeightsEntry, file: Path) -> str:
     """One line for a person whose checkpoint is not at `file`: what to download, under which licence, and where to put it."""
     fetch = f"download {entry.page} ({entry.licence}) and save it there"
-    return f"{file}: no such file; {fetch}, or set paths.downloads to the folder that has it"
+    return f"{file}: no such file; {fetch}, or say which folder has it: {typed('downloads')}"
 
 
 def check_file(entry: WeightsEntry, file: Path, root: Path) -> str:

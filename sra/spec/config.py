@@ -1,12 +1,14 @@
 """The user's own choices (`config/config.yaml` and `snakemake --config`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from sra.spec.base import Strict
 from sra.spec.machine import Machine
-from sra.spec.seeds import Seeds
+from sra.spec.seeds import Seeds, each_once
+
+NULL = ("null", "~")  # as YAML has it; Snakemake hands on what follows --config as text
 
 
 class CocoImages(Strict):
@@ -20,7 +22,25 @@ def _can_be_an_input(path: str) -> str:
     return path
 
 
+def _a_list(seeds: Any) -> Any:
+    if not isinstance(seeds, (list, tuple)):
+        raise ValueError("expected a list, such as '[0, 1, 2]' for three of them")
+    return seeds
+
+
+def _by_key(paths: Any) -> Any:
+    if isinstance(paths, (str, int, float)):
+        raise ValueError("expected folders by their keys, such as '{imagenet: FOLDER}'")
+    return paths
+
+
 Place = Annotated[str, AfterValidator(_can_be_an_input)]
+SeedList = Annotated[list[NonNegativeInt], BeforeValidator(_a_list), AfterValidator(each_once)]
+
+
+def typed(key: str, value: str = "FOLDER") -> str:
+    """How a path of the user's is given on a command line: `--config paths='{imagenet: FOLDER}'`; in the file it stands under paths."""
+    return f"--config paths='{{{key}: {value}}}'"
 
 
 class Paths(Strict):
@@ -51,10 +71,10 @@ class UserConfig(Machine):
     weights: Literal["trained", "released"] = Field(
         "trained", description="released: only released checkpoints are sampled and scored, nothing is trained"
     )
-    seeds: list[NonNegativeInt] | None = Field(
+    seeds: SeedList | None = Field(
         None, description="training seeds of every run that a table or curve shows; null: the preset's, else each run's own"
     )
-    sampling_seeds: list[NonNegativeInt] | None = Field(None, description="seeds that samples of each are drawn from; null: each sampler's own")
+    sampling_seeds: SeedList | None = Field(None, description="seeds that samples of each are drawn from; null: each sampler's own")
     lease_gpus: bool | None = Field(
         None, description="each job takes GPUs of its machine that no other job has; null: where the preset's rules ask for GPUs"
     )
@@ -65,13 +85,20 @@ class UserConfig(Machine):
     container: str | None = Field(
         None, description="the image that jobs run in with `--sdm apptainer`: a .sif file, or an address such as docker://..."
     )
-    paths: Paths = Paths()
+    paths: Annotated[Paths, BeforeValidator(_by_key)] = Paths()
 
     @property
     def shown_seeds(self) -> Seeds:
         return Seeds(training=self.seeds, sampling=self.sampling_seeds)
 
-    @model_validator(mode="after")
-    def _seeds_once(self):
-        _ = self.shown_seeds
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_nothing(cls, given: Any) -> Any:
+        """`--config seeds=null` means what it does in the file."""
+        return _without_nulls(given)
+
+
+def _without_nulls(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {key: _without_nulls(value) for key, value in given.items()}
+    return None if isinstance(given, str) and given in NULL else given

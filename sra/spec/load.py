@@ -2,7 +2,7 @@
 
 import json
 import reprlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -65,8 +65,8 @@ def load(path: Path, model: type[Model] | Any) -> Model:
     return checked(read_yaml(path), model, str(path))
 
 
-def checked(value: Any, model: type[Model] | Any, where: str) -> Model:
-    """`value` as `model`, or an InputError that names `where` and the first wrong key."""
+def checked(value: Any, model: type[Model] | Any, where: str | Callable[[tuple], str]) -> Model:
+    """`value` as `model`, or an InputError that names the first wrong key and where it stands: at `where`, which may depend on the key."""
     try:
         return _adapter(model).validate_python(value)
     except ValidationError as error:
@@ -93,10 +93,11 @@ def checked_json(text: str, model: type[Model] | Any, option: str) -> Model:
     return checked(value, model, option)
 
 
-def _one_line(where: str, model: Any, value: Any, error: ValidationError) -> str:
+def _one_line(where: str | Callable[[tuple], str], model: Any, value: Any, error: ValidationError) -> str:
     details = error.errors()
     # An unknown key explains the missing ones that it was meant to be, so it is named first.
     first: ErrorDetails = next((e for e in details if e["type"] == "extra_forbidden"), details[0])
+    where = where if isinstance(where, str) else where(first["loc"])
     key = ".".join(_keys(value, first["loc"]))
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     if first["type"] == "extra_forbidden":

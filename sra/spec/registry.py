@@ -62,13 +62,20 @@ class Registry:
         own = {run: row.seed for run, (row, _, _) in self._rows.items() if row.seed}
         return Seeds(training=self.asked.training or self.preset.seeds, sampling=self.asked.sampling, own=own)
 
+    def _files(self, folder: str) -> list[Path]:
+        """Of a folder in config, which must be there. Raises InputError in a folder that is not the suite's."""
+        where = self.root / "config" / folder
+        if not where.is_dir():
+            raise InputError(f"{where}: no such folder; call `sra` in the folder that holds config and report")
+        return sorted(where.glob("*.yaml"))
+
     @cached_property
     def preset(self) -> Preset:
-        folder = self.root / "config" / "presets"
-        known = [path.stem for path in folder.glob("*.yaml")]
+        files = {path.stem: path for path in self._files("presets")}
+        known = list(files)
         if self.preset_id not in known:
             raise unknown("preset", self.preset_id, known)
-        path = folder / f"{self.preset_id}.yaml"
+        path = files[self.preset_id]
         content = read_yaml(path)
         if isinstance(content, dict) and "based_on" in content:
             content = _on_its_base(path, content, known)
@@ -76,7 +83,7 @@ class Registry:
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
-        return {path.stem: load(path, Recipe) for path in sorted((self.root / "config" / "recipes").glob("*.yaml"))}
+        return {path.stem: load(path, Recipe) for path in self._files("recipes")}
 
     @cached_property
     def samplers(self) -> dict[str, Sampler]:
@@ -110,7 +117,7 @@ class Registry:
     @cached_property
     def _rows(self) -> dict[str, tuple[RunRow, Experiment, Path]]:
         rows: dict[str, tuple[RunRow, Experiment, Path]] = {}
-        for path in sorted((self.root / "config" / "experiments").glob("*.yaml")):
+        for path in self._files("experiments"):
             experiment = load(path, Experiment)
             if experiment.recipe not in self.recipes:
                 raise unknown("recipe", experiment.recipe, self.recipes, where=str(path))

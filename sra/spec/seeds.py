@@ -6,12 +6,23 @@ of its own, `sde250__s1`. What has its own seed keeps its plain name, so asking 
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import NonNegativeInt, field_validator
 
 from sra.spec.base import Strict
 
+Listed = TypeVar("Listed", list[int], tuple[int, ...])
 NAMED = re.compile(r"(?P<name>.+)__s(?P<seed>0|[1-9]\d*)")
+
+
+def each_once(seeds: Listed) -> Listed:
+    """The same seeds. Raises ValueError where one is given twice, and where there is none."""
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"a seed is given twice in {list(seeds)}; name each once")
+    if not seeds:
+        raise ValueError("expected at least one seed, such as [0, 1, 2], or null for each run's own")
+    return seeds
 
 
 class Seeds(Strict):
@@ -24,11 +35,7 @@ class Seeds(Strict):
     @field_validator("training", "sampling")
     @classmethod
     def _each_once(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if seeds is not None and len(set(seeds)) != len(seeds):
-            raise ValueError(f"a seed is given twice in {list(seeds)}; name each once")
-        if seeds == ():
-            raise ValueError("expected at least one seed, such as [0, 1, 2], or null for each run's own")
-        return seeds
+        return None if seeds is None else each_once(seeds)
 
     def of_run(self, name: str) -> int:
         """The training seed of a run that is trained here: that which its name ends in, or its own."""

@@ -13,6 +13,7 @@ from faults.bad_inputs import BAD_INPUTS, Bad, Edit
 from faults.input_house import Answer, call
 
 from sra.commands import names
+from sra.plan.typed import Typed
 from sra.plan.workflow import open_plan
 
 
@@ -29,11 +30,11 @@ def write(folder: Path, files: dict[str, bytes | Edit]) -> None:
 
 def planned(config: list[str]) -> Answer:
     """What the Snakefile's first lines do with the configuration of a command line."""
-    chosen = yaml.safe_load(Path("config/config.yaml").read_text(encoding="utf-8"))
-    chosen |= {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in config)}
+    typed = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in config)}
+    chosen = yaml.safe_load(Path("config/config.yaml").read_text(encoding="utf-8")) | typed
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as stop:
-        open_plan(Path.cwd(), chosen)
+        open_plan(Path.cwd(), chosen, Typed(config=typed))
     return Answer(stop.value.code, errors.getvalue(), "")
 
 

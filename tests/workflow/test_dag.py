@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from snakemake.utils import available_cpu_count
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import packs_of_figure, required_by_all
@@ -123,6 +124,35 @@ def test_a_table_that_does_not_exist_is_refused(checkout):
     done = checkout.snakemake("--dry-run", "table_66")
     assert done.returncode == 2
     assert "error: unknown table 'table_66'; did you mean 'table_6'?" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("typed", "plain"), [("Figure_2", ("figure_2a", "figure_2b")), ("table_S1", ("table_s1",)), ("Table 6", ("table_6",))])
+def test_names_as_the_paper_prints_them_need_the_same_jobs(checkout, typed, plain):
+    def rendered(*targets: str) -> dict[str, int]:
+        return {rule: count for rule, count in checkout.planned(*targets).items() if "_" in rule and rule not in plain}
+
+    done = checkout.snakemake("--dry-run", typed)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (" ".join(typed.split()) in done.stdout, "render_" in done.stdout) == (True, True)
+    if " " not in typed:
+        assert {rule: count for rule, count in rendered(typed).items() if rule != typed} == rendered(*plain)
+
+
+def test_a_wrong_name_in_a_file_is_refused_before_any_job_is_planned(checkout):
+    done = checkout.snakemake("--dry-run", "results/digits/scores/sit_b9/m400k/sde250/n50000.json")
+    assert done.returncode == 2
+    assert [line for line in done.stdout.splitlines() if line] == [
+        "error: results/digits/scores/sit_b9/m400k/sde250/n50000.json: unknown run 'sit_b9'; did you mean 'sit_b2'?"
+    ]
+
+
+@pytest.mark.parametrize(("given", "cores"), [((), None), (("--cores", "1"), 1), (("--profile", "workflow/profiles/local"), None)])
+def test_without_cores_the_workflow_takes_all(checkout, given, cores):
+    """A target that runs nothing but one local job; cores None: as many as there are."""
+    command = [sys.executable, "-m", "snakemake", "results/digits/runs/sit_b2/config.json", *given]
+    done = subprocess.run(command, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f"Provided cores: {cores or available_cpu_count()}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,23 @@ def test_each_profile_plans_the_paper(checkout, name):
     jobs = checkout.planned("table_6", "--workflow-profile", f"workflow/profiles/{name}", "--config", *PAPER)
     assert jobs["train_segment"] >= 3
     assert jobs["table_6"] == 1
+
+
+def test_without_slurm_no_job_runs(checkout, monkeypatch):
+    """Not even those that would run on the login node."""
+    programs = checkout.folder.parent / "bin"
+    programs.mkdir()
+    for name in ("bash", "sh", "env", "git", "which"):
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(programs))
+    done = checkout.snakemake("results/digits/runs/sit_b2/config.json", "--workflow-profile", "workflow/profiles/slurm")
+    assert done.returncode == 2
+    assert [line for line in done.stdout.splitlines() if line.startswith("error: ")] == [
+        "error: no Slurm on this machine (sbatch is not on the PATH); start this on the cluster's login node, or leave the profile out to run here"
+    ]
+    assert "Traceback" not in done.stdout
+    assert not (checkout.folder / "results/digits/runs").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

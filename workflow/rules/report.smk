@@ -2,7 +2,6 @@
 
 from sra.plan import analyse, needs, show
 from sra.plan.sources import source_hash
-from sra.plan.workflow import in_one_line
 
 
 report: "../../report/captions/workflow.rst"
@@ -18,7 +17,7 @@ rule render_table:
         settings=ask(show.settings_of_table),
         scores=ask(show.scores_of_table),
         costs=ask(show.costs_of_table),
-        study=ask(in_one_line(show.study_of_table)),
+        study=ask(show.study_of_table),
     output:
         json="results/{preset}/tables/{table}.json",
         csv="results/{preset}/tables/{table}.csv",
@@ -56,7 +55,7 @@ rule render_figure:
         published=ask(show.published_of_figure),
         scores=ask(show.scores_of_figure),
         costs=ask(show.costs_of_figure),
-        study=ask(in_one_line(show.study_of_figure)),
+        study=ask(show.study_of_figure),
         samples=ask(show.samples_of_figure),
         probes=ask(analyse.probes_of_figure),
         components=ask(analyse.components_of_figure),

@@ -59,9 +59,18 @@ def refused(result: tuple[int, str], message: str) -> None:
         (("figure", "figure_44", "--preset", "digits"), "unknown figure 'figure_44'; did you mean 'figure_4'?"),
         (("table", "table_1", "--preset", "digitz"), "unknown preset 'digitz'; did you mean 'digits'?"),
         (("resolve", "sit_b2_sar", "--preset", "digits", "--output", "x.json"), "unknown run 'sit_b2_sar'; did you mean 'sit_b2_sra'?"),
-        (("index", "--images", "", "--image-size", "256", "--output", "x.json"), "paths.imagenet: is not set"),
-        (("index", "--images", "paths.imagenet", "--image-size", "256", "--output", "x.json"), "paths.imagenet: is not set"),
-        (("index", "--images", "paths.own", "--image-size", "256", "--output", "x.json"), "paths.own: is not set; set it to your folder"),
+        (
+            ("index", "--images", "", "--image-size", "256", "--output", "x.json"),
+            "no images of ImageNet; download ILSVRC2012 from image-net.org and say where it is: --config paths='{imagenet: FOLDER}'",
+        ),
+        (
+            ("index", "--images", "paths.imagenet", "--image-size", "256", "--output", "x.json"),
+            "no images of ImageNet; download ILSVRC2012 from image-net.org and say where it is: --config paths='{imagenet: FOLDER}'",
+        ),
+        (
+            ("index", "--images", "paths.own", "--image-size", "256", "--output", "x.json"),
+            "no images; say where your folder of class folders is: --config paths='{own: FOLDER}'",
+        ),
         (("index", "--images", "absent.zip", "--image-size", "32", "--output", "x.json"), "absent.zip"),
     ],
 )
@@ -214,3 +223,31 @@ def test_shards_that_do_not_belong_together_are_refused(tmp_path, shards, messag
     with pytest.raises(InputError, match=message):
         pack(shards(tmp_path))
     assert not (tmp_path / "samples.npz").exists()
+
+
+OUTSIDE = [("status",), ("cost",), ("figure", "figure_4", "--preset", "digits"), ("report", "--preset", "digits"), ("claims", "--preset", "digits")]
+OUTSIDE += [
+    ("table", "table_1", "--preset", "digits"),
+    ("refresh", "--preset", "digits"),
+    ("resolve", "sit_b2", "--preset", "digits", "--output", "c"),
+]
+
+
+@pytest.mark.parametrize("arguments", OUTSIDE, ids=lambda arguments: arguments[0])
+def test_outside_the_suite_a_command_says_where_to_call_it(sra, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(sra(*arguments), "no such folder; call `sra` in the folder that holds config and report")
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("cost", "table_6"), ("--help",)], ids=lambda arguments: arguments[0])
+def test_output_that_does_not_arrive_is_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "sra", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: standard output cannot be written (No space left on device); send it elsewhere\n")
+
+
+def test_the_parts_of_a_figure_are_drawn_by_its_number(sra, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("sra.commands.figure.render_figure", lambda catalogue, name: drawn.append(name))
+    assert sra("figure", "Figure_7", "--preset", "digits") == (0, "")
+    assert drawn == ["figure_7a", "figure_7b", "figure_7c", "figure_7d"]

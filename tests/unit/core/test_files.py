@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from sra.core.errors import InputError, unknown
+from sra.core.errors import InputError, suggested, unknown
 from sra.core.files import check_room, path_inside, read_json, sha256_of_json, write_checked_json, write_json, written_whole
 
 
@@ -94,6 +94,21 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
     (tmp_path / "inner" / "link").symlink_to(tmp_path)
     with pytest.raises(InputError, match="points outside"):
         path_inside(tmp_path / "inner", "link/other")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("figure_b", ["figure_b1", "figure_b2"]),  # what goes on from it, before what is spelled like it
+        ("figure", ["figure_2"]),  # the shortest of these
+        ("FIGURE_8A", ["figure_8b"]),
+        ("fgure_2", ["figure_2"]),
+        ("train", []),
+        ("", []),
+    ],
+)
+def test_suggestions_go_on_from_a_name_before_they_are_spelled_like_it(name, near):
+    assert suggested(name, ["figure_2", "figure_8b", "figure_b1", "figure_b2"]) == near
 
 
 def test_an_unknown_name_suggests_the_near_one_or_lists_all():

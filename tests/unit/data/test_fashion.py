@@ -124,7 +124,7 @@ def swapped(folder):
     [
         (
             lambda folder: (folder / "train-labels-idx1-ubyte.gz").unlink(),
-            r"train-labels-idx1-ubyte.gz: no such file; paths.fashion is a folder with",
+            r"train-labels-idx1-ubyte.gz: no such file; name a folder with",
         ),
         (cut, r"t10k-images-idx3-ubyte.gz: cannot be unpacked"),
         (swapped, r"fashion: its files are not those of Fashion-MNIST"),
@@ -158,6 +158,6 @@ def test_without_a_network_it_says_what_to_fetch_and_where_to_put_it(tmp_path, m
     from torchvision.datasets import FashionMNIST
 
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(InputError, match=r"cannot be downloaded .*dataset-fashion-mnist\) and set paths.fashion to their folder") as caught:
+    with pytest.raises(InputError, match=r"cannot be downloaded .*dataset-fashion-mnist\) and name their folder: --config paths") as caught:
         download_fashion(tmp_path)
     assert "\n" not in str(caught.value)

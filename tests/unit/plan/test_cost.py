@@ -106,7 +106,7 @@ def test_nothing_left_is_nothing(checkout):
 @pytest.mark.parametrize(
     ("preset", "items", "device", "message"),
     [
-        ("digits", ["table_77"], None, "unknown table or figure 'table_77'"),
+        ("digits", ["table_77"], None, "unknown table 'table_77'"),
         ("digts", [], None, "unknown preset 'digts'; did you mean 'digits'"),
         ("digits", [], "tpu", "throughput.tsv: unknown device 'tpu'; did you mean 'cpu'?"),
     ],

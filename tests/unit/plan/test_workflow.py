@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sra.plan import assets, train
-from sra.plan.workflow import checked_plan, open_plan, prepare_environment
+from sra.plan.workflow import checked_plan, open_plan, prepare_environment, refuse_missing_slurm, use_every_core
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,6 +36,33 @@ def test_a_rule_is_given_a_function_of_what_snakemake_has():
     assert plan.ask(train.latents)(run) == train.latents(plan, run)
     assert plan.ask(assets.source, kind="vae")(run) == assets.source(plan, run, "vae")
     assert [*signature(plan.ask(train.runtime)).parameters] == ["wildcards", "attempt"]
+
+
+def test_a_wrong_name_in_a_rules_question_ends_with_one_line(capsys):
+    plan = checked_plan(ROOT, {"preset": "digits"})
+    with pytest.raises(SystemExit) as stop:
+        plan.ask(train.latents)(SimpleNamespace(preset="digits", run="sit_b9"))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: unknown run 'sit_b9'; did you mean 'sit_b2'?\n"
+
+
+@pytest.mark.parametrize(("cores", "nodes", "used"), [(None, None, 8), (1, None, 1), (None, 100, None)], ids=["neither", "--cores 1", "a cluster"])
+def test_every_core_where_the_command_line_names_none(cores, nodes, used):
+    workflow = SimpleNamespace(resource_settings=SimpleNamespace(cores=cores, nodes=nodes), global_resources={"_cores": cores})
+    use_every_core(workflow, 8)
+    assert workflow.resource_settings.cores == workflow.global_resources["_cores"] == used
+
+
+def test_jobs_for_slurm_are_refused_where_there_is_none(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refuse_missing_slurm("local")
+    with pytest.raises(SystemExit) as stop:
+        refuse_missing_slurm("slurm")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: no Slurm on this machine (sbatch is not on the PATH); ")
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    refuse_missing_slurm("slurm")
 
 
 def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):

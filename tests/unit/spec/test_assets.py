@@ -90,7 +90,7 @@ def test_a_name_is_listed_once_and_found_by_kind(tmp_path):
 def test_what_to_fetch_is_one_line(entry):
     assert how_to_fetch(entry, Path("ckpt") / entry.place) == (
         "ckpt/released.pt: no such file; download https://example.org/released.pt (MIT) and save it there, "
-        "or set paths.downloads to the folder that has it"
+        "or say which folder has it: --config paths='{downloads: FOLDER}'"
     )
 
 

@@ -22,7 +22,8 @@ STANDINS = "standins"  # receipts of the networks that stand for downloaded ones
 
 
 def keep(registry: Catalogue, kept_in: Path) -> list[Path]:
-    """Copy them to `kept_in/<preset>`, from the root, and return their places there; what is there already and is no longer here stays.
+    """Copy them to `kept_in/<preset>`, from the root, and return their places there; what is there already and is no longer here stays, but for
+    curves that a longer one contains.
 
     Raises InputError where there is no score.
     """
@@ -34,6 +35,9 @@ def keep(registry: Catalogue, kept_in: Path) -> list[Path]:
     for place, source in files.items():
         (there / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, there / place)
+    for curve in (there / place for place in files if place.parent.name == "curve"):
+        for shorter in set(curve.parent.iterdir()) - {curve}:
+            shorter.unlink()
     return [*(there / place for place in sorted(files)), *_cut_packs(registry, kept_in)]
 
 

@@ -78,7 +78,7 @@ def _told_at(methods: list[RowFound], budget: Budget, words: str) -> str:
         return ""
     found = {name: [f"{row.label} {ratio_text(effect)}" for row, effect in judged if effect.verdict == name] for name in ("better", "worse")}
     parts = [f"{name}: {', '.join(rows)}" for name, rows in found.items() if rows]
-    return f"at {words}, {', '.join(parts) if parts else f'none of {len(judged)} is told from it'}"
+    return f"at {words}, {', '.join(parts) if parts else f'none of the {len(judged)} judged is told from it'}"
 
 
 def _what_was_run(document: StudyDocument) -> str:

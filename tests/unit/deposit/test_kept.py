@@ -88,6 +88,13 @@ def test_kept_twice_is_the_same_bytes(registry, results):
     assert kept_files(registry, results) == kept_files(registry, results)
 
 
+def test_a_longer_curve_takes_the_place_of_the_one_before(registry, results):
+    kept_files(registry, results)
+    write_text(results / HERE.folder / "runs/sit_b2/curve/m800k.jsonl", "m800k\n")
+    kept_files(registry, results)
+    assert [path.name for path in (results / KEPT.folder / "runs/sit_b2/curve").iterdir()] == ["m800k.jsonl"]
+
+
 def test_without_a_score_there_is_nothing_to_keep(registry):
     with pytest.raises(InputError, match="there is no score to keep"):
         keep(registry, KEPT.base)

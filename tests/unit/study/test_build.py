@@ -49,7 +49,7 @@ def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
 
 def test_three_sentences_of_nothing_told_and_of_an_uninformative_study():
     nothing = build_study(given_by(a_study("same", "too"), noisy({}, noise=0.1)))
-    assert nothing.short[0].startswith("FID over the baseline's, with 95 % intervals: at equal steps, none of 2 is told from it;")
+    assert nothing.short[0].startswith("FID over the baseline's, with 95 % intervals: at equal steps, none of the 2 judged is told from it;")
     assert nothing.short[1].startswith("Not told from it at equal steps: SAME, TOO.")
     blind = build_study(given_by(a_study("good"), noisy({"good": 0.5}, slope=0.0)))
     assert blind.short[0] == blind.informative_words

@@ -385,7 +385,7 @@ def test_a_table_older_than_its_scores_is_refused(house):
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("config/config.yaml", "preset: digits\npaths: {imagenet: /data/imagenet}\n", r"paths.imagenet is a path of this machine"),
+        ("config/config.yaml", "preset: digits\npaths: {imagenet: /data/imagenet}\n", r"imagenet under paths is a path of this machine"),
         ("report/limits.yaml", "always: [{text: 'see {root}/notes'}]\n", r"report/limits.yaml: names a folder of this machine"),
     ],
     ids=["the user's paths", "a file that names the folder"],

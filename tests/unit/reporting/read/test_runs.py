@@ -128,7 +128,9 @@ def test_a_report_knows_scores_that_are_newer(checkout):
 
 
 def test_text_fits_eighty_columns(checkout):
-    assert max(map(len, text_of(status(checkout.folder)).splitlines())) <= 80
+    text = text_of(status(checkout.folder))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "state's age" in text  # and not when, nor whether, it was saved
 
 
 def test_watching_needs_a_terminal(checkout, monkeypatch):

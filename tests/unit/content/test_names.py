@@ -52,8 +52,8 @@ def test_our_own_names_in_any_case(ours):
 @pytest.mark.parametrize(
     ("catalogue", "name", "says"),
     [
-        (STUDY, "figure_b", "unknown figure 'figure_b'; did you mean 'figure_b1', 'figure_b2', 'figure_b3' or 'figure_b4'?"),
-        (DIGITS, "figure_b", "unknown figure 'figure_b'; did you mean 'figure_8b'?"),  # the others need a study
+        (STUDY, "figure_b", "unknown figure 'figure_b'; did you mean 'figure_b1', 'figure_b2', 'figure_b3', 'figure_b4' or 'figure_b5'?"),
+        (DIGITS, "figure_b", "unknown figure 'figure_b'; did you mean 'figure_b5'?"),  # images alone; the others need a study
         (DIGITS, "table_66", "unknown table 'table_66'; did you mean 'table_6'?"),
         (DIGITS, "tabel_1", "unknown table or figure 'tabel_1'; did you mean 'table_1'?"),
         (DIGITS, "Figure 99", "unknown figure 'Figure 99'; did you mean 'figure_9'?"),

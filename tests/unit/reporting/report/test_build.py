@@ -5,7 +5,7 @@ import shutil
 import pytest
 from report_samples import COUNTS, TEMPLATES, claims_of, report_in
 
-from sra.content.figures import GridFigure, Series
+from sra.content.figures import GridFigure, SampleSeries
 from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
@@ -207,7 +207,7 @@ def test_the_document_holds_no_machine_path_and_repeats(tmp_path, preset, table,
 
 def test_a_figure_in_place_of_others_is_shown_alone_in_their_place(tmp_path, preset, write_published):
     score = ScoreOf(milestone="m400k", sampler="cfg4", samples=50000)
-    common = {"kind": "grid", "title": "T", "paper": "p", "caption": "c", "score": score, "runs": [Series(method="sra", run="ours")]}
+    common = {"kind": "grid", "title": "T", "paper": "p", "caption": "c", "score": score, "runs": [SampleSeries(method="sra", run="ours")]}
     figures = [GridFigure(id=f"figure_{number}", classes=[number], **common) for number in (9, 10, 11, 12)]
     figures.append(GridFigure(id="figure_10_11", classes=[10, 11], in_place_of=["figure_10", "figure_11"], **common))
     for figure in figures:

@@ -11,7 +11,7 @@ import pytest
 from report_samples import TEMPLATES, claims_of, rendered_page
 
 from sra.content.catalogue import Catalogue
-from sra.content.figures import CaptionsFigure, CurvesFigure, GridFigure, Panel, Series
+from sra.content.figures import CaptionsFigure, CurvesFigure, GridFigure, Panel, SampleSeries, Series
 from sra.content.tables import Column, Row, TableSpec
 from sra.core.errors import InputError
 from sra.core.files import write_json
@@ -76,7 +76,7 @@ def build(tmp_path, write_score, write_published, preset, pack):
             panels=[Panel(title=label, sampler="sde250", series=series)], **common,
         )  # fmt: skip
         guided = ScoreOf(milestone="m4m", sampler="cfg", samples=1000)
-        grid = GridFigure(kind="grid", id="figure_10", score=guided, runs=series[1:], **common)
+        grid = GridFigure(kind="grid", id="figure_10", score=guided, runs=[SampleSeries(method="sra", run="ours")], **common)
         scores = [
             write_score("base", fid=10.0, warnings=warnings),
             write_score("ours", fid=10.0 + gap),
@@ -337,7 +337,7 @@ def text_to_image(tmp_path, preset, write_score, write_published, root):
         np.savez(pack, arr_0=np.zeros((3, 8, 8, 3), np.uint8), captions=np.array([caption.encode()] * 3))
         figure = CaptionsFigure(
             kind="captions", id="figure_t2i", title="T", paper="p", caption="c", count=3,
-            score=ScoreOf(milestone="m400k", sampler="cfg2", samples=50000), runs=[Series(method="sra", run="mmdit_sra")],
+            score=ScoreOf(milestone="m400k", sampler="cfg2", samples=50000), runs=[SampleSeries(method="sra", run="mmdit_sra")],
         )  # fmt: skip
         published = write_published("table_9", "a,fid,29.10")
         render_figure(figure, [score], {"mmdit_sra": pack}, published, "small", captioned, tmp_path / "figures")
@@ -374,7 +374,7 @@ def test_hostile_captions_stay_text_on_the_page(text_to_image, hostile):
 
 def test_supplements_follow_the_paper_s_own(tmp_path, preset, write_published):
     published = write_published("table_9", "a,fid,29.10")
-    series = [Series(method="none", run="base")]
+    series = [SampleSeries(method="none", run="base")]
     score = ScoreOf(milestone="m400k", sampler="cfg2", samples=50000)
     common = {"title": "T", "paper": "p", "caption": "c", "score": score, "runs": series}
     figures = [CaptionsFigure(kind="captions", id="figure_t2i", **common)]

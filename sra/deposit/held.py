@@ -24,6 +24,7 @@ BENCHMARKS = "benchmarks"  # the times of jobs
 NO_RESULTS = {"logs", "scratch", BENCHMARKS}  # folders: what jobs printed and took, and what is not finished
 RECEIPT = ".receipt.json"
 DRAWN_OF = ("tables", "figures")  # from scores and other evidence, which their JSON names by hash
+OF_ALL = ("report", "registry", "appendix")  # which show every table and figure of the preset
 OF_SETS = ("samples", "scores")  # that lie at run/milestone/sampler
 
 
@@ -85,6 +86,7 @@ class House:
             said = {**(content if isinstance(content, dict) else {}), **said}
         yield from self._of_origins(file, said)
         yield from self._of_the_run(file, said)
+        yield from self._of_what_is_shown(file)
         if _is_drawn(file) and (gone := set(hashes_in(said)) - self._evidence):
             yield f"shows a file of SHA-256 {min(gone)[:12]}..., which is not here"
 
@@ -157,6 +159,13 @@ class House:
                 yield f"was drawn by another {below[2]} than the one here"
             if count is not None and "count" in said and said["count"] != count:
                 yield f"is of {said['count']} images, {count} are wanted here"
+
+    def _of_what_is_shown(self, file: Path) -> Iterator[str]:
+        """Whether all is here that the page and its companions show now."""
+        if len(file.parts) == 3 and file.stem in OF_ALL:
+            catalogue = self.context.catalogue()
+            shown = [*map(catalogue.results.table, catalogue.shown_tables), *map(catalogue.results.figure, catalogue.shown_figures)]
+            yield from (f"shows {each} now, which is not here" for each in shown if not (self.context.root / each).exists())
 
     @cached_property
     def _evidence(self) -> set[str]:

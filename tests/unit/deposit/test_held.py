@@ -34,6 +34,13 @@ def test_a_finished_build_is_fit_whatever_its_times(build):
     assert unfit(build) == {}
 
 
+def test_a_page_without_a_table_that_it_shows_now_is_unfit(build):
+    write_text(build.folder / "results/digits/report.html", "page")
+    assert unfit(build) == {}
+    (build.folder / "results/digits/tables/table_s9.json").unlink()
+    assert unfit(build)["results/digits/report.html"] == "shows results/digits/tables/table_s9.json now, which is not here"
+
+
 def test_a_byte_of_the_same_length_is_seen(build):
     content = bytearray((build.folder / STATES[0]).read_bytes())
     content[-1] ^= 1

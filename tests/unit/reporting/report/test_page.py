@@ -4,7 +4,6 @@ import base64
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from sra.core.errors import InputError
 from sra.core.files import write_json
 from sra.reporting.figures.render import render_figure
 from sra.reporting.report.methods import methods_at_a_glance
-from sra.reporting.report.page import Entry, groups_of, shared_legend
 from sra.reporting.tables.render import render_table
 from sra.spec.metric import ScoreOf
 from sra.spec.run import write_run
@@ -384,28 +382,3 @@ def test_supplements_follow_the_paper_s_own(tmp_path, preset, write_published):
     ids = [name for name in Page(rendered_page(tmp_path, preset)).ids if re.fullmatch(r"figure_[a-z0-9]+", name)]
     assert ids[:2] == ["figure_5", "figure_12"]
     assert set(ids[2:]) == {"figure_s3", "figure_t2i"}
-
-
-def test_neighbouring_grids_of_one_pack_are_one_entry_of_the_contents():
-    def item(number, **score):
-        return SimpleNamespace(document=SimpleNamespace(id=f"figure_{number}", number=f"Figure {number}", **score))
-
-    figures = [item(5, score="a"), item(6), item(7), item(10, score="b"), item(11, score="b"), item(12, score="b"), item(13, score="c")]
-    groups = groups_of(figures)
-    assert [group.entry for group in groups] == [
-        Entry("figure_5", "Figure", "5"),
-        Entry("figure_6", "Figure", "6"),
-        Entry("figure_7", "Figure", "7"),
-        Entry("figure_10", "Figures", "10 to 12"),
-        Entry("figure_13", "Figure", "13"),
-    ]
-    assert [one for group in groups for one in group.items] == figures
-
-
-def test_what_signs_mean_is_said_once_where_tables_agree():
-    def item(legend):
-        return SimpleNamespace(document=SimpleNamespace(legend=legend))
-
-    assert shared_legend([item("a"), item("b"), item("b")]) == "b"
-    assert shared_legend([item("a"), item("b")]) is None
-    assert shared_legend([]) is None

@@ -92,11 +92,14 @@ def tracked(items: Iterable[Item], what: str, total: int, unit: str = "it") -> I
 
 
 def log_start() -> None:
-    """Where stderr is a file, as a job's log is, write what it took to start this process, imports and all: it cannot be measured afterwards."""
+    """In a job of the workflow (`SRA_LOGGED`) whose stderr is a file, its log, write what it took to start this process, imports and all: it cannot
+    be measured afterwards.
+    """
     try:
-        if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode) or (seconds := seconds_running()) is None:
-            return
+        is_log = "SRA_LOGGED" in os.environ and stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode)
     except (AttributeError, OSError, ValueError):  # no stderr, closed, or none of the system's
+        return
+    if not is_log or (seconds := seconds_running()) is None:
         return
     print(f"{STARTED} {seconds:.2f} s", file=sys.stderr, flush=True)
 

@@ -69,8 +69,10 @@ def prepare_environment(context: Context) -> None:
     SRA_DEVICE, SRA_PROCESSES and the like: no parameters of any rule, since the machine changes where a stage runs and not what it is:
     choosing another reruns nothing.
     SRA_LEASE_GPUS: jobs on one machine keep out of each other's GPUs, whatever started them.
+    SRA_LOGGED: what a command says goes to the log of a job, which begins with what starting it took.
     """
     user = context.user
+    os.environ["SRA_LOGGED"] = "1"
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for name in Machine.model_fields:
         os.environ.pop(f"SRA_{name.upper()}", None)

@@ -35,7 +35,7 @@ def test_the_plan_is_printed_without_any_result(checkout):
 def test_a_wrong_number_of_gpus_is_refused(checkout, given):
     done = checkout.snakemake("plan", "--config", given)
     assert done.returncode == 2
-    assert next(line for line in done.stdout.splitlines() if line.startswith("error: ")).startswith("error: config/config.yaml or --config: gpus: ")
+    assert next(line for line in done.stdout.splitlines() if line.startswith("error: ")).startswith("error: --config: gpus: ")
 
 
 @pytest.mark.slow

@@ -83,18 +83,18 @@ def facts_of_scores(scores: Scores, preset: Preset) -> list[Fact]:
 def _guided(records: Iterable[ScoreRecord]) -> FactValue:
     """How many of the guided images show what they were asked for: one line, however many sets and seeds there are."""
     found = {
-        (record.metrics["label_agreement"], f"{record.run} at step {count_text(record.step)} ({record.sampler_name})")
+        (record.metrics["label_agreement"], record.run, f"{record.step} {record.sampler_name}")
         for record in records
         if guidance_scale(record.sampler) != 1.0 and "label_agreement" in record.metrics
     }
     if not found:
         return FactValue(text="none scored")
-    (least, where), (most, _) = min(found), max(found)
+    (least, where, _), (most, *_) = min(found), max(found)
     low, high = number_text(least, ".1%"), number_text(most, ".1%")
-    of = f"least in {where}; each set's is in its receipt" if low != high else f"in {where}" if len(found) == 1 else "in each"
+    of = f"least in {where}" if low != high else f"in {where}" if len(found) == 1 else "in each"
     sets = "one set" if len(found) == 1 else f"{len(found)} sets"
     text = f"{low} %" if low == high else f"{low} to {high} %"
-    return FactValue(text=text, remark=f"of the images of {sets} show their label, by the feature network: {of}")
+    return FactValue(text=text, remark=f"show their label; {sets}, {of}")
 
 
 def _code(head: Head) -> str:

@@ -1,5 +1,6 @@
 """Seeds are functions of their purpose; progress says what runs without carriage returns in a log."""
 
+import os
 import re
 import subprocess
 import sys
@@ -57,13 +58,16 @@ def test_durations(seconds, text):
 
 
 def test_what_starting_took_is_the_first_line_of_a_log_and_of_nothing_else(tmp_path):
-    """A log is a file; a pipe, as of whoever calls a command, gets what it asked for alone."""
+    """A job's log is a file; a pipe, and the file of whoever calls a command, get what was asked for alone."""
     command = [sys.executable, "-c", "import time; time.sleep(0.3); from sra.core.progress import log_start; log_start()"]
-    with (tmp_path / "log").open("w") as log:
-        subprocess.run(command, stderr=log, check=True)
+    job = {**os.environ, "SRA_LOGGED": "1"}
+    with (tmp_path / "log").open("w") as log, (tmp_path / "own").open("w") as own:
+        subprocess.run(command, stderr=log, check=True, env=job)
+        subprocess.run(command, stderr=own, check=True)
     said = re.fullmatch(r"started in (\d+\.\d\d) s\n", (tmp_path / "log").read_text())
     assert 0.3 <= float(said[1]) < 60
-    assert subprocess.run(command, stderr=subprocess.PIPE, check=True).stderr == b""
+    assert (tmp_path / "own").read_text() == ""
+    assert subprocess.run(command, stderr=subprocess.PIPE, check=True, env=job).stderr == b""
 
 
 def test_nothing_is_said_where_the_system_does_not_know_when_it_started(monkeypatch, tmp_path):

@@ -72,6 +72,7 @@ def test_the_machine_reaches_every_job_by_the_environment(monkeypatch):
     assert {name: value for name, value in os.environ.items() if name != "PATH"} == {
         **{"SRA_DEVICE": "cpu", "SRA_PROCESSES": "2", "SRA_NODES": "1", "SRA_COMPILE": "True", "SRA_ACTIVATION_CHECKPOINTING": "False"},
         "SRA_CUDA_GRAPHS": "False",
+        "SRA_LOGGED": "1",
     }
 
 

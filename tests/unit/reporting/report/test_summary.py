@@ -91,8 +91,8 @@ def test_guided_samples_are_one_line_of_the_facts_with_any_number_of_seeds(prese
     scores = [write_score(run, sampler="cfg", scale=4.0, label_agreement=share) for run, share in shares]
     text, remark = fact(scores)
     assert text == "80.0 to 93.1 %"
-    assert remark.startswith("of the images of 3 sets show their label, by the feature network: least in b__s1 at step 400 (cfg)")
-    assert fact(scores[:1]) == ("85.0 %", "of the images of one set show their label, by the feature network: in b at step 400 (cfg)")
+    assert remark == "show their label; 3 sets, least in b__s1"
+    assert fact(scores[:1]) == ("85.0 %", "show their label; one set, in b")
     assert fact([write_score("b", label_agreement=0.2)]) == ("none scored", None)
 
 

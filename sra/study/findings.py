@@ -106,7 +106,9 @@ def _headline(document: StudyDocument) -> list[str]:
             numbers = "; ".join(f"{row.label} {ratio_text(row.effect())}" for row in rows)
             said.append(f"At equal steps, told apart as {words} after Holm's correction over {len(methods)} methods: {numbers}.")
     if not any(judged[row.run] in TOLD for row in methods):
-        said.append(f"At equal steps none of the {len(methods)} methods is told from the baseline after Holm's correction.")
+        known = sum(verdict not in (None, "one seed") for verdict in judged.values())
+        among = f"{len(methods)} methods" if known == len(methods) else f"{known} of {len(methods)} methods that are judged so far"
+        said.append(f"At equal steps none of the {among} is told from the baseline after Holm's correction.")
     said += _group(document, methods, "equivalent", f"Equivalent to it, within {document.equivalence:.0%}")
     said += _group(document, methods, "undecided", "Undecided")
     said += _group(document, methods, "one seed", "Not judged, for want of seeds")

@@ -62,6 +62,7 @@ def test_a_row_without_a_score_is_compared_in_no_seed():
     document = build_study(given_by(a_study("good", "later"), lambda run, *rest: None if run == "later" else made(run, *rest)))
     assert rows_of(document)["good"].reached("steps").of == 5
     assert rows_of(document)["later"].reached("steps").of == 0
+    assert "none of the 1 of 2 methods that are judged so far is told from the baseline" in " ".join(document.findings)
     assert reached_text(rows_of(document)["later"].reached("steps")) == ""
 
 

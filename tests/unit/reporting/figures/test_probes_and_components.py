@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -11,13 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sra.content.catalogue import Catalogue
 from sra.content.figures import FeaturesFigure, InspectedModel, ProbeLine, ProbesFigure, TargetPoint, TargetsFigure
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.core.npz import write_npz
 from sra.core.receipts import write_receipt
-from sra.reporting import rendering as stage
 from sra.reporting.documents import FigureDocument
 from sra.reporting.figures.draw.axes import not_below_zero
 from sra.reporting.figures.draw.style import METHOD_STYLES, line_styles
@@ -372,35 +369,3 @@ def test_hostile_labels_stay_text(render, write_probe, hostile, tmp_path):
     root = ElementTree.parse(tmp_path / "out/figure_9.svg").getroot()
     assert not [element for element in root.iter() if element.tag.rpartition("}")[2] in ("img", "script")]
     assert label in texts(tmp_path / "out/figure_9.svg")
-
-
-@pytest.fixture
-def tree(tmp_path, root):
-    """The repository's configuration and report files in a folder of their own, without any result."""
-    for name in ("config", "report"):
-        shutil.copytree(root / name, tmp_path / name, dirs_exist_ok=True)
-    return tmp_path
-
-
-def test_a_released_run_is_drawn_where_it_stands(tree):
-    for preset, run, milestone in (("paper", "sit_xl2_released", "m7m"), ("digits", "sit_xl2", "m4m")):
-        for name in ("figure_7c", "figure_2a"):
-            stage.render_figure(Catalogue(tree, preset), name)
-        folder = tree / f"results/{preset}/figures"
-        probed, shown = read_json(folder / "figure_7c.json"), read_json(folder / "figure_2a.json")["panels"][0]
-        assert (probed["probed_run"], probed["probed_milestone"]) == (shown["run"], shown["milestone"]) == (run, milestone)
-
-
-def test_the_repositorys_figures_are_on_the_page_before_anything_ran(tree):
-    registry = Catalogue(tree, "digits")
-    kinds = ProbesFigure | TargetsFigure | FeaturesFigure
-    shown = [name for name, figure in registry.figures.items() if isinstance(figure, kinds)]
-    assert len(shown) == 9
-    for name in shown:
-        stage.render_figure(registry, name)
-    stage.render_report(registry)
-    page = (registry.root / "results/digits/report.html").read_text()
-    for name in shown:
-        assert f'id="{name}-data"' in page
-    here = round(20 * registry.spec("sit_xl2").model.depth / 28)
-    assert f'<td class="number">20 ({here} here)</td>' in page

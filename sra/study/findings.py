@@ -52,10 +52,12 @@ def in_short(document: StudyDocument) -> list[str]:
     """Three sentences for who reads no more: what is told from the baseline and at which cost, what is not, and how little one data set says."""
     methods = [row for row in document.rows if row.kind == "method"]
     here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
-    limit = f"{here}, with {several(len(document.seeds), 'training seed')} a method: it says nothing of other images, models or lengths of training."
+    counts = [len(effect.seeds) for row in methods if (effect := row.effect()) and effect.verdict not in (None, "one seed")] or [len(document.seeds)]
+    seeds = f"{min(counts)} to {max(counts)} training seeds" if min(counts) < max(counts) else several(max(counts), "training seed")
+    limit = f"{here}, with {seeds} a method: it says nothing of other images, models or lengths of training."
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
-    budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included"), ("hours", "equal hours")]
+    budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included, each by its own interval"), ("hours", "equal hours, likewise")]
     told = "; ".join(filter(None, (_told_at(methods, budget, words) for budget, words in budgets)))
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
@@ -76,9 +78,14 @@ def _told_at(methods: list[RowFound], budget: Budget, words: str) -> str:
     judged = [(row, effect) for row in methods if (effect := row.effect(budget)) and effect.verdict not in (None, "one seed")]
     if not judged:
         return ""
-    found = {name: [f"{row.label} {ratio_text(effect)}" for row, effect in judged if effect.verdict == name] for name in ("better", "worse")}
+    found = {name: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == name] for name in ("better", "worse")}
     parts = [f"{name}: {', '.join(rows)}" for name, rows in found.items() if rows]
     return f"at {words}, {', '.join(parts) if parts else f'none of the {len(judged)} judged is told from it'}"
+
+
+def _named(row: RowFound) -> str:
+    """Its name, with a word where its samples without guidance are not what they are in other rows."""
+    return f"{row.label} (for which no guidance means something else)" if row.changes_guidance else row.label
 
 
 def _what_was_run(document: StudyDocument) -> str:

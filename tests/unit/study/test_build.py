@@ -40,7 +40,7 @@ def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
     row = rows_of(document)["good"].effect()
     good = f"GOOD × {row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
     assert told.startswith(f"FID over the baseline's, with 95 % intervals: at equal steps, better: {good}, worse: BAD × 1.")
-    assert "; at equal FLOPs, encoders included, better: GOOD" in told
+    assert "; at equal FLOPs, encoders included, each by its own interval, better: GOOD" in told
     assert "equal hours" not in told  # no step was timed
     assert rest.startswith("Within 5% of it: SAME. What could have been seen: an improvement by ")
     assert "one small data set" in limit

@@ -12,7 +12,7 @@ from sra.plan.workflow import plan_for, prepare_environment
 configfile: "config/config.yaml"
 
 
-plan = plan_for(workflow, config, get_argument_parser())
+plan = plan_for(workflow, config, get_argument_parser)
 ask = plan.ask  # of a function of sra.plan, it makes the function of wildcards that a rule takes
 prepare_environment(plan)
 

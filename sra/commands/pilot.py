@@ -11,17 +11,19 @@ from sra.commands.options import Preset, SeedList
 from sra.content.catalogue import shown_catalogue
 from sra.core.errors import InputError
 from sra.reporting.read.studies import decide
-from sra.reporting.rendering import build_study_of, study_files
+from sra.reporting.rendering import study_files
+from sra.study.build import build_study
 
 
 def pilot(study: Annotated[str, typer.Argument(help="one of config/studies")], preset: Preset, seeds: SeedList = None) -> None:
     """Raises InputError while fewer than two seeds of the baseline are scored."""
     catalogue = shown_catalogue(preset, seeds=seeds)
-    document = build_study_of(catalogue, study)
+    files = study_files(catalogue, study)
+    document = build_study(files.given())
     if document.pilot is None:
         raise InputError(
             f"study {study}: fewer than two seeds of {document.baseline} are scored at {document.milestone}; "
             f"run snakemake --cores all study_{study}_pilot --config preset={preset}"
         )
-    rates = [f"{sweep.label}, learning rate: {sweep.words}." for sweep in decide(study_files(catalogue, study)).sweeps if sweep.what == "rate"]
+    rates = [f"{sweep.label}, learning rate: {sweep.words}." for sweep in decide(files).sweeps if sweep.what == "rate"]
     print("\n".join([*document.pilot.sentences, document.informative_words, *rates]))

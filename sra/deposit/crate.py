@@ -106,11 +106,12 @@ def described(files: Iterable[CrateFile], made: Iterable[Made], about: About) ->
 
 
 def _add_file(crate: ROCrate, file: CrateFile) -> File:
+    content = file.content  # read once
     properties = {
         "name": file.name or file.path,
         "encodingFormat": file.encoding,
-        "contentSize": str(len(file.content)),
-        "sha256": hashlib.sha256(file.content).hexdigest(),
+        "contentSize": str(len(content)),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
     if file.path == WORKFLOW:
         return crate.add_workflow(file.source, file.path, properties=properties, main=True, lang="snakemake")

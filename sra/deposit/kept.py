@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from sra.content.catalogue import Catalogue
 from sra.content.figures import GridFigure
-from sra.content.required import RequiredScore, packs_of_figure
+from sra.content.required import packs_of_figure
 from sra.core.errors import InputError
 from sra.core.npz import write_npz
 from sra.core.receipts import read_receipt, receipt_path, write_receipt
 from sra.reporting.figures.grids import shown_classes
 from sra.reporting.read.packs import SamplePack
 from sra.spec.layout import Results, Shared
+from sra.spec.scale import Preset
 from sra.spec.score import PACKED
 
 # Of a preset's folder. Curves are kept of the last milestone alone, which has those before it.
@@ -69,22 +70,23 @@ def _networks(registry: Catalogue) -> list[tuple[str, str]]:
 
 def _cut_packs(registry: Catalogue, kept_in: Path) -> Iterator[Path]:
     """Write the sample packs behind the preset's grids, cut after the last image that one shows, each with a receipt that names the whole."""
-    kept, counts = Results(registry.preset_id, PurePosixPath(kept_in.as_posix())), {}
+    kept, grids = Results(registry.preset_id, PurePosixPath(kept_in.as_posix())), {}
     for figure in map(registry.figures.__getitem__, registry.shown_figures):
         for item in packs_of_figure(figure, registry) if isinstance(figure, GridFigure) else []:
-            if (registry.root / registry.results.samples(item.run, item.score)).exists():
-                counts[item] = max(counts.get(item, 0), _shown(figure, item, registry))
-    for item, count in counts.items():
-        whole = registry.root / registry.results.samples(item.run, item.score)
-        cut, pack, receipt = registry.root / kept.samples(item.run, item.score), SamplePack(whole), read_receipt(whole, PACKED)
+            grids.setdefault(item, []).append(figure)
+    for item, figures in grids.items():
+        whole, cut = (registry.root / results.samples(item.run, item.score) for results in (registry.results, kept))
+        if not whole.exists():
+            continue
+        pack, receipt = SamplePack(whole), read_receipt(whole, PACKED)
+        count = max(_shown(figure, pack, registry.preset) for figure in figures)
         cut.parent.mkdir(parents=True, exist_ok=True)
         write_npz(cut, {"arr_0": pack.first(count), "labels": pack.asked[:count]})
         write_receipt(cut, PACKED, hashes={"samples": receipt["sha256"]}, **receipt["facts"] | {"count": count, "cut_from": len(pack)})
         yield from (cut, receipt_path(cut))
 
 
-def _shown(figure: GridFigure, item: RequiredScore, registry: Catalogue) -> int:
+def _shown(figure: GridFigure, pack: SamplePack, preset: Preset) -> int:
     """How many images from the pack's first to the last that the figure shows."""
-    pack = SamplePack(registry.root / registry.results.samples(item.run, item.score))
-    places = (pack.first_of(label, figure.per_class) for label in shown_classes(figure, registry.preset))
+    places = (pack.first_of(label, figure.per_class) for label in shown_classes(figure, preset))
     return 1 + max(chain.from_iterable(places), default=-1)

@@ -3,7 +3,7 @@
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -24,15 +24,17 @@ class Typed:
     files: tuple[str, ...] = (CONFIG,)
 
     @classmethod
-    def of(cls, workflow: Any, parser: ArgumentParser) -> "Typed":
-        """Of the Snakemake that runs. workflow: its own, which knows no targets yet when a Snakefile is read.  parser: of its command line.
+    def of(cls, workflow: Any, parser: Callable[[], ArgumentParser]) -> "Typed":
+        """Of the Snakemake that runs. workflow: its own, which knows no targets yet when a Snakefile is read.
+
+        parser: makes that of its command line, which takes a tenth of a second, so that jobs do without.
 
         A job that Snakemake starts in a process of its own has no targets, and none are known where Snakemake was not called by its command.
         """
         given = workflow.config_settings
         own = [file for file in workflow.configfiles if file not in given.configfiles]
         called = PurePath(sys.argv[0])
-        targets = _targets(parser, sys.argv[1:]) if workflow.is_main_process and "snakemake" in (called.stem, called.parent.name) else ()
+        targets = _targets(parser(), sys.argv[1:]) if workflow.is_main_process and "snakemake" in (called.stem, called.parent.name) else ()
         return cls(targets, dict(given.config), tuple(map(_shown, (*own, *given.configfiles))))
 
     def place_of(self, key: tuple) -> str:

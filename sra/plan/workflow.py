@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from sra.spec.machine import Machine
 OF_NO_BUILD = {"--mode", "plan", "refresh", "reference_report", "--touch", "--cleanup-metadata", "--unlock", "--lint"}
 
 
-def plan_for(workflow: Any, config: dict, parser: ArgumentParser) -> Context:
-    """The plan of the Snakemake that reads the Snakefile. workflow, config: its own.  parser: of its command line."""
+def plan_for(workflow: Any, config: dict, parser: Callable[[], ArgumentParser]) -> Context:
+    """The plan of the Snakemake that reads the Snakefile. workflow, config: its own.  parser: makes that of its command line."""
     return open_plan(Path(workflow.basedir), config, Typed.of(workflow, parser))
 
 

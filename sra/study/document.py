@@ -72,6 +72,11 @@ class Effect(Strict):
     smallest_seen: float | None = None
     reason: str | None = None
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether there are seeds enough for a verdict, be it that nothing can be told."""
+        return self.verdict not in (None, "one seed")
+
 
 class Reach(Strict):
     """How much sooner the row's curve is, and stays, where the baseline ends.

@@ -52,16 +52,16 @@ def in_short(document: StudyDocument) -> list[str]:
     """Three sentences for who reads no more: what is told from the baseline and at which cost, what is not, and how little one data set says."""
     methods = [row for row in document.rows if row.kind == "method"]
     here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
-    counts = [len(effect.seeds) for row in methods if (effect := row.effect()) and effect.verdict not in (None, "one seed")] or [len(document.seeds)]
+    counts = [len(effect.seeds) for _, effect in _judged(document)] or [len(document.seeds)]
     seeds = f"{min(counts)} to {max(counts)} training seeds" if min(counts) < max(counts) else several(max(counts), "training seed")
     limit = f"{here}, with {seeds} a method: it says nothing of other images, models or lengths of training."
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
     budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included, each by its own interval"), ("hours", "equal hours, likewise")]
-    told = "; ".join(filter(None, (_told_at(methods, budget, words) for budget, words in budgets)))
+    told = "; ".join(filter(None, (_told_at(document, budget, words) for budget, words in budgets)))
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
-    unjudged = [row.label for row in methods if row.effect().verdict not in (*TOLD, "undecided", "equivalent")]
+    unjudged = [row.label for row in methods if not row.effect().is_judged]
     apart = [
         f"not told from it at equal steps: {', '.join(undecided)}" if undecided else "",
         f"within {document.equivalence:.0%} of it: {', '.join(equivalent)}" if equivalent else "",
@@ -73,14 +73,18 @@ def in_short(document: StudyDocument) -> list[str]:
     return [f"{number} over the baseline's, with 95 % intervals: {told}.", f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
 
 
-def _told_at(methods: list[RowFound], budget: Budget, words: str) -> str:
+def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
     """What is better and worse at a budget, with intervals; nothing where no row is judged there."""
-    judged = [(row, effect) for row in methods if (effect := row.effect(budget)) and effect.verdict not in (None, "one seed")]
-    if not judged:
-        return ""
-    found = {name: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == name] for name in ("better", "worse")}
-    parts = [f"{name}: {', '.join(rows)}" for name, rows in found.items() if rows]
-    return f"at {words}, {', '.join(parts) if parts else f'none of the {len(judged)} judged is told from it'}"
+    judged = _judged(document, budget)
+    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in TOLD}
+    parts = [f"{verdict}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
+    told = ", ".join(parts) or f"none of the {len(judged)} judged is told from it"
+    return f"at {words}, {told}" if judged else ""
+
+
+def _judged(document: StudyDocument, budget: Budget = "steps") -> list[tuple[RowFound, Effect]]:
+    """The methods that have a verdict at a budget."""
+    return [(row, effect) for row in document.rows if row.kind == "method" and (effect := row.effect(budget)) and effect.is_judged]
 
 
 def _named(row: RowFound) -> str:
@@ -113,7 +117,7 @@ def _headline(document: StudyDocument) -> list[str]:
             numbers = "; ".join(f"{row.label} {ratio_text(row.effect())}" for row in rows)
             said.append(f"At equal steps, told apart as {words} after Holm's correction over {len(methods)} methods: {numbers}.")
     if not any(judged[row.run] in TOLD for row in methods):
-        known = sum(verdict not in (None, "one seed") for verdict in judged.values())
+        known = len(_judged(document))
         among = f"{len(methods)} methods" if known == len(methods) else f"{known} of {len(methods)} methods that are judged so far"
         said.append(f"At equal steps none of the {among} is told from the baseline after Holm's correction.")
     said += _group(document, methods, "equivalent", f"Equivalent to it, within {document.equivalence:.0%}")
@@ -130,7 +134,7 @@ def _group(document: StudyDocument, rows: list[RowFound], verdict: Verdict, word
 def _at_cost(document: StudyDocument, budget: Budget) -> str:
     """Exploratory: each by its own interval."""
     name = {"flops": "equal FLOPs, encoders included", "hours": f"equal hours on {document.machine}"}[budget]
-    effects = [(row, effect) for row in document.rows if row.kind == "method" and (effect := row.effect(budget)) and effect.verdict]
+    effects = _judged(document, budget)
     if not effects:
         return ""
     told = {verdict: [f"{row.label} {ratio_text(effect)}" for row, effect in effects if effect.verdict == verdict] for verdict in TOLD}
@@ -155,7 +159,7 @@ def _controls(document: StudyDocument) -> str:
     if document.repeated is None or document.repeated.mean is None:
         return ""
     effect = document.repeated
-    verdict = f", {effect.verdict}" if effect.verdict not in (None, "one seed") else ""
+    verdict = f", {effect.verdict}" if effect.is_judged else ""
     alarm = " Seeds alone look like a method here: read every interval of this study with that in mind." if effect.verdict in TOLD else ""
     return f"Negative control: the baseline from other seeds is {ratio_text(effect)} of itself{verdict}.{alarm}"
 

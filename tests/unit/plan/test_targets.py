@@ -128,13 +128,13 @@ def test_targets_are_read_as_snakemake_reads_them(words, targets, monkeypatch, t
     monkeypatch.setattr("sys.argv", ["/usr/lib/snakemake/__main__.py", *words])
     settings = SimpleNamespace(config={"seeds": 3}, configfiles=[tmp_path / "mine.yaml"])
     workflow = SimpleNamespace(configfiles=[*settings.configfiles, "config/config.yaml"], config_settings=settings, is_main_process=True)
-    typed = Typed.of(workflow, get_argument_parser())
+    typed = Typed.of(workflow, get_argument_parser)
     assert typed == Typed(targets, {"seeds": 3}, ("config/config.yaml", "mine.yaml"))
     workflow.is_main_process = False
-    assert Typed.of(workflow, get_argument_parser()).targets == ()
+    assert Typed.of(workflow, get_argument_parser).targets == ()
     monkeypatch.setattr("sys.argv", ["/usr/bin/pytest", "table_1"])
     workflow.is_main_process = True
-    assert Typed.of(workflow, get_argument_parser()).targets == ()
+    assert Typed.of(workflow, get_argument_parser).targets == ()
 
 
 def test_a_key_is_blamed_on_what_has_it_and_wins(tmp_path):

@@ -58,6 +58,7 @@ def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> G
         indices = [[] if isinstance(pack, str) else pack.first_of(label, figure.per_class) for label in classes]
         blocks.append(GridBlock(**block_of(series, pack).model_dump(), indices=indices))
     which, laid = ("each class", "one column a class") if len(classes) > 1 else ("the class", "from the left")
+    images = "image" if figure.per_class == 1 else f"{figure.per_class} images"
     shared = "The same place in two runs has the same label and the same noise."
     return GridDocument(
         **heading,
@@ -69,7 +70,7 @@ def build_grid(figure: GridFigure, evidence: Evidence, scored: bool = True) -> G
         standing_for=_standing_for(figure, classes, preset),
         in_place_of=[] if preset.comparable else figure.in_place_of,
         per_class=figure.per_class,
-        rule=f"The first {figure.per_class} images of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye.",
+        rule=f"The first {images} of {which} in the order drawn (place 0 first), {laid}; none is chosen by eye.",
         blocks=blocks,
         remarks=sample_remarks(figure, blocks, evidence, _short(figure, blocks, classes, names), shared) + _class_remarks(named, preset),
         alt=_alt(blocks, names),

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import evidence
 from benchmarks.speed import BEGIN, END, block, read_receipts
 
 from sra.commands.bench import FOLDER, NAMES
@@ -159,28 +158,3 @@ def test_the_page_shows_what_the_receipts_say():
     receipts = read_receipts()
     assert {receipt["benchmark"] for receipt in receipts} <= set(NAMES)
     assert readme.split(BEGIN)[1].split(END)[0].strip() == block(receipts)
-
-
-def test_readme_shows_the_run_of_real_images_that_is_committed_or_says_that_there_is_none():
-    readme = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
-    assert readme.split(f"{evidence.BEGIN}\n")[1].split(f"\n{evidence.END}")[0] == evidence.block()
-
-
-def test_the_evidence_is_the_small_files_of_a_finished_run(tmp_path):
-    results, reference = tmp_path / "results", tmp_path / "reference"
-    with pytest.raises(FileNotFoundError, match=r"figure_s2.json: no such file; snakemake --config preset=fashion makes it"):
-        evidence.collect(results, reference)
-    assert evidence.block(reference) == evidence.NOTHING
-    files = {f"{shown}.json": json.dumps({"findings": ["SRA is sooner."], "alt": "Lines"}) for shown in evidence.SHOWN}
-    files |= {"tables/table_s5.md": "a table", "scores/run/m400k/s/n.json": json.dumps({"device": "a card"})}
-    files |= {"runs/run/curve/m400k.jsonl": "{}", "samples/run/samples.npz": "large", "runs/run/state/m400k.safetensors": "large"}
-    for name, text in files.items():
-        (results / name).parent.mkdir(parents=True, exist_ok=True)
-        (results / name).write_text(text, encoding="utf-8")
-    evidence.collect(results, reference)
-    kept = {path.relative_to(reference).as_posix() for path in reference.rglob("*") if path.is_file()}
-    assert kept == {name for name in files if "large" not in files[name]}
-    shown = evidence.block(reference)
-    assert "SRA is sooner." in shown
-    assert "a table" in shown
-    assert "Scored on a card" in shown

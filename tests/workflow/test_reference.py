@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sra.core.files import read_json
 from sra.study.document import read_study
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +50,17 @@ def test_the_readme_says_what_the_committed_study_says(study):
     for sentence in found.short:
         assert sentence in readme
     assert f"results/reference/{found.preset}/figures/figure_b1.svg" in readme
+
+
+def test_the_page_of_the_scale_says_what_the_committed_networks_tell():
+    """Shares of held-out images or turns, from the receipts of the networks that stand for downloaded ones."""
+    page = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    facts = [read_json(path)["facts"] for path in sorted((REFERENCE / "fashion_cpu" / "standins").glob("*.json"))]
+    told = [f"{fact['held_out_accuracy']:.1%}".replace("%", " %") for fact in facts if "held_out_accuracy" in fact]
+    assert len(told) == 3
+    assert [share for share in told if share not in page] == []
+
+
+def test_the_page_says_whether_a_run_on_a_gpu_is_committed():
+    page = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    assert ("No run of `fashion` itself is committed" in page) == (not (REFERENCE / "fashion").exists())

@@ -133,6 +133,7 @@ def _row(row: Made, base: Made, seeds, hours: bool) -> RowFound:
         factor=row.factor,
         training_flops=row.cost,
         hours_a_step=row.cost if hours else None,
+        hours_a_step_range=(row.cost * 0.9, row.cost * 1.2) if hours and compared else None,
         points=[_point(row, name, seeds, hours) for name in STEPS],
         effects=effects if compared else [],
         reach=[_reach(row, seeds, budget) for budget in budgets] if compared else [],

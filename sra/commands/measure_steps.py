@@ -24,7 +24,7 @@ from sra.core.receipts import versions
 from sra.models.device import choose_device
 from sra.spec.load import checked_options
 from sra.spec.machine import Machine
-from sra.spec.measured import LEAST_TURNS, STEPS_PER_BLOCK, StudySteps, TimedPhase, TimedRun
+from sra.spec.measured import LEAST_TURNS, STEPS_PER_BLOCK, TURNS, StudySteps, TimedPhase, TimedRun
 from sra.spec.run import RunSpec
 from sra.training.inputs import Inputs, opened_inputs, read_trained, trainer_of
 from sra.training.loop import Trainer
@@ -45,7 +45,7 @@ def measure_steps(
     text: options.StoredText = None,
     captions: options.Captions = None,
     text_encoder: options.OnlineTextEncoder = None,
-    turns: Annotated[int, typer.Option(min=LEAST_TURNS, help="of each run, whose median is taken")] = LEAST_TURNS,
+    turns: Annotated[int, typer.Option(min=LEAST_TURNS, help="of each run, whose median is taken")] = TURNS,
     steps: Annotated[int, typer.Option(min=1, help="timed in each turn")] = STEPS_PER_BLOCK,
     at_a_time: Annotated[int, typer.Option(min=1, help="runs in memory beside the baseline")] = 3,
     threads: Annotated[int | None, typer.Option(min=1, help="of matrix products on a CPU; torch's choice if left out")] = None,

@@ -20,7 +20,7 @@ HOUR = 3600
 WARM_UP_STEPS, TIMED_BLOCKS, STEPS_PER_BLOCK = 3, 5, 10
 # From where a time says more of what else ran than of the run: the spread of its blocks, and the share of the cores that others kept busy.
 UNSTEADY, DISTURBING = 0.25, 0.1
-LEAST_TURNS = 5  # whose median is taken; fewer say too little of a machine that others use too
+LEAST_TURNS, TURNS = 5, 15  # whose median is taken; fewer say too little of a machine that others use too
 
 
 class MeasuredSteps(Strict):
@@ -171,8 +171,18 @@ class TimedRun(Strict):
 
     def baseline_steps(self, steps: int) -> float:
         """How many steps of the baseline take as long as so many of this run, by the median ratio of each phase."""
+        return sum(count * phase.ratio for count, phase in self._counted(steps))
+
+    def ratio_range(self, steps: int) -> tuple[float, float]:
+        """The least and the greatest time of so many steps over the baseline's, by the turns of each phase that say so."""
+        counted = self._counted(steps)
+        low = sum(count * phase.lowest_ratio for count, phase in counted) / steps
+        return low, sum(count * phase.highest_ratio for count, phase in counted) / steps
+
+    def _counted(self, steps: int) -> list[tuple[int, TimedPhase]]:
+        """How many of the first steps are in each phase."""
         ends = (steps if phase.end_step is None else min(steps, phase.end_step) for phase in self.phases)
-        return sum(max(0, end - phase.first_step) * phase.ratio for phase, end in zip(self.phases, ends, strict=True))
+        return [(max(0, end - phase.first_step), phase) for phase, end in zip(self.phases, ends, strict=True)]
 
 
 class StudySteps(Strict):

@@ -78,6 +78,7 @@ def _row(readings: Readings, row: RowInput) -> RowFound:
         training_flops=row.flops(last) / base.flops(last),
         flops_beside_stored=row.flops_beside_stored(last) / base.flops(last) if row.flops_beside_stored else None,
         hours_a_step=row.hours(last) / base.hours(last) if row.hours and base.hours else None,
+        hours_a_step_range=None if baseline else row.step_time_range,
         points=[_point(readings, row, name) for name in given.milestones_of(row)],
         effects=[] if baseline else _effects(readings, row),
         reach=[] if baseline else [reach_of(readings, row, budget) for budget in BUDGETS],

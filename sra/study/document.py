@@ -111,7 +111,7 @@ class RowFound(Strict):
 
     training_flops: of its whole training over the baseline's, an encoder's included.  flops_beside_stored: the same where what the encoder makes of
     the images is stored and costs nothing in a step; None where there is no encoder or nothing of it can be stored.
-    hours_a_step: seconds a step over the baseline's, measured in turns; None where it was not.
+    hours_a_step: seconds a step over the baseline's, the median of turns; None where it was not measured.  hours_a_step_range: of the turns.
     encoder: external network whose knowledge it uses; images it was trained on.  kept_parameters: that stay in the model when it samples.
     changes_guidance: whether "without guidance" means something else for it.  factor: of the weight, in a tuned row.
     """
@@ -128,6 +128,7 @@ class RowFound(Strict):
     training_flops: PositiveFloat | None = None
     flops_beside_stored: PositiveFloat | None = None
     hours_a_step: PositiveFloat | None = None
+    hours_a_step_range: tuple[PositiveFloat, PositiveFloat] | None = None
     points: list[PointFound]
     effects: list[Effect] = []
     reach: list[Reach] = []

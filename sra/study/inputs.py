@@ -17,7 +17,8 @@ class RowInput:
     """One row of the study at a preset.
 
     run: of config/experiments, or a trial of it in a tuned row, without a seed.  flops, hours: of one training until a step; hours None where steps
-    were not timed.  flops_beside_stored: without an encoder whose features can be stored.  factor: of the weight, in a tuned row.
+    were not timed.  step_time_range: the least and the greatest seconds a step over the baseline's in any turn.
+    flops_beside_stored: without an encoder whose features can be stored.  factor: of the weight, in a tuned row.
     The rest is as in `RowFound`.
     """
 
@@ -26,6 +27,7 @@ class RowInput:
     kind: Kind
     flops: Cost
     hours: Cost | None = None
+    step_time_range: tuple[float, float] | None = None
     flops_beside_stored: Cost | None = None
     factor: float | None = None
     encoder: str | None = None

@@ -128,7 +128,8 @@ class StudyFiles:
             kind="baseline" if row is self.study.baseline else kind,
             # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
             flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
-            hours=self._hours(row, last),
+            hours=Cost(tuple(self.timed.knots(row.run, last))) if self._is_timed(row) else None,
+            step_time_range=self.timed.of(row.run).ratio_range(last) if self._is_timed(row) else None,
             flops_beside_stored=stored and Cost(tuple(Works(self.registry).budget(stored, in_step=False).knots(last))),
             factor=factor,
             encoder=spec.encoder,
@@ -141,12 +142,10 @@ class StudyFiles:
         """Methods whose trials chose another weight than the published one."""
         return [self._row(row, factor) for row in rows_here(self.study, self.registry) if (factor := self.tuned.get(row.run, 1)) != 1]
 
-    def _hours(self, row: StudyRow, last: int) -> Cost | None:
-        """As timed here, of the run as it is now; a weight changes no time, so a tuned row takes what its method takes."""
+    def _is_timed(self, row: StudyRow) -> bool:
+        """Here, as the run is now; a weight changes no time, so a tuned row takes what its method takes."""
         fingerprint = self.registry.spec(row.run).fingerprint
-        if self.timed is None or fingerprint not in [run.fingerprint for run in self.timed.runs if run.run == row.run]:
-            return None
-        return Cost(tuple(self.timed.knots(row.run, last)))
+        return self.timed is not None and fingerprint in [run.fingerprint for run in self.timed.runs if run.run == row.run]
 
     def _last_step(self, row: StudyRow) -> int:
         milestones = self.registry.preset.milestones

@@ -41,7 +41,8 @@ def build_study(table: TableSpec, evidence: Evidence, study: StudyDocument) -> T
 
 def _conditions(study: StudyDocument) -> str:
     seeds = f"training seeds {listed([str(seed) for seed in study.seeds])}" if len(study.seeds) > 1 else f"training seed {study.seeds[0]}"
-    measured = f"hours of {study.machine}" if study.machine else "hours were not measured"
+    ranges = ", time a step with the range of its turns" if any(row.hours_a_step_range for row in study.rows) else ""
+    measured = f"hours of {study.machine}{ranges}" if study.machine else "hours were not measured"
     return (
         f"{METRIC_NAMES[study.metric]} of {count_text(study.samples)} samples of each training at {milestone_text(study.milestone)}, sampler "
         f"{study.sampler}, {seeds}, data set {study.dataset}; {measured}."
@@ -149,7 +150,7 @@ def _columns(study: StudyDocument) -> list[_Column]:
     columns.append(_Column(of_training, "FLOPs", lambda line: _times(line.row and line.row.training_flops), for_costs=True))
     if any(row.flops_beside_stored for row in study.rows):
         columns.append(_Column(of_training, "features stored", lambda line: _times(line.row and line.row.flops_beside_stored), for_costs=True))
-    columns.append(_Column(of_training, "time a step", lambda line: _times(line.row and line.row.hours_a_step), for_costs=True))
+    columns.append(_Column(of_training, "time a step", _step_time, for_costs=True))
     columns.append(_Column("Parameters", "kept", _kept, for_costs=True))
     if any(row.encoder for row in study.rows):
         columns.append(_Column("Encoder", "name", _encoder, for_costs=True))
@@ -243,6 +244,15 @@ def _reach_of(budget: Budget) -> Callable[[_Line], GridCell]:
 
 def _times(factor: float | None) -> GridCell:
     return GridCell(f"×{number_text(factor, '.2f')}" if factor else ABSENT, value=factor or None)
+
+
+def _step_time(line: _Line) -> GridCell:
+    """With the range of the turns, which says how quiet the machine was."""
+    factor, span = (line.row.hours_a_step, line.row.hours_a_step_range) if line.row else (None, None)
+    if not factor or not span:
+        return _times(factor)
+    low, high = (number_text(end, ".2f") for end in span)
+    return GridCell(f"×{number_text(factor, '.2f')} ({low} to {high})", value=factor)
 
 
 def _kept(line: _Line) -> GridCell:

@@ -63,10 +63,11 @@ def _of_row(row: RowFound, study: StudyDocument) -> Iterator[Record]:
     costs = {
         "flops_over_baseline": row.training_flops,
         "flops_over_baseline_features_stored": row.flops_beside_stored,
-        "step_time_over_baseline": row.hours_a_step,
         "kept_parameters": float(row.kept_parameters),
     }
     yield from (Record(f"cost: {name}", value=digits(value)) for name, value in costs.items())
+    low, high = row.hours_a_step_range or (None, None)
+    yield Record("cost: step_time_over_baseline", value=digits(row.hours_a_step), low=digits(low), high=digits(high))
     if row.published:
         yield Record("published", metric=study.metric, value=row.published.text, reason=f"{row.published.source}; {row.published.protocol}")
 

@@ -24,7 +24,7 @@ def measured(tiny_run, tiny_stores, tmp_path):
         for config, spec in zip(configs, specs, strict=True):
             write_run(config, spec)
         latents, features = tiny_stores
-        usual = {"latents": latents.manifest, "features": features.manifest, "steps": 1, "device": "cpu", "threads": 1}
+        usual = {"latents": latents.manifest, "features": features.manifest, "steps": 1, "turns": 5, "device": "cpu", "threads": 1}
         measure_steps(configs[1:], configs[0], output=tmp_path / output, **(usual | options))
         return read_study_steps(tmp_path / output)
 
@@ -78,6 +78,11 @@ def test_hours_are_the_baselines_times_what_each_phase_takes_of_it(measured, tin
     record = read_study_steps(tmp_path / "known.json")
     assert record.hours("sit_b2", 100) == pytest.approx(1.0)
     assert record.hours("sit_b2_sra", 40) == pytest.approx(0.6)
+    before, after = record.of("sit_b2_sra").phases  # the first 63 steps, and the rest
+    low, high = record.of("sit_b2_sra").ratio_range(100)
+    assert low == pytest.approx(0.63 * min(before.ratios) + 0.37 * min(after.ratios))
+    assert high == pytest.approx(0.63 * max(before.ratios) + 0.37 * max(after.ratios))
+    assert record.of("sit_b2_sra").ratio_range(40) == (before.lowest_ratio, before.highest_ratio)
     assert record.hours("sit_b2_sra", 163) == pytest.approx((63 * 1.5 + 100 * 1.25) * 0.01)
 
 
@@ -149,12 +154,12 @@ def test_a_run_is_given_what_it_reads_of_what_there_is(tiny_run, tmp_path):
     assert inputs_of(tiny_run("sit_b2_haste"), stored) == online  # attention is not stored, so its encoder runs in the step
 
 
-def test_the_command_takes_five_turns_or_more(measured, tiny_run, tiny_stores, tmp_path):
+def test_the_command_takes_fifteen_turns_and_never_fewer_than_five(measured, tiny_run, tiny_stores, tmp_path):
     for number, run in enumerate(("sit_b2", "sit_b2_sra")):
         write_run(tmp_path / str(number) / "config.json", tiny_run(run))
     words = ["measure-steps", str(tmp_path / "1/config.json"), "--baseline", str(tmp_path / "0/config.json")]
     words += ["--latents", str(tiny_stores[0].manifest), "--output", str(tmp_path / "steps.json"), "--device", "cpu", "--steps", "1"]
     assert CliRunner().invoke(app, [*words, "--turns", "4"]).exit_code == 2
-    done = CliRunner().invoke(app, [*words, "--turns", "6"])
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert len(read_study_steps(tmp_path / "steps.json").of("sit_b2_sra").phases[0].seconds) == 6
+    assert len(read_study_steps(tmp_path / "steps.json").of("sit_b2_sra").phases[0].seconds) == 15

@@ -184,3 +184,14 @@ def _document(study):
         kind="study", id="table_b9", number="Table B9", title="T", paper="none", preset="small", comparable=False, band=None, conditions="",
         setting_columns=[], columns=[], rows=[], study=study, notes=[],
     )  # fmt: skip
+
+
+def test_a_measured_time_stands_with_the_range_of_its_turns(formats):
+    study = made_study()
+    found = formats(study)
+    sra = next(row for row in study.rows if row.label == "SRA")
+    shown = f"×{sra.hours_a_step:.2f} ({sra.hours_a_step * 0.9:.2f} to {sra.hours_a_step * 1.2:.2f})"
+    assert shown in found["md"]
+    assert "time a step with the range of its turns" in found["md"]
+    record = next(one for one in records(found["csv"]) if (one["run"], one["quantity"]) == (sra.run, "cost: step_time_over_baseline"))
+    assert [float(record[name]) for name in ("low", "value", "high")] == [sra.hours_a_step_range[0], sra.hours_a_step, sra.hours_a_step_range[1]]

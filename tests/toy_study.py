@@ -19,14 +19,15 @@ duplicates: 1.0
 text_to_image: null
 resolutions: {}
 """
-STUDY = """
+THIRD = "  - {run: sit_b2_dispersive, label: Dispersive, family: From the model itself}\n"
+FOURTH = "  - {run: sit_b2_contrastive, label: Contrastive, family: From the model itself}\n"
+TWO_METHODS = """
 id: toy
 title: Three methods in seconds
 baseline: {run: sit_b2, label: SiT, family: No alignment}
 rows:
   - {run: sit_b2_sra, label: SRA, family: From the model itself}
   - {run: sit_b2_layersync, label: LayerSync, family: From the model itself}
-  - {run: sit_b2_dispersive, label: Dispersive, family: From the model itself}
 milestones: [m200k, m400k]
 repeated: [10, 11, 12]
 longer: m800k
@@ -36,7 +37,14 @@ tuning: {seed: 100, sampling_seed: 100, milestone: m200k, weights: [1, 4], rates
 pilot: {run: sit_b2_sra, baseline_seeds: 2, seeds: 2}
 threats: [It is too small to say anything.]
 """
-FOURTH = "  - {run: sit_b2_contrastive, label: Contrastive, family: From the model itself}\n"
+
+
+def with_row(row: str, study: str) -> str:
+    """The study with a row more."""
+    return study.replace("milestones:", f"{row}milestones:", 1)
+
+
+STUDY = with_row(THIRD, TWO_METHODS)
 
 
 def write_toy_study(root: Path, study: str = STUDY, **preset: str) -> None:
@@ -45,8 +53,3 @@ def write_toy_study(root: Path, study: str = STUDY, **preset: str) -> None:
     lines += [f"{key}: {value}" for key, value in preset.items()]
     (root / "config/presets/toy.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (root / "config/studies/toy.yaml").write_text(study, encoding="utf-8")
-
-
-def with_row(row: str, study: str = STUDY) -> str:
-    """The study with a row more."""
-    return study.replace("milestones:", f"{row}milestones:", 1)

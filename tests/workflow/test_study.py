@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from toy_study import FOURTH, STUDY, with_row, write_toy_study
+from toy_study import FOURTH, TWO_METHODS, with_row, write_toy_study
 
 from sra.core.files import read_json
 from sra.study.document import read_choices, read_study
@@ -13,8 +13,7 @@ CONFIG = ["--config", "preset=toy"]
 BASELINE, METHODS = "sit_b2", ("sit_b2_sra", "sit_b2_layersync")
 T_975 = 4.302652729911275  # Student's t of 2 degrees of freedom at 97.5 %
 TIE = 0.9  # so wide that no row is tuned, which would be a third more to run
-THIRD = "  - {run: sit_b2_dispersive, label: Dispersive, family: From the model itself}\n"
-SHORTER = STUDY.replace(THIRD, "").replace("repeated: [10, 11, 12]\n", "").replace("rates: [1, 2]", f"rates: [1], tie: {TIE}")
+SHORTER = TWO_METHODS.replace("repeated: [10, 11, 12]\n", "").replace("rates: [1, 2]", f"rates: [1], tie: {TIE}")
 DIVERGING = """
 recipe: sit
 model: SiT-B/2

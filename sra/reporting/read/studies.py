@@ -122,14 +122,15 @@ class StudyFiles:
         last = self._last_step(row)
         spec, kind = self.registry.spec(run), "tuned" if factor is not None else "control" if row.control else "method"
         stored = spec if spec.encoder and not spec.encodes_in_step else None
+        timed = self.timed if self._is_timed(row) else None
         return RowInput(
             row=row,
             run=run,
             kind="baseline" if row is self.study.baseline else kind,
             # Encoders run in each step here whatever the preset stores: storing features moves their work and does not undo it.
             flops=Cost(tuple(Works(self.registry).budget(spec, in_step=True).knots(last))),
-            hours=Cost(tuple(self.timed.knots(row.run, last))) if self._is_timed(row) else None,
-            step_time_range=self.timed.of(row.run).ratio_range(last) if self._is_timed(row) else None,
+            hours=timed and Cost(tuple(timed.knots(row.run, last))),
+            step_time_range=timed and timed.of(row.run).ratio_range(last),
             flops_beside_stored=stored and Cost(tuple(Works(self.registry).budget(stored, in_step=False).knots(last))),
             factor=factor,
             encoder=spec.encoder,

@@ -242,17 +242,15 @@ def _reach_of(budget: Budget) -> Callable[[_Line], GridCell]:
     return cell
 
 
-def _times(factor: float | None) -> GridCell:
-    return GridCell(f"×{number_text(factor, '.2f')}" if factor else ABSENT, value=factor or None)
+def _times(factor: float | None, span: tuple[float, float] | None = None) -> GridCell:
+    """span: from where to where it was measured."""
+    ends = f" ({number_text(span[0], '.2f')} to {number_text(span[1], '.2f')})" if span else ""
+    return GridCell(f"×{number_text(factor, '.2f')}{ends}" if factor else ABSENT, value=factor or None)
 
 
 def _step_time(line: _Line) -> GridCell:
     """With the range of the turns, which says how quiet the machine was."""
-    factor, span = (line.row.hours_a_step, line.row.hours_a_step_range) if line.row else (None, None)
-    if not factor or not span:
-        return _times(factor)
-    low, high = (number_text(end, ".2f") for end in span)
-    return GridCell(f"×{number_text(factor, '.2f')} ({low} to {high})", value=factor)
+    return _times(line.row.hours_a_step, line.row.hours_a_step_range) if line.row else _times(None)
 
 
 def _kept(line: _Line) -> GridCell:

@@ -151,7 +151,7 @@ def test_what_a_study_asks_for_is_where_its_trainings_stop(toy):
 
 def test_a_method_more_asks_for_its_own_scores_alone(toy):
     before = {part: part_of(toy(), part) for part in PARTS}
-    after = {part: part_of(toy(with_row(FOURTH)), part) for part in PARTS}
+    after = {part: part_of(toy(with_row(FOURTH, STUDY)), part) for part in PARTS}
     for part in PARTS:
         assert before[part] <= after[part]
         assert all(name.startswith("sit_b2_contrastive") for name in after[part] - before[part])

@@ -12,6 +12,7 @@ from sra.spec.layout import Results
 from sra.spec.seeds import Seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["digits", "paper"])
 def test_the_registry_has_all_that_the_workflow_makes_for_tables_and_figures(checkout, preset):
     """Against the planner: nothing that it makes is missing from the registry, and nothing else waits to be run."""

@@ -178,8 +178,6 @@ def test_the_registry_asks_for_what_was_not_rendered(house):
         write_registry(house)
 
 
-@pytest.mark.slow
-
 # The appendix
 
 

@@ -76,10 +76,14 @@ def in_short(document: StudyDocument) -> list[str]:
 def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
     """What is better and worse at a budget, with intervals; nothing where no row is judged there."""
     judged = _judged(document, budget)
-    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in TOLD}
-    parts = [f"{verdict}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
-    told = ", ".join(parts) or f"none of the {len(judged)} judged is told from it"
+    told = ", ".join(_told(judged, {verdict: verdict for verdict in TOLD})) or f"none of the {len(judged)} judged is told from it"
     return f"at {words}, {told}" if judged else ""
+
+
+def _told(judged: list[tuple[RowFound, Effect]], words: dict[str, str]) -> list[str]:
+    """The rows of each verdict that some have, with their intervals. words: for the verdicts that are asked for."""
+    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
+    return [f"{words[verdict]}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
 
 
 def _judged(document: StudyDocument, budget: Budget = "steps") -> list[tuple[RowFound, Effect]]:
@@ -134,14 +138,12 @@ def _group(document: StudyDocument, rows: list[RowFound], verdict: Verdict, word
 def _at_cost(document: StudyDocument, budget: Budget) -> str:
     """Exploratory: each by its own interval."""
     name = {"flops": "equal FLOPs, encoders included", "hours": f"equal hours on {document.machine}"}[budget]
-    effects = _judged(document, budget)
-    if not effects:
+    judged = _judged(document, budget)
+    if not judged:
         return ""
-    told = {verdict: [f"{row.label} {ratio_text(effect)}" for row, effect in effects if effect.verdict == verdict] for verdict in TOLD}
-    if not any(told.values()):
-        return f"At {name}, each by its own interval, none of the {len(effects)} methods is told from the baseline."
-    parts = [f"{words}: {'; '.join(told[verdict])}" for verdict, words in TOLD.items() if told[verdict]]
-    return f"At {name}, each by its own interval: {'. '.join(parts)}."
+    if told := "; ".join(_told(judged, TOLD)):
+        return f"At {name}, each by its own interval: {told}."
+    return f"At {name}, each by its own interval, none of the {len(judged)} methods is told from the baseline."
 
 
 def _among_the_better(document: StudyDocument) -> list[str]:

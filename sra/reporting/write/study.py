@@ -132,8 +132,11 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
     for effect in row.effects:
         if effect.reason and of_headline(effect, study) and effect.budget not in untimed and _says_more(effect, row, study):
             found.append(effect.reason if effect.budget == "steps" else f"equal {BUDGETS[effect.budget]}: {effect.reason}")
-    reach = row.reach if seeds_of_row(row, study).there else []
-    found += [f"{BUDGETS[one.budget]} to the baseline: {one.reason}" for one in reach if one.reason and one.budget not in untimed]
+    unreached: dict[str, list[str]] = {}
+    for one in row.reach if seeds_of_row(row, study).there else []:
+        if one.reason and one.budget not in untimed:
+            unreached.setdefault(one.reason, []).append(BUDGETS[one.budget])
+    found += [f"{listed(budgets)} to the baseline: {reason}" for reason, budgets in unreached.items()]
     return [*found, *missing_seeds(row, study)]
 
 

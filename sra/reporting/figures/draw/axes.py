@@ -117,11 +117,11 @@ def not_below_zero(axes: "Axes") -> None:
     axes.set_ylim(max(low, 0.0), high)
 
 
-def plain_ticks(low: float, high: float) -> list[float]:
-    """Round numbers for a logarithmic axis: as many as fit in five or so, at least the powers of ten in the range."""
+def plain_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers for a logarithmic axis, as many as there is room for, at least the powers of ten in the range."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1, 1.5, 2, 3, 4, 6), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         ticks = [digit * 10.0**decade for decade in decades for digit in digits if low <= digit * 10.0**decade <= high]
-        if len(ticks) <= 6:
+        if len(ticks) <= most:
             return ticks
     return ticks

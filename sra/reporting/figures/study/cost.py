@@ -132,7 +132,7 @@ def _set_axes(axes: "Axes", curves: list[_Curve], hours: bool, logarithmic: bool
         if not is_log or min(values) <= 0:
             continue
         low, high = min(values) / 1.08, max(values) * 1.08
-        ticks = [tick * of for tick in plain_ticks(low / of, high / of)]
+        ticks = [tick * of for tick in plain_ticks(low / of, high / of, most=4)]
         set_scale("log")
         set_limits(low, high)
         axis.set_major_locator(FixedLocator(ticks))

@@ -175,9 +175,8 @@ class TimedRun(Strict):
 
     def ratio_range(self, steps: int) -> tuple[float, float]:
         """The least and the greatest time of so many steps over the baseline's, by the turns of each phase that say so."""
-        counted = self._counted(steps)
-        low = sum(count * phase.lowest_ratio for count, phase in counted) / steps
-        return low, sum(count * phase.highest_ratio for count, phase in counted) / steps
+        shares = [(count / steps, phase) for count, phase in self._counted(steps)]  # 1 for a run of one phase, whose ends stay to the bit
+        return sum(share * phase.lowest_ratio for share, phase in shares), sum(share * phase.highest_ratio for share, phase in shares)
 
     def _counted(self, steps: int) -> list[tuple[int, TimedPhase]]:
         """How many of the first steps are in each phase."""

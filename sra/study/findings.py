@@ -52,9 +52,7 @@ def in_short(document: StudyDocument) -> list[str]:
     """Three sentences for who reads no more: what is told from the baseline and at which cost, what is not, and how little one data set says."""
     methods = [row for row in document.rows if row.kind == "method"]
     here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
-    counts = [len(effect.seeds) for _, effect in _judged(document)] or [len(document.seeds)]
-    seeds = f"{min(counts)} to {max(counts)} training seeds" if min(counts) < max(counts) else several(max(counts), "training seed")
-    limit = f"{here}, with {seeds} a method: it says nothing of other images, models or lengths of training."
+    limit = f"{here}, with {_training_seeds(document, methods)} a method: it says nothing of other images, models or lengths of training."
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
     budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included, each by its own interval"), ("hours", "equal hours, likewise")]
@@ -91,6 +89,12 @@ def _judged(document: StudyDocument, budget: Budget = "steps") -> list[tuple[Row
     return [(row, effect) for row in document.rows if row.kind == "method" and (effect := row.effect(budget)) and effect.is_judged]
 
 
+def _training_seeds(document: StudyDocument, rows: list[RowFound]) -> str:
+    """How many those of the rows that are judged stand on, from the fewest to the most; the study's where none is judged yet."""
+    counts = [len(effect.seeds) for row in rows if (effect := row.effect()).is_judged] or [len(document.seeds)]
+    return f"{min(counts)} to {max(counts)} training seeds" if min(counts) < max(counts) else several(max(counts), "training seed")
+
+
 def _named(row: RowFound) -> str:
     """Its name, with a word where its samples without guidance are not what they are in other rows."""
     return f"{row.label} (for which no guidance means something else)" if row.changes_guidance else row.label
@@ -101,7 +105,7 @@ def _what_was_run(document: StudyDocument) -> str:
     controls = [row for row in document.rows if row.kind == "control"]
     rows = several(len(methods), "method") + (f" and {several(len(controls), 'control')}" if controls else "")
     text = (
-        f"{rows} beside the baseline, {several(len(document.seeds), 'training seed')} of each, on {document.preset_title}; "
+        f"{rows} beside the baseline, {_training_seeds(document, methods + controls)} of each, on {document.preset_title}; "
         f"{document.samples:,} images a training and milestone, drawn without guidance by {document.sampler}."
     )
     if document.missing:

@@ -227,6 +227,18 @@ def test_which_of_the_better_beat_each_other():
     assert "NEXT beats" not in text
 
 
+@pytest.mark.parametrize(("short", "said"), [(("good", "only"), "3 training seeds"), (("only",), "3 to 5 training seeds")])
+def test_the_seeds_that_are_said_are_those_that_rows_have(short, said):
+    made = noisy({"good": 0.8})
+
+    def values(run, seed, *about):
+        return None if run in short and seed > 2 else made(run, seed, *about)
+
+    document = build_study(given_by(a_study("good", controls=("only",)), values))
+    assert f"1 method and 1 control beside the baseline, {said} of each, " in document.findings[0]
+    assert f"{'3' if 'good' in short else '5'} training seeds a method" in document.short[-1]
+
+
 def test_controls_are_judged_by_themselves():
     document = build_study(given_by(a_study("good", controls=("only",)), noisy({"good": 0.8, "only": 0.8})))
     only = rows_of(document)["only"].effect()

@@ -1,6 +1,7 @@
 """What plots share: the words at the ends of lines, ticks that have room, and the range of the values."""
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sra.reporting.figures.draw.style import GRID, MUTED, TEXT, MethodStyle
@@ -10,6 +11,20 @@ if TYPE_CHECKING:
 
 APART = 1.35  # times the text's size, from the middle of a name to that of the next
 LOG_FROM_SPAN = 4.0  # largest over smallest value from which the axis is logarithmic
+# From fine to coarse, with 1 among them; the first that is neither too many nor too close is taken.
+RATIO_TICKS = (
+    (0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06),
+    (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2),
+    (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3),
+    (0.6, 0.8, 1, 1.2, 1.4),
+    (0.5, 0.65, 0.8, 1, 1.25, 1.6, 2),
+    (0.5, 0.7, 1, 1.5, 2, 3),
+    (0.25, 0.5, 1, 2, 4),
+    (0.1, 0.3, 1, 3, 10),
+    (0.01, 0.1, 1, 10, 100),
+)
+MOST_RATIO_TICKS = 4
+RATIO_TICKS_APART = 0.23  # of the axis at least, so that their labels do not touch
 
 
 def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
@@ -125,3 +140,12 @@ def plain_ticks(low: float, high: float, most: int = 6) -> list[float]:
         if len(ticks) <= most:
             return ticks
     return ticks
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Of an axis of ratios, on which they stand by their logarithms: three or four if they can be had, else two, or 1 alone."""
+    inside = [(ticks, [tick for tick in ticks if low <= tick <= high]) for ticks in RATIO_TICKS]
+    found = [shown for ticks, shown in inside if low >= 0.9 * ticks[0] and high <= 1.1 * ticks[-1]] + [shown for _, shown in inside]
+    gap = RATIO_TICKS_APART * math.log(high / low)
+    apart = [shown for shown in found if all(math.log(more / less) >= gap for less, more in pairwise(shown))]
+    return next((shown for least in (3, 2) for shown in apart if least <= len(shown) <= MOST_RATIO_TICKS), [1.0])

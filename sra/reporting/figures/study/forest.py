@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.reporting.figures.draw.axes import ratio_ticks
 from sra.reporting.figures.draw.style import GRID, INK, MUTED
 from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.frame import BAD, GOOD, FramePanel, FrameRow, draw_frame, say
@@ -37,18 +38,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CONTROLS = "For scale: the baseline"
-# From fine to coarse, of ratios; the first that is not too many is taken.
-RATIO_TICKS = (
-    (0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06),
-    (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2),
-    (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3),
-    (0.4, 0.6, 0.8, 1, 1.25, 1.5, 2),
-    (0.5, 0.7, 1, 1.5, 2, 3),
-    (0.25, 0.5, 1, 2, 4),
-    (0.1, 0.3, 1, 3, 10),
-    (0.01, 0.1, 1, 10, 100),
-)
-MOST_TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -124,8 +113,11 @@ def row_note(row: RowFound | None, study: StudyDocument) -> str:
 
 
 def _limits(study: StudyDocument, rows: list[_Row]) -> tuple[float, float]:
-    """The range of the axis: all means and seeds, and of the intervals as much as leaves these readable. On the scale's own coordinate."""
-    effects = [effect for one in rows for budget in BUDGETS for _, effect in one.marks(study, budget) if effect]
+    """The range of the axis, on the scale's own coordinate: all means and seeds, and of the intervals as much as leaves these readable.
+
+    The second distance has no say in it, since it may lie several times as far from the baseline as all that is compared.
+    """
+    effects = [effect for one in rows for budget in BUDGETS for kind, effect in one.marks(study, budget) if effect and kind != "second"]
     points = [_at(value, effect) for effect in effects for value in (effect.mean, *(one.effect for one in effect.seeds)) if value is not None]
     ends = [_at(end, effect) for effect in effects for end in (effect.low, effect.high) if end is not None]
     low, high = min([0.0, *points]), max([0.0, *points])
@@ -144,7 +136,7 @@ def _set_axis(axes: "Axes", study: StudyDocument, limits: tuple[float, float]) -
 
     axes.set_xlim(limits)
     if scale_of(study.metric) == "log":
-        ticks = _ticks(*map(math.exp, limits))
+        ticks = ratio_ticks(*map(math.exp, limits))
         axes.xaxis.set_major_locator(FixedLocator([math.log(tick) for tick in ticks]))
         axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
         margin = math.log(1 + study.equivalence)
@@ -152,12 +144,6 @@ def _set_axis(axes: "Axes", study: StudyDocument, limits: tuple[float, float]) -
     else:
         axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    found = [[tick for tick in ticks if low <= tick <= high] for ticks in RATIO_TICKS]
-    fitting = [inside for ticks, inside in zip(RATIO_TICKS, found, strict=True) if low >= 0.9 * ticks[0] and high <= 1.1 * ticks[-1]]
-    return next((inside for inside in [*fitting, *found] if 2 <= len(inside) <= MOST_TICKS), [1.0])
 
 
 def _paint_row(axes: "Axes", study: StudyDocument, one: _Row, budget: Budget, lines: list[float], limits: tuple[float, float]) -> None:
@@ -179,12 +165,13 @@ MARKERS = {"main": ("o", 4.6), "control": ("s", 4.2), "second": ("D", 3.6), "tun
 
 def _paint_effect(axes: "Axes", study: StudyDocument, kind: str, effect: Effect, place: float, limits: tuple[float, float]) -> None:
     colour = MUTED if kind in ("second", "control") else _colour(effect, study)
-    if effect.low is not None and effect.high is not None:
-        low, high = (_at(end, effect) for end in (effect.low, effect.high))
+    ends = (effect.low, effect.high) if effect.low is not None else (effect.mean, effect.mean)
+    if ends[0] is not None and ends[1] is not None:
+        low, high = (_at(end, effect) for end in ends)
         axes.plot([max(low, limits[0]), min(high, limits[1])], [place, place], color=colour, linewidth=0.9 if kind == "second" else 1.4, zorder=3)
         for end, edge, arrow in ((low, limits[0], "<"), (high, limits[1], ">")):
             if (end < edge) == (arrow == "<") and end != edge:
-                axes.plot([edge], [place], marker=arrow, markersize=3.5, color=colour, linestyle="none", clip_on=False, zorder=4)
+                axes.plot([edge], [place], marker=arrow, markersize=3.5, color=colour, linestyle="none", clip_on=False, zorder=6)
     if kind != "second":
         seeds = [_at(one.effect, effect) for one in effect.seeds]
         axes.plot(seeds, [place + 0.05] * len(seeds), linestyle="none", marker="o", markersize=1.9, color=MUTED, markeredgewidth=0, zorder=2)
@@ -201,7 +188,9 @@ def _colour(effect: Effect, study: StudyDocument) -> str:
 
 
 def forest_remarks(study: StudyDocument) -> list[str]:
-    second = f" Hollow diamonds: {METRIC_NAMES[study.second]}, which no encoder was aligned with." if _drawn_second(study) else ""
+    second = ""
+    if _drawn_second(study):
+        second = f" Hollow diamonds: {METRIC_NAMES[study.second]}, which no encoder was aligned with; an arrow where it lies further out."
     tuned = " Triangles: the weight that trials on another seed chose." if any(row.kind == "tuned" for row in study.rows) else ""
     controls = " Squares: the baseline itself, trained longer and from other seeds, which say what the study can see." if controls_of(study) else ""
     grey = f"1 / {1 + study.equivalence:g} to {1 + study.equivalence:g}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NARROW_WIDTH = 3.6  # inches, as wide as the text of a page on a phone
 NAMES, NARROW_NAMES = 1.4, 1.2  # inches
-TOP, BOTTOM, GAP = 0.34, 0.46, 0.1
+TOP, BOTTOM, GAP = 0.48, 0.46, 0.1
 HEADING, LINE, TEXT_LINE = 0.25, 0.13, 0.135  # heights of a family's name, of one mark and of one line of a name
 SMALL = TEXT - 1
 GOOD, BAD = "#00664a", "#a63c00"  # of words too; each stands beside its sign
@@ -129,7 +129,7 @@ def _axes(figure: "Figure", place: tuple[float, float, float, float]) -> "Axes":
     axes = figure.add_axes((left / whole_width, 1 - (top + height) / whole_height, width / whole_width, height / whole_height), facecolor="none")
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
-    axes.tick_params(length=2.5, width=0.6, labelsize=SMALL)
+    axes.tick_params(length=2.5, width=0.6, labelsize=SMALL, labeltop=True)  # a study has more rows than a screen: its scale stands at both ends
     axes.grid(axis="x", color=GRID, linewidth=0.5)
     axes.set_axisbelow(True)
     return axes

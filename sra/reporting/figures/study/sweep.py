@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.reporting.figures.draw.axes import ratio_ticks
 from sra.reporting.figures.draw.sheets import TEXT_SIZE, wrapped
 from sra.reporting.figures.draw.style import GRID, INK, MUTED, PAGE_WIDTH, TEXT, figure_style, save_figure
 from sra.reporting.figures.picture import DataTable
-from sra.reporting.figures.study.forest import RATIO_TICKS
 from sra.reporting.figures.study.frame import NARROW_WIDTH, SMALL
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, number_text
 from sra.reporting.write.study import factor_text
@@ -89,8 +89,7 @@ def _set_axes(axes: "Axes", sweep: Sweep, limits: tuple[float, float], ratio_sca
         axes.set_yscale("log")
     axes.set_ylim(limits)
     if ratio_scale:
-        inside = [[tick for tick in ticks if limits[0] <= tick <= limits[1]] for ticks in RATIO_TICKS]
-        ticks = next((found for found in inside if 2 <= len(found) <= 5), [1.0])
+        ticks = ratio_ticks(*limits)
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" if named else "" for tick in ticks]))
         axes.yaxis.set_minor_locator(NullLocator())

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -15,7 +16,7 @@ from sra.content.figures import CurvesFigure, GridFigure, Panel, SampleSeries, S
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.documents import CurvesDocument, GridDocument
-from sra.reporting.figures.draw.axes import label_ends, plain_ticks, spaced, spread
+from sra.reporting.figures.draw.axes import label_ends, plain_ticks, ratio_ticks, spaced, spread
 from sra.reporting.figures.draw.style import METHOD_STYLES, PAGE_WIDTH, figure_style
 from sra.reporting.figures.render import render_figure
 from sra.reporting.read.packs import SamplePack
@@ -158,6 +159,15 @@ def test_ticks_of_a_log_axis_are_few_and_inside(low, high):
     ticks = plain_ticks(low, high)
     assert 2 <= len(ticks) <= 6
     assert all(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.97, 1.02), (0.9, 1.1), (0.705, 1.8), (0.5, 2.0), (0.2, 1.1), (0.6, 2.4), (0.05, 20.0), (0.97, 1.4)])
+def test_ticks_of_ratios_name_the_baseline_and_stand_apart(low, high):
+    ticks = ratio_ticks(low, high)
+    assert 2 <= len(ticks) <= 4
+    assert 1 in ticks
+    assert all(low <= tick <= high for tick in ticks)
+    assert min(np.diff(np.log(ticks))) >= 0.2 * math.log(high / low)
 
 
 def test_step_ticks_keep_their_distance():

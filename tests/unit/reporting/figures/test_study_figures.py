@@ -68,6 +68,24 @@ def test_the_forest_has_the_words_of_each_row_and_budget(draw):
     assert found.index("For scale: the baseline") < found.index("From the model itself") < found.index("From an encoder") < found.index("Controls")
 
 
+def test_a_second_distance_far_from_the_baselines_stretches_no_axis(draw, tmp_path):
+    study = made_study()
+
+    def scaled(effect, factor):
+        ends = {name: value * factor for name in ("mean", "low", "high") if (value := getattr(effect, name))}
+        return effect.model_copy(update=ends) if effect.metric == study.second else effect
+
+    def of(factor):
+        rows = [row.model_copy(update={"effects": [scaled(effect, factor) for effect in row.effects]}) for row in study.rows]
+        _, found = draw(study.model_copy(update={"rows": rows}), "forest")
+        return [word for word in found if re.fullmatch(r"[\d.]+", word)], (tmp_path / "figure_b9.svg").read_text(encoding="utf-8")
+
+    (near, first), (far, second) = of(1.0), of(9.0)
+    assert near
+    assert near == far
+    assert first != second
+
+
 @pytest.mark.parametrize("informative", [False, None])
 @pytest.mark.parametrize("plot", KINDS)
 def test_nothing_is_ranked_in_a_study_that_is_not_informative(draw, tmp_path, plot, informative):

@@ -1,14 +1,14 @@
-"""How much sooner a row is where the baseline ends: bars of speed-up, and in words where it is not reached."""
+"""How much sooner a row is where the baseline ends: bars of speed-up, and in words where most seeds do not get there."""
 
 import math
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sra.reporting.figures.draw.style import INK, MUTED
+from sra.reporting.figures.draw.style import INK
 from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.forest import budgets_of, row_note
-from sra.reporting.figures.study.frame import SMALL, FramePanel, FrameRow, draw_frame, say
+from sra.reporting.figures.study.frame import FramePanel, FrameRow, draw_frame, say
 from sra.reporting.write.numbers import ABSENT, METRIC_NAMES, listed, number_text
 from sra.reporting.write.study import gap_text, ranks, row_name, rows_in_order, seeds_of_row, speed_text, spread_text
 from sra.study.document import BUDGETS, Budget, Reach, RowFound, StudyDocument
@@ -43,7 +43,7 @@ def draw_reach(study: StudyDocument, identity: str, base: Path, narrow: bool = F
                 if row:
                     _paint(axes, study, row, budget, places[0])
 
-        return FramePanel(f"sooner in {BUDGETS[budget]}", "× sooner than the baseline", paint, words=0.88)
+        return FramePanel(f"sooner in {BUDGETS[budget]}", "× sooner than the baseline", paint, words=0.98)
 
     draw_frame(identity, frame, [panel(budget) for budget in budgets_of(study)], base, narrow)
 
@@ -74,9 +74,7 @@ def _paint(axes: "Axes", study: StudyDocument, row: RowFound, budget: Budget, pl
         say(axes, place, gap_text(row, None, budget, study))
         return
     if reach.speed_up is None:
-        beside = {"textcoords": "offset points", "xytext": (3, 0), "va": "center"}
-        axes.annotate("not reached", (1, place), fontsize=SMALL, color=MUTED, **beside)
-        say(axes, place, f"{reach.reached} of {reach.of}")
+        say(axes, place, f"by {reach.reached} of {reach.of}")
         return
     axes.barh(place, math.copysign(abs(reach.speed_up - 1), reach.speed_up - 1), left=1, height=0.1, color=FILLS[row.kind], zorder=2)
     low, high = reach.low, reach.high
@@ -95,7 +93,7 @@ def reach_remarks(study: StudyDocument) -> list[str]:
     lines = {"interval": "95 % of a bootstrap over seeds", "range": "from the slowest seed to the fastest"}
     drawn = listed([text for kind, text in lines.items() if kind in kinds])
     remarks = [
-        "Bars: the median over seeds, not drawn where most seeds do not get there; k of n: in how many trainings of those compared."
+        "Bars: the median over seeds, not drawn where most seeds do not get there; k of n: how many trainings do, of those compared."
         + (f" Lines: {drawn}." if drawn else ""),
         "An arrow at a bar's end: some training is there by its first milestone, so it may be sooner still.",
     ]

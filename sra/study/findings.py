@@ -56,7 +56,7 @@ def in_short(document: StudyDocument) -> list[str]:
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
     budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included, each by its own interval"), ("hours", "equal hours, likewise")]
-    told = "; ".join(filter(None, (_told_at(document, budget, words) for budget, words in budgets)))
+    told = _named_once("; ".join(filter(None, (_told_at(document, budget, words) for budget, words in budgets))), methods)
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
     unjudged = [row.label for row in methods if not row.effect().is_judged]
@@ -98,6 +98,14 @@ def _training_seeds(document: StudyDocument, rows: list[RowFound]) -> str:
 def _named(row: RowFound) -> str:
     """Its name, with a word where its samples without guidance are not what they are in other rows."""
     return f"{row.label} (for which no guidance means something else)" if row.changes_guidance else row.label
+
+
+def _named_once(text: str, rows: list[RowFound]) -> str:
+    """The text with such a word beside a name the first time alone."""
+    for row in rows:
+        before, name, after = text.partition(_named(row))
+        text = before + name + after.replace(name, row.label) if name else text
+    return text
 
 
 def _what_was_run(document: StudyDocument) -> str:

@@ -1,6 +1,7 @@
 """Studies by formula: known effects give the known verdicts, none give none, and what is missing or diverged is shown as such."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,13 @@ def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
     assert rest.startswith("Within 5% of it: SAME. What could have been seen: an improvement by ")
     assert "one small data set" in limit
     assert "5 training seeds a method" in limit
+
+
+def test_what_no_guidance_means_for_a_method_is_said_once():
+    given = given_by(a_study("good"), noisy({"good": 0.8}))
+    rows = [replace(row, changes_guidance=row.run == "good") for row in given.rows]
+    told = build_study(replace(given, rows=rows)).short[0]
+    assert (told.count("GOOD × "), told.count("GOOD (for which no guidance means something else) × ")) == (1, 1)
 
 
 def test_three_sentences_of_nothing_told_and_of_an_uninformative_study():

@@ -24,7 +24,7 @@ RATIO_TICKS = (
     (0.01, 0.1, 1, 10, 100),
 )
 MOST_RATIO_TICKS = 4
-RATIO_TICKS_APART = 0.23  # of the axis at least, so that their labels do not touch
+RATIO_TICKS_APART = 0.23  # of the axis at least, so that their labels do not touch where it is as wide as that of Figure B1
 
 
 def label_ends(axes: "Axes", ends: list[tuple[float, float, MethodStyle]]) -> None:
@@ -142,10 +142,13 @@ def plain_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return ticks
 
 
-def ratio_ticks(low: float, high: float) -> list[float]:
-    """Of an axis of ratios, on which they stand by their logarithms: three or four if they can be had, else two, or 1 alone."""
+def ratio_ticks(low: float, high: float, apart: float = RATIO_TICKS_APART) -> list[float]:
+    """Of an axis of ratios, on which they stand by their logarithms: three or four if they can be had, else two, or 1 alone.
+
+    apart: the least share of the axis between two of them.
+    """
     inside = [(ticks, [tick for tick in ticks if low <= tick <= high]) for ticks in RATIO_TICKS]
     found = [shown for ticks, shown in inside if low >= 0.9 * ticks[0] and high <= 1.1 * ticks[-1]] + [shown for _, shown in inside]
-    gap = RATIO_TICKS_APART * math.log(high / low)
-    apart = [shown for shown in found if all(math.log(more / less) >= gap for less, more in pairwise(shown))]
-    return next((shown for least in (3, 2) for shown in apart if least <= len(shown) <= MOST_RATIO_TICKS), [1.0])
+    gap = apart * math.log(high / low)
+    readable = [shown for shown in found if all(math.log(more / less) >= gap for less, more in pairwise(shown))]
+    return next((shown for least in (3, 2) for shown in readable if least <= len(shown) <= MOST_RATIO_TICKS), [1.0])

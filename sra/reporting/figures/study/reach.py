@@ -1,10 +1,10 @@
 """How much sooner a row is where the baseline ends: bars of speed-up, and in words where most seeds do not get there."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sra.reporting.figures.draw.axes import ratio_ticks
 from sra.reporting.figures.draw.style import INK
 from sra.reporting.figures.picture import DataTable
 from sra.reporting.figures.study.forest import budgets_of, row_note
@@ -16,8 +16,7 @@ from sra.study.document import BUDGETS, Budget, Reach, RowFound, StudyDocument
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPEED_TICKS = ((0.8, 1, 1.2, 1.4), (0.7, 1, 1.5), (0.5, 1, 2), (0.5, 1, 2, 4), (0.25, 1, 4), (0.1, 1, 10), (0.01, 1, 100))
-APART = 0.25  # of the axis, between ticks
+APART = 0.34  # of the axis, between ticks, whose labels have a sign before them
 FILLS = {"method": "#0072B2", "tuned": "#8DB9DA", "control": "#8A9099"}  # each bar stands beside its name
 
 
@@ -59,9 +58,7 @@ def _set_axis(axes: "Axes", limits: tuple[float, float]) -> None:
 
     axes.set_xscale("log")
     axes.set_xlim(limits)
-    span = math.log(limits[1] / limits[0])
-    inside = [[tick for tick in ticks if limits[0] <= tick <= limits[1]] for ticks in SPEED_TICKS]
-    ticks = next((found for found in inside if len(found) > 1 and all(math.log(b / a) >= APART * span for a, b in pairwise(found))), [1.0])
+    ticks = ratio_ticks(*limits, apart=APART)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FixedFormatter([f"×{tick:g}" for tick in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -43,6 +43,7 @@ def words_of(document: StudyDocument) -> list[str]:
         said += _headline(document)
         said += [_at_cost(document, budget) for budget in ("flops", "hours")]
         said += _among_the_better(document)
+    said.append(_without_guidance(document))
     said.append(_controls(document))
     said.append(_what_could_not_be_seen(document))
     return [sentence for sentence in said if sentence]
@@ -53,10 +54,10 @@ def in_short(document: StudyDocument) -> list[str]:
     methods = [row for row in document.rows if row.kind == "method"]
     here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
     limit = f"{here}, with {_training_seeds(document, methods)} a method: it says nothing of other images, models or lengths of training."
+    limit = f"{limit} {_without_guidance(document)}".strip()
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
-    budgets = [("steps", "equal steps"), ("flops", "equal FLOPs, encoders included, each by its own interval"), ("hours", "equal hours, likewise")]
-    told = _named_once("; ".join(filter(None, (_told_at(document, budget, words) for budget, words in budgets))), methods)
+    told = "; ".join(filter(None, (_told_at(document, "steps", "equal steps"), *_told_at_cost(document))))
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
     unjudged = [row.label for row in methods if not row.effect().is_judged]
@@ -78,9 +79,17 @@ def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
     return f"at {words}, {told}" if judged else ""
 
 
+def _told_at_cost(document: StudyDocument) -> list[str]:
+    """At equal FLOPs, and at equal hours in a word where the same methods are told there."""
+    by_flops = _told_at(document, "flops", "equal FLOPs, encoders included, each by its own interval")
+    by_hours = _told_at(document, "hours", "equal hours, likewise")
+    told = [{row.run: effect.verdict for row, effect in _judged(document, budget) if effect.verdict in TOLD} for budget in ("flops", "hours")]
+    return [by_flops, "at equal hours the same" if by_flops and by_hours and told[0] == told[1] else by_hours]
+
+
 def _told(judged: list[tuple[RowFound, Effect]], words: dict[str, str]) -> list[str]:
     """The rows of each verdict that some have, with their intervals. words: for the verdicts that are asked for."""
-    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
+    found = {verdict: [f"{row.label} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
     return [f"{words[verdict]}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
 
 
@@ -95,17 +104,10 @@ def _training_seeds(document: StudyDocument, rows: list[RowFound]) -> str:
     return f"{min(counts)} to {max(counts)} training seeds" if min(counts) < max(counts) else several(max(counts), "training seed")
 
 
-def _named(row: RowFound) -> str:
-    """Its name, with a word where its samples without guidance are not what they are in other rows."""
-    return f"{row.label} (for which no guidance means something else)" if row.changes_guidance else row.label
-
-
-def _named_once(text: str, rows: list[RowFound]) -> str:
-    """The text with such a word beside a name the first time alone."""
-    for row in rows:
-        before, name, after = text.partition(_named(row))
-        text = before + name + after.replace(name, row.label) if name else text
-    return text
+def _without_guidance(document: StudyDocument) -> str:
+    """For which methods samples without guidance are not what they are for others."""
+    rows = [row.label for row in document.rows if row.kind == "method" and row.changes_guidance]
+    return f"Without guidance does not mean the same for {' and '.join(rows)} as for others: Table B1 says why." if rows else ""
 
 
 def _what_was_run(document: StudyDocument) -> str:

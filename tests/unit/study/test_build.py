@@ -49,10 +49,19 @@ def test_three_sentences_say_what_is_told_what_is_not_and_how_little_that_is():
 
 
 def test_what_no_guidance_means_for_a_method_is_said_once():
-    given = given_by(a_study("good"), noisy({"good": 0.8}))
-    rows = [replace(row, changes_guidance=row.run == "good") for row in given.rows]
-    told = build_study(replace(given, rows=rows)).short[0]
-    assert (told.count("GOOD × "), told.count("GOOD (for which no guidance means something else) × ")) == (1, 1)
+    given = given_by(a_study("good", "bad"), noisy({"good": 0.8}))
+    document = build_study(replace(given, rows=[replace(row, changes_guidance=row.run == "good") for row in given.rows]))
+    for said in (document.short, document.findings):
+        assert " ".join(said).count("Without guidance does not mean the same for GOOD as for others: Table B1 says why.") == 1
+
+
+def test_hours_are_said_in_a_word_where_they_tell_what_flops_tell():
+    study, values = a_study("good", "bad"), noisy({"good": 0.8, "bad": 1.2})
+    alike = build_study(given_by(study, values, hours={})).short[0]
+    assert alike.endswith("; at equal hours the same.")
+    assert alike.count("GOOD × ") == 2
+    slow = build_study(given_by(study, values, hours={"good": 4.0})).short[0]
+    assert "; at equal hours, likewise, worse: GOOD × " in slow
 
 
 def test_three_sentences_of_nothing_told_and_of_an_uninformative_study():

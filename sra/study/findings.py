@@ -43,6 +43,7 @@ def words_of(document: StudyDocument) -> list[str]:
         said += _headline(document)
         said += [_at_cost(document, budget) for budget in ("flops", "hours")]
         said += _among_the_better(document)
+        said.append(_tuned(document))
     said.append(_without_guidance(document))
     said.append(_controls(document))
     said.append(_what_could_not_be_seen(document))
@@ -89,8 +90,12 @@ def _told_at_cost(document: StudyDocument) -> list[str]:
 
 def _told(judged: list[tuple[RowFound, Effect]], words: dict[str, str]) -> list[str]:
     """The rows of each verdict that some have, with their intervals. words: for the verdicts that are asked for."""
-    found = {verdict: [f"{row.label} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
+    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
     return [f"{words[verdict]}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
+
+
+def _named(row: RowFound) -> str:
+    return row.label if row.factor is None else f"{row.label} at {row.factor:g} times its weight"
 
 
 def _judged(document: StudyDocument, budget: Budget = "steps") -> list[tuple[RowFound, Effect]]:
@@ -169,6 +174,15 @@ def _among_the_better(document: StudyDocument) -> list[str]:
     if not pairs:
         return [f"Among these {len(better)} no two are told from each other, so they are not ranked."]
     return [f"Among these, told from each other after Holm's correction over {count} pairs: {'; '.join(pairs)}. The others are not ranked."]
+
+
+def _tuned(document: StudyDocument) -> str:
+    """Methods with the weight that their trials chose in place of the published one. Exploratory: each by its own interval."""
+    judged = [(row, effect) for row in document.rows if row.kind == "tuned" and (effect := row.effect()) and effect.is_judged]
+    if not judged:
+        return ""
+    told = "; ".join(_told(judged, {**TOLD, "equivalent": f"within {document.equivalence:.0%} of it", "undecided": "undecided"}))
+    return f"At equal steps with the weight that trials on another seed chose in place of the published one, each by its own interval: {told}."
 
 
 def _controls(document: StudyDocument) -> str:

@@ -55,6 +55,19 @@ def test_what_no_guidance_means_for_a_method_is_said_once():
         assert " ".join(said).count("Without guidance does not mean the same for GOOD as for others: Table B1 says why.") == 1
 
 
+def test_tuned_rows_are_said_apart_from_those_as_published():
+    given = given_by(a_study("good", "same"), noisy({"good": 0.8, "good__weight_x4": 0.6, "same__weight_d4": 1.0}))
+    rows = {row.run: row for row in given.rows}
+    tuned = [
+        replace(rows[run], run=f"{run}__weight_{name}", kind="tuned", factor=factor)
+        for run, name, factor in (("good", "x4", 4.0), ("same", "d4", 0.25))
+    ]
+    (said,) = (text for text in build_study(replace(given, rows=[*given.rows, *tuned])).findings if "trials on another seed" in text)
+    assert "better than the baseline: GOOD at 4 times its weight × 0.5" in said
+    assert "within 5% of it: SAME at 0.25 times its weight × 1.0" in said
+    assert "trials on another seed" not in " ".join(build_study(given).findings)
+
+
 def test_hours_are_said_in_a_word_where_they_tell_what_flops_tell():
     study, values = a_study("good", "bad"), noisy({"good": 0.8, "bad": 1.2})
     alike = build_study(given_by(study, values, hours={})).short[0]

@@ -32,6 +32,7 @@ def build_study(given: StudyInput) -> StudyDocument:
         metric=given.study.metric,
         second=given.study.second,
         sampler=given.study.sampler,
+        samplers=given.study.samplers,
         milestone=given.study.last,
         samples=given.samples,
         seeds=given.seeds,

@@ -210,8 +210,8 @@ class PilotFound(Strict):
 
 class StudyDocument(Strict):
     """informative: whether the baseline with twice the steps is told from the baseline; None while that is not known. Where it is not True, nothing
-    is ranked.  longer, repeated: the positive and the negative control.  machine: where hours were measured.
-    findings: the study in words, by rule from the numbers.  short: the same in three sentences.
+    is ranked.  samplers: that draw all rows besides `sampler`.  longer, repeated: the positive and the negative control.
+    machine: where hours were measured.  findings: the study in words, by rule from the numbers.  short: the same in three sentences.
     """
 
     study: str
@@ -224,6 +224,7 @@ class StudyDocument(Strict):
     metric: Metric
     second: Metric | None
     sampler: str
+    samplers: list[str] = []
     milestone: str
     samples: NonNegativeInt = Field(description="drawn of each training at each milestone")
     seeds: list[NonNegativeInt]

@@ -3,6 +3,7 @@
 from sra.core.units import several
 from sra.study.document import Budget, Effect, RowFound, StudyDocument
 from sra.study.pairs import told_apart
+from sra.study.samplers import GUIDED, OWN, effects_by_sampler, guidance_words, samplers_found
 from sra.study.verdicts import Verdict
 
 TOLD = {"better": "better than the baseline", "worse": "worse than the baseline"}
@@ -44,6 +45,7 @@ def words_of(document: StudyDocument) -> list[str]:
         said += [_at_cost(document, budget) for budget in ("flops", "hours")]
         said += _among_the_better(document)
         said.append(_tuned(document))
+        said += [_by_sampler(document, name) for name in samplers_found(document)]
     said.append(_without_guidance(document))
     said.append(_controls(document))
     said.append(_what_could_not_be_seen(document))
@@ -58,7 +60,7 @@ def in_short(document: StudyDocument) -> list[str]:
     limit = f"{limit} {_without_guidance(document)}".strip()
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
-    told = "; ".join(filter(None, (_told_at(document, "steps", "equal steps"), *_told_at_cost(document))))
+    told = "; ".join(filter(None, (_told_at(document, "steps", "equal steps"), *_told_at_cost(document), _told_guided(document))))
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
     unjudged = [row.label for row in methods if not row.effect().is_judged]
@@ -76,8 +78,7 @@ def in_short(document: StudyDocument) -> list[str]:
 def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
     """What is better and worse at a budget, with intervals; nothing where no row is judged there."""
     judged = _judged(document, budget)
-    told = ", ".join(_told(judged, {verdict: verdict for verdict in TOLD})) or f"none of the {len(judged)} judged is told from it"
-    return f"at {words}, {told}" if judged else ""
+    return f"at {words}, {_better_and_worse(judged)}" if judged else ""
 
 
 def _told_at_cost(document: StudyDocument) -> list[str]:
@@ -86,6 +87,15 @@ def _told_at_cost(document: StudyDocument) -> list[str]:
     by_hours = _told_at(document, "hours", "equal hours, likewise")
     told = [{row.run: effect.verdict for row, effect in _judged(document, budget) if effect.verdict in TOLD} for budget in ("flops", "hours")]
     return [by_flops, "at equal hours the same" if by_flops and by_hours and told[0] == told[1] else by_hours]
+
+
+def _told_guided(document: StudyDocument) -> str:
+    judged = _judged_by(document, GUIDED)
+    return f"with guidance chosen by trials, at equal steps, likewise, {_better_and_worse(judged)}" if judged else ""
+
+
+def _better_and_worse(judged: list[tuple[RowFound, Effect]]) -> str:
+    return ", ".join(_told(judged, {verdict: verdict for verdict in TOLD})) or f"none of the {len(judged)} judged is told from it"
 
 
 def _told(judged: list[tuple[RowFound, Effect]], words: dict[str, str]) -> list[str]:
@@ -183,6 +193,27 @@ def _tuned(document: StudyDocument) -> str:
         return ""
     told = "; ".join(_told(judged, {**TOLD, "equivalent": f"within {document.equivalence:.0%} of it", "undecided": "undecided"}))
     return f"At equal steps with the weight that trials on another seed chose in place of the published one, each by its own interval: {told}."
+
+
+def _by_sampler(document: StudyDocument, name: str) -> str:
+    """Exploratory: each by its own interval."""
+    judged = _judged_by(document, name)
+    if not judged:
+        return ""
+    told = "; ".join(_told(judged, TOLD)) or f"none of the {len(judged)} methods is told from the baseline"
+    how = f"By sampler {name}"
+    if name == GUIDED:
+        how = f"With the guidance that trials on another seed chose ({guidance_words(document.guidance)})"
+    elif name == OWN:
+        own = ", ".join(f"{row.label}: {effect.sampler}" for row, effect in judged)
+        how = f"By their own samplers ({own}) beside the baseline by {document.sampler}"
+    return f"{how}, at equal steps, each by its own interval: {told}."
+
+
+def _judged_by(document: StudyDocument, name: str) -> list[tuple[RowFound, Effect]]:
+    """The methods that have a verdict by a further sampler."""
+    found = [(row, effects_by_sampler(row, document).get(name)) for row in document.rows if row.kind == "method"]
+    return [(row, effect) for row, effect in found if effect and effect.is_judged]
 
 
 def _controls(document: StudyDocument) -> str:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from sra.content.tables import TableSpec
 from sra.reporting.display import heading_of
@@ -28,8 +29,11 @@ from sra.reporting.write.study import (
 )
 from sra.study.document import BUDGETS, Budget, Effect, PointFound, RowFound, StudyDocument
 from sra.study.intervals import scale_of
+from sra.study.samplers import GUIDED, OWN, effects_by_sampler, guidance_words, samplers_found
 
 CONTROLS = "The study's own controls"
+
+Page = Literal["outcome", "samplers", "costs"]
 
 
 def build_study(table: TableSpec, evidence: Evidence, study: StudyDocument) -> TableDocument:
@@ -53,10 +57,11 @@ def _notes(study: StudyDocument, general: list[str]) -> list[Note]:
     """Whether the study is informative, what is missing from it, and what must be known of single rows, which bear the same marks in the grid."""
     missing = [f"Not run yet: {count_text(study.missing)} scores of the study."] if study.missing else []
     diverged = [f"Diverged: {listed(study.diverged)}."] if study.diverged else []
+    guided = [f"Guided: {guidance_words(study.guidance)}."] if GUIDED in samplers_found(study) else []
     marks = Notes()
     for row in rows_in_order(study):
         _marks(row, study, marks)
-    return marks.after([study.informative_words, *general, *missing, *diverged])
+    return marks.after([study.informative_words, *general, *guided, *missing, *diverged])
 
 
 def _marks(row: RowFound, study: StudyDocument, notes: Notes) -> str:
@@ -97,7 +102,7 @@ class _Column:
     heading: str
     name: str
     cell: Callable[[_Line], GridCell]
-    for_costs: bool = False
+    page: Page = "outcome"
 
 
 def study_grid(study: StudyDocument) -> Grid:
@@ -106,9 +111,10 @@ def study_grid(study: StudyDocument) -> Grid:
 
 
 def pages_of_study(study: StudyDocument) -> list[Grid]:
-    """What came out, and then what it costs and was published, each as wide as a page."""
+    """What came out, the same by further samplers where there are any, and what it costs and was published, each as wide as a page."""
     columns = _columns(study)
-    return [_grid(study, [column for column in columns if column.for_costs == costs]) for costs in (False, True)]
+    pages = [[column for column in columns if column.page == page] for page in get_args(Page)]
+    return [_grid(study, under) for under in pages if under]
 
 
 def _grid(study: StudyDocument, columns: list[_Column]) -> Grid:
@@ -141,20 +147,40 @@ def _columns(study: StudyDocument) -> list[_Column]:
     if study.second:
         second = f"{METRIC_NAMES[study.second]}, equal steps"
         columns += [_Column(second, "ratio", _second), _Column(second, "95 %", _second_interval)]
+    columns += [column for name in samplers_found(study) for column in _sampler_columns(name)]
     if any(row.published for row in study.rows):
         published = f"{own}, published"
-        columns += [_Column(published, "paper", _published, for_costs=True), _Column(published, "under", _protocol, for_costs=True)]
+        columns += [_Column(published, "paper", _published, page="costs"), _Column(published, "under", _protocol, page="costs")]
     sooner = f"Sooner at the baseline's {own}, reached"
-    columns += [_Column(sooner, f"in {BUDGETS[budget]}", _reach_of(budget), for_costs=True) for budget in BUDGETS]
+    columns += [_Column(sooner, f"in {BUDGETS[budget]}", _reach_of(budget), page="costs") for budget in BUDGETS]
     of_training = "Over the baseline"
-    columns.append(_Column(of_training, "FLOPs", lambda line: _times(line.row and line.row.training_flops), for_costs=True))
+    columns.append(_Column(of_training, "FLOPs", lambda line: _times(line.row and line.row.training_flops), page="costs"))
     if any(row.flops_beside_stored for row in study.rows):
-        columns.append(_Column(of_training, "features stored", lambda line: _times(line.row and line.row.flops_beside_stored), for_costs=True))
-    columns.append(_Column(of_training, "time a step", _step_time, for_costs=True))
-    columns.append(_Column("Parameters", "kept", _kept, for_costs=True))
+        columns.append(_Column(of_training, "features stored", lambda line: _times(line.row and line.row.flops_beside_stored), page="costs"))
+    columns.append(_Column(of_training, "time a step", _step_time, page="costs"))
+    columns.append(_Column("Parameters", "kept", _kept, page="costs"))
     if any(row.encoder for row in study.rows):
-        columns.append(_Column("Encoder", "name", _encoder, for_costs=True))
+        columns.append(_Column("Encoder", "name", _encoder, page="costs"))
     return columns
+
+
+def _sampler_columns(name: str) -> list[_Column]:
+    """name: as `effects_by_sampler` has it."""
+    heading = {GUIDED: "Guided as trials chose, equal steps", OWN: "By its own sampler, equal steps"}.get(name, f"By {name}, equal steps")
+
+    def effect(line: _Line) -> Effect | None:
+        return effects_by_sampler(line.row, line.study).get(name) if line.row else None
+
+    def sampler(line: _Line) -> GridCell:
+        found = effect(line)
+        return GridCell(found.sampler if found and found.mean is not None else ABSENT)
+
+    def ratio(line: _Line) -> GridCell:
+        found = effect(line)
+        return GridCell(effect_text(found) or ("not run" if found else ABSENT), value=found.mean if found else None)
+
+    columns = [_Column(heading, "sampler", sampler, "samplers")] if name in (GUIDED, OWN) else []
+    return [*columns, _Column(heading, "ratio", ratio, "samplers"), _Column(heading, "95 %", lambda line: _interval(effect(line)), "samplers")]
 
 
 def _encoder(line: _Line) -> GridCell:

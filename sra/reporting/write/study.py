@@ -6,6 +6,7 @@ from sra.reporting.write.numbers import METRIC_NAMES, difference_text, listed, m
 from sra.spec.variants import split_variant
 from sra.study.document import BUDGETS, Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
 from sra.study.intervals import LEAST_SEEDS, scale_of
+from sra.study.samplers import effects_by_sampler
 from sra.study.verdicts import Verdict
 
 VERDICT_SIGNS: dict[Verdict, str] = {"better": "✓", "worse": "✗", "equivalent": "≈", "undecided": "?", "one seed": "○"}
@@ -132,6 +133,10 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
     for effect in row.effects:
         if effect.reason and of_headline(effect, study) and effect.budget not in untimed and _says_more(effect, row, study):
             found.append(effect.reason if effect.budget == "steps" else f"equal {BUDGETS[effect.budget]}: {effect.reason}")
+    further = effects_by_sampler(row, study).values()
+    found += [
+        f"{effect.sampler}: {effect.reason}" for effect in further if effect.reason and effect.mean is not None and _says_more(effect, row, study)
+    ]
     unreached: dict[str, list[str]] = {}
     for one in row.reach if seeds_of_row(row, study).there else []:
         if one.reason and one.budget not in untimed:

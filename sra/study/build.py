@@ -11,7 +11,7 @@ from sra.study.findings import in_short, informative_words, words_of
 from sra.study.inputs import RowInput, StudyInput
 from sra.study.intervals import Paired, scale_of
 from sra.study.pilot import advice, pilot
-from sra.study.verdicts import equivalence_of, holm, verdict_of
+from sra.study.verdicts import CONTRADICTED, equivalence_of, holm, verdict_of
 
 
 def build_study(given: StudyInput) -> StudyDocument:
@@ -178,7 +178,7 @@ def _agreeing(headline: Effect, row: RowFound, given: StudyInput) -> Effect:
         return headline
     if _improves(headline) == _improves(second):
         return headline
-    return headline.model_copy(update={"verdict": "undecided", "reason": "the second distance points the other way"})
+    return headline.model_copy(update={"verdict": "undecided", "reason": CONTRADICTED})
 
 
 def _improves(effect: Effect) -> bool:

@@ -4,7 +4,7 @@ from sra.core.units import several
 from sra.study.document import Budget, Effect, RowFound, StudyDocument
 from sra.study.pairs import told_apart
 from sra.study.samplers import GUIDED, OWN, effects_by_sampler, guidance_words, samplers_found
-from sra.study.verdicts import Verdict
+from sra.study.verdicts import CONTRADICTED, Verdict
 
 TOLD = {"better": "better than the baseline", "worse": "worse than the baseline"}
 
@@ -100,12 +100,15 @@ def _better_and_worse(judged: list[tuple[RowFound, Effect]]) -> str:
 
 def _told(judged: list[tuple[RowFound, Effect]], words: dict[str, str]) -> list[str]:
     """The rows of each verdict that some have, with their intervals. words: for the verdicts that are asked for."""
-    found = {verdict: [f"{_named(row)} {ratio_text(effect)}" for row, effect in judged if effect.verdict == verdict] for verdict in words}
+    found = {verdict: [_row_text(row, effect) for row, effect in judged if effect.verdict == verdict] for verdict in words}
     return [f"{words[verdict]}: {', '.join(rows)}" for verdict, rows in found.items() if rows]
 
 
-def _named(row: RowFound) -> str:
-    return row.label if row.factor is None else f"{row.label} at {row.factor:g} times its weight"
+def _row_text(row: RowFound, effect: Effect) -> str:
+    """Its name, ratio and interval, and why it is undecided where the interval alone would tell."""
+    name = row.label if row.factor is None else f"{row.label} at {row.factor:g} times its weight"
+    why = f", {CONTRADICTED}" if effect.reason == CONTRADICTED else ""
+    return f"{name} {ratio_text(effect)}{why}"
 
 
 def _judged(document: StudyDocument, budget: Budget = "steps") -> list[tuple[RowFound, Effect]]:
@@ -147,7 +150,7 @@ def _headline(document: StudyDocument) -> list[str]:
     for verdict, words in TOLD.items():
         rows = [row for row in methods if judged[row.run] == verdict]
         if rows:
-            numbers = "; ".join(f"{row.label} {ratio_text(row.effect())}" for row in rows)
+            numbers = "; ".join(_row_text(row, row.effect()) for row in rows)
             said.append(f"At equal steps, told apart as {words} after Holm's correction over {len(methods)} methods: {numbers}.")
     if not any(judged[row.run] in TOLD for row in methods):
         known = len(_judged(document))
@@ -161,7 +164,7 @@ def _headline(document: StudyDocument) -> list[str]:
 
 def _group(document: StudyDocument, rows: list[RowFound], verdict: Verdict, words: str) -> list[str]:
     found = [row for row in rows if row.effect().verdict == verdict]
-    return [f"{words}: {'; '.join(f'{row.label} {ratio_text(row.effect())}' for row in found)}."] if found else []
+    return [f"{words}: {'; '.join(_row_text(row, row.effect()) for row in found)}."] if found else []
 
 
 def _at_cost(document: StudyDocument, budget: Budget) -> str:

@@ -9,6 +9,8 @@ from sra.study.intervals import CONFIDENCE, Paired, Scale
 # one seed: not judged, for fewer than three seeds too.
 Verdict = Literal["better", "worse", "equivalent", "undecided", "one seed"]
 
+CONTRADICTED = "the second distance points the other way"
+
 ALPHA = 1 - CONFIDENCE
 EQUIVALENCE = 0.05  # as a share: distances whose ratio surely lies within 1 / 1.05 and 1.05 are called equivalent
 

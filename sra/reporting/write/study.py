@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sra.reporting.pairs import seeds_words
 from sra.reporting.write.numbers import METRIC_NAMES, difference_text, listed, milestone_text, number_text
 from sra.spec.variants import split_variant
 from sra.study.document import BUDGETS, Budget, Effect, PointFound, Reach, RowFound, SeedValue, StudyDocument
@@ -23,7 +24,7 @@ def verdict_text(effect: Effect | None, study: StudyDocument, control: bool = Fa
     if effect is None or not effect.seeds:
         return ""
     if len(effect.seeds) < LEAST_SEEDS:
-        return f"{VERDICT_SIGNS['one seed']} one seed"
+        return f"{VERDICT_SIGNS['one seed']} {seeds_words(len(effect.seeds))}"
     if not control and not ranks(study):
         return NOT_RANKED
     return f"{VERDICT_SIGNS[effect.verdict]} {effect.verdict}" if effect.verdict else ""
@@ -120,7 +121,7 @@ def gap_text(row: RowFound, effect: Effect | None, budget: Budget, study: StudyD
     if budget == "hours" and (effect is None or row.hours_a_step is None):
         return "not measured"
     if effect and effect.verdict == "one seed":
-        return "one seed"
+        return seeds_words(len(effect.seeds))
     return "no value" if effect and effect.reason else "not run"
 
 
@@ -230,7 +231,7 @@ def legend_of(study: StudyDocument) -> str:
     margin = number_text(study.equivalence, ".0%")
     words = (
         "Holm p: of no difference, paired t over seeds, adjusted for all methods together. ✓ better, ✗ worse: told from the baseline at 5 %; ≈ "
-        f"equivalent: surely within {margin} %; ? undecided; ○ one seed: fewer than three, not judged."
+        f"equivalent: surely within {margin} %; ? undecided; ○ one seed or two: not judged."
     )
     bold = "Bold: better than the baseline by that rule; methods as published alone." if ranks(study) else "Nothing is ranked here."
     return f"95 %: t interval of the {scale}. {words} {bold}"

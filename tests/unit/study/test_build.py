@@ -214,6 +214,9 @@ def test_the_second_distance_has_to_agree():
     effect = rows_of(document)["good"].effect()
     assert (effect.verdict, effect.reason) == ("undecided", "the second distance points the other way")
     assert rows_of(document)["good"].effect(metric="fd_dinov2").mean > 1
+    assert f"GOOD × {effect.mean:.3f} ({effect.low:.3f} to {effect.high:.3f}), the second distance points the other way" in " ".join(
+        document.findings
+    )
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(-0.5, "better"), (0.5, "undecided")])

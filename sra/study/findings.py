@@ -60,7 +60,7 @@ def in_short(document: StudyDocument) -> list[str]:
     limit = f"{limit} {_without_guidance(document)}".strip()
     if not document.informative:
         return [document.informative_words, _what_could_not_be_seen(document), limit]
-    told = "; ".join(filter(None, (_told_at(document, "steps", "equal steps"), *_told_at_cost(document), _told_guided(document))))
+    told = "; ".join(filter(None, (_told_at(document, "steps", "equal steps"), *_told_at_cost(document))))
     undecided = [row.label for row in methods if row.effect().verdict == "undecided"]
     equivalent = [row.label for row in methods if row.effect().verdict == "equivalent"]
     unjudged = [row.label for row in methods if not row.effect().is_judged]
@@ -72,7 +72,8 @@ def in_short(document: StudyDocument) -> list[str]:
     rest = "; ".join(filter(None, apart)) or "every method is told from the baseline at equal steps"
     seen = _what_could_not_be_seen(document)
     number = "FID" if document.metric == "fid" else f"The distance ({document.metric})"
-    return [f"{number} over the baseline's, with 95 % intervals: {told}.", f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
+    told = f"{number} over the baseline's, with 95 % intervals: {told}. {_told_guided(document)}".strip()
+    return [told, f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
 
 
 def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
@@ -91,7 +92,7 @@ def _told_at_cost(document: StudyDocument) -> list[str]:
 
 def _told_guided(document: StudyDocument) -> str:
     judged = _judged_by(document, GUIDED)
-    return f"with guidance chosen by trials, at equal steps, likewise, {_better_and_worse(judged)}" if judged else ""
+    return f"With guidance chosen by trials, at equal steps, each by its own interval, {_better_and_worse(judged)}." if judged else ""
 
 
 def _better_and_worse(judged: list[tuple[RowFound, Effect]]) -> str:

@@ -51,7 +51,7 @@ def test_findings_say_what_they_tell():
     assert f"{chosen}, at equal steps, each by its own interval: better than the baseline: GOOD × 0.7" in found
     assert "By their own samplers (GOOD: own) beside the baseline by sde250, at equal steps, each by its own interval: worse" in found
     assert "never" not in found
-    assert "; with guidance chosen by trials, at equal steps, likewise, better: GOOD × 0.7" in document().short[0]
+    assert ". With guidance chosen by trials, at equal steps, each by its own interval, better: GOOD × 0.7" in document().short[0]
     assert "guidance that trials" not in " ".join(document(chosen=None).findings)
 
 

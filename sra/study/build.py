@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sra.spec.metric import Metric, ScoreOf
 from sra.study.document import BUDGETS, Effect, PilotFound, PointFound, RowFound, StudyDocument
@@ -82,6 +82,7 @@ def _row(readings: Readings, row: RowInput) -> RowFound:
         hours_a_step_range=None if baseline else row.step_time_range,
         points=[_point(readings, row, name) for name in given.milestones_of(row)],
         effects=[] if baseline else _effects(readings, row),
+        means=_means(readings, row),
         reach=[] if baseline else [reach_of(readings, row, budget) for budget in BUDGETS],
         published=row.published,
     )
@@ -90,11 +91,23 @@ def _row(readings: Readings, row: RowInput) -> RowFound:
 def _point(readings: Readings, row: RowInput, milestone: str) -> PointFound:
     given = readings.given
     values = readings.values(row.run, given.study.score_at(milestone), given.study.metric)
-    known, step = [found.value for found in values if found.value is not None], given.steps[milestone]
-    mean = None
-    if known:
-        mean = statistics.geometric_mean(known) if scale_of(given.study.metric) == "log" else statistics.fmean(known)
+    step, mean = given.steps[milestone], _mean([found.value for found in values if found.value is not None], given.study.metric)
     return PointFound(milestone=milestone, step=step, flops=row.flops(step), hours=row.hours(step) if row.hours else None, mean=mean, values=values)
+
+
+def _mean(values: Collection[float], metric: Metric) -> float | None:
+    """On the metric's scale; None of no values."""
+    if not values:
+        return None
+    return statistics.geometric_mean(values) if scale_of(metric) == "log" else statistics.fmean(values)
+
+
+def _means(readings: Readings, row: RowInput) -> dict[str, float]:
+    given, study = readings.given, readings.given.study
+    chosen = {choice.run: choice.chosen for choice in given.guidance}
+    samplers = dict.fromkeys(filter(None, [*study.samplers, chosen.get(row.run), row.row.sampler]))
+    found = {name: _mean(readings.known(row.run, study.score_at(study.last, name), study.metric).values(), study.metric) for name in samplers}
+    return {name: mean for name, mean in found.items() if mean is not None}
 
 
 def _effects(readings: Readings, row: RowInput) -> list[Effect]:

@@ -114,6 +114,7 @@ class RowFound(Strict):
     hours_a_step: seconds a step over the baseline's, the median of turns; None where it was not measured.  hours_a_step_range: of the turns.
     encoder: external network whose knowledge it uses; images it was trained on.  kept_parameters: that stay in the model when it samples.
     changes_guidance: whether "without guidance" means something else for it.  factor: of the weight, in a tuned row.
+    means: of its distance at the last milestone by further samplers, over the seeds that are there.
     """
 
     run: str
@@ -131,6 +132,7 @@ class RowFound(Strict):
     hours_a_step_range: tuple[PositiveFloat, PositiveFloat] | None = None
     points: list[PointFound]
     effects: list[Effect] = []
+    means: dict[str, float] = {}
     reach: list[Reach] = []
     published: Published | None = None
 
@@ -211,7 +213,7 @@ class PilotFound(Strict):
 class StudyDocument(Strict):
     """informative: whether the baseline with twice the steps is told from the baseline; None while that is not known. Where it is not True, nothing
     is ranked.  samplers: that draw all rows besides `sampler`.  longer, repeated: the positive and the negative control.
-    machine: where hours were measured.  findings: the study in words, by rule from the numbers.  short: the same in three sentences.
+    machine: where hours were measured.  findings: the study in words, by rule from the numbers.  short: the same in three or four.
     """
 
     study: str

@@ -53,7 +53,7 @@ def words_of(document: StudyDocument) -> list[str]:
 
 
 def in_short(document: StudyDocument) -> list[str]:
-    """Three sentences for who reads no more: what is told from the baseline and at which cost, what is not, and how little one data set says."""
+    """For who reads no more: what is told from the baseline at which cost and by which sampler, what is not, and how little one data set says."""
     methods = [row for row in document.rows if row.kind == "method"]
     here = f"This is one small data set, {document.preset_title}" if not document.comparable else f"This is one data set, {document.preset_title}"
     limit = f"{here}, with {_training_seeds(document, methods)} a method: it says nothing of other images, models or lengths of training."
@@ -72,8 +72,8 @@ def in_short(document: StudyDocument) -> list[str]:
     rest = "; ".join(filter(None, apart)) or "every method is told from the baseline at equal steps"
     seen = _what_could_not_be_seen(document)
     number = "FID" if document.metric == "fid" else f"The distance ({document.metric})"
-    told = f"{number} over the baseline's, with 95 % intervals: {told}. {_told_guided(document)}".strip()
-    return [told, f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
+    told = f"{number} over the baseline's, with 95 % intervals: {told}."
+    return [told, *_told_by_samplers(document), f"{rest[0].upper()}{rest[1:]}. {seen}".strip(), limit]
 
 
 def _told_at(document: StudyDocument, budget: Budget, words: str) -> str:
@@ -90,9 +90,14 @@ def _told_at_cost(document: StudyDocument) -> list[str]:
     return [by_flops, "at equal hours the same" if by_flops and by_hours and told[0] == told[1] else by_hours]
 
 
-def _told_guided(document: StudyDocument) -> str:
-    judged = _judged_by(document, GUIDED)
-    return f"With guidance chosen by trials, at equal steps, each by its own interval, {_better_and_worse(judged)}." if judged else ""
+def _told_by_samplers(document: StudyDocument) -> list[str]:
+    """With guidance, and by samplers that belong to single methods."""
+    guided, own = (_judged_by(document, name) for name in (GUIDED, OWN))
+    said = f"With guidance chosen by trials, at equal steps, each by its own interval, {_better_and_worse(guided)}." if guided else ""
+    if own:
+        samplers = ", ".join(dict.fromkeys(effect.sampler for _, effect in own))
+        said += f" By a sampler of their own ({samplers}), {_better_and_worse(own)}."
+    return [said.strip()] if said else []
 
 
 def _better_and_worse(judged: list[tuple[RowFound, Effect]]) -> str:

@@ -16,6 +16,15 @@ def effects_by_sampler(row: RowFound, document: StudyDocument) -> dict[str, Effe
     return found
 
 
+def sampler_of(name: str, row: RowFound, document: StudyDocument) -> str | None:
+    """What a key of `effects_by_sampler` is for a row; None for OWN where the row has none, and for GUIDED where trials chose none."""
+    if name == GUIDED:
+        return next((choice.chosen for choice in document.guidance if choice.run == row.run), None)
+    if name == OWN:
+        return effect.sampler if (effect := effects_by_sampler(row, document).get(OWN)) else None
+    return name
+
+
 def samplers_found(document: StudyDocument) -> list[str]:
     """The keys of `effects_by_sampler` by which any row is scored, in the study's order."""
     there = {name for row in document.rows for name, effect in effects_by_sampler(row, document).items() if effect.mean is not None}

@@ -29,7 +29,7 @@ from sra.reporting.write.study import (
 )
 from sra.study.document import BUDGETS, Budget, Effect, PointFound, RowFound, StudyDocument
 from sra.study.intervals import scale_of
-from sra.study.samplers import GUIDED, OWN, effects_by_sampler, guidance_words, samplers_found
+from sra.study.samplers import GUIDED, OWN, effects_by_sampler, guidance_words, sampler_of, samplers_found
 
 CONTROLS = "The study's own controls"
 
@@ -171,16 +171,24 @@ def _sampler_columns(name: str) -> list[_Column]:
     def effect(line: _Line) -> Effect | None:
         return effects_by_sampler(line.row, line.study).get(name) if line.row else None
 
+    def mean(line: _Line) -> float | None:
+        return line.row.means.get(sampler_of(name, line.row, line.study)) if line.row else None
+
     def sampler(line: _Line) -> GridCell:
-        found = effect(line)
-        return GridCell(found.sampler if found and found.mean is not None else ABSENT)
+        return GridCell(ABSENT if mean(line) is None else sampler_of(name, line.row, line.study))
+
+    def ours(line: _Line) -> GridCell:
+        found = mean(line)
+        return GridCell(number_text(found, ".2f") if found is not None else "not run" if effect(line) else ABSENT, value=found)
 
     def ratio(line: _Line) -> GridCell:
         found = effect(line)
-        return GridCell(effect_text(found) or ("not run" if found else ABSENT), value=found.mean if found else None)
+        return GridCell(effect_text(found) or ABSENT, value=found.mean if found else None)
 
-    columns = [_Column(heading, "sampler", sampler, "samplers")] if name in (GUIDED, OWN) else []
-    return [*columns, _Column(heading, "ratio", ratio, "samplers"), _Column(heading, "95 %", lambda line: _interval(effect(line)), "samplers")]
+    columns = [("ours", ours), ("ratio", ratio), ("95 %", lambda line: _interval(effect(line)))]
+    if name in (GUIDED, OWN):
+        columns.insert(0, ("sampler", sampler))
+    return [_Column(heading, under, cell, "samplers") for under, cell in columns]
 
 
 def _encoder(line: _Line) -> GridCell:

@@ -139,8 +139,9 @@ def reasons_of(row: RowFound, study: StudyDocument) -> list[str]:
         f"{effect.sampler}: {effect.reason}" for effect in further if effect.reason and effect.mean is not None and _says_more(effect, row, study)
     ]
     unreached: dict[str, list[str]] = {}
-    for one in row.reach if seeds_of_row(row, study).there else []:
-        if one.reason and one.budget not in untimed:
+    there = seeds_of_row(row, study).there
+    for one in row.reach if there else []:
+        if one.reason and one.budget not in untimed and one.of < there:  # of all seeds that are there its own words say how many get there
             unreached.setdefault(one.reason, []).append(BUDGETS[one.budget])
     found += [f"{listed(budgets)} to the baseline: {reason}" for reason, budgets in unreached.items()]
     return [*found, *missing_seeds(row, study)]
@@ -233,5 +234,6 @@ def legend_of(study: StudyDocument) -> str:
         "Holm p: of no difference, paired t over seeds, adjusted for all methods together. ✓ better, ✗ worse: told from the baseline at 5 %; ≈ "
         f"equivalent: surely within {margin} %; ? undecided; ○ one seed or two: not judged."
     )
+    sooner = "Sooner: the median over seeds; not reached where half of them or fewer get there."
     bold = "Bold: better than the baseline by that rule; methods as published alone." if ranks(study) else "Nothing is ranked here."
-    return f"95 %: t interval of the {scale}. {words} {bold}"
+    return f"95 %: t interval of the {scale}. {words} {sooner} {bold}"

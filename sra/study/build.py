@@ -115,6 +115,8 @@ def _effects(readings: Readings, row: RowInput) -> list[Effect]:
     given, study = readings.given, readings.given.study
     found = [at_steps(readings, row, study.metric), at_cost(readings, row, "flops"), at_cost(readings, row, "hours")]
     found += [at_steps(readings, row, study.second)] if study.second else []
+    if row.kind == "tuned":  # drawn by the study's own sampler alone
+        return found
     found += [at_steps(readings, row, study.metric, sampler) for sampler in study.samplers]
     chosen = {choice.run: choice.chosen for choice in given.guidance}
     if chosen.get(row.row.run) and chosen.get(given.baseline.run):

@@ -80,3 +80,11 @@ def test_the_table_has_columns_of_samplers_that_drew_something_on_their_own_page
 def test_a_number_of_fewer_seeds_bears_the_reason():
     found = document(read=lambda run, seed, step, metric: None if (metric, seed) == ("fid ode", 4) else values(run, seed, step, metric))
     assert "ode: seed 4 has no number on one side or both" in reasons_of(found.rows[1], found)
+
+
+def test_a_tuned_row_is_drawn_by_no_further_sampler():
+    study = a_study("good", samplers=["ode"])
+    given = replace(given_by(study, values), guidance=[choice(run, "strong") for run in (BASE, "good")])
+    tuned = replace(given.rows[1], run="good__weight_x4", kind="tuned", factor=4.0)
+    found = build_study(replace(given, rows=[*given.rows, tuned]))
+    assert [list(effects_by_sampler(row, found)) for row in found.rows] == [[], ["ode", GUIDED], []]

@@ -131,7 +131,7 @@ def _training_seeds(document: StudyDocument, rows: list[RowFound]) -> str:
 def _without_guidance(document: StudyDocument) -> str:
     """For which methods samples without guidance are not what they are for others."""
     rows = [row.label for row in document.rows if row.kind == "method" and row.changes_guidance]
-    return f"Without guidance does not mean the same for {' and '.join(rows)} as for others: Table B1 says why." if rows else ""
+    return f"Without guidance does not mean the same for {' and '.join(rows)} as for others: notes of the study's table say why." if rows else ""
 
 
 def _what_was_run(document: StudyDocument) -> str:

@@ -52,7 +52,7 @@ def test_what_no_guidance_means_for_a_method_is_said_once():
     given = given_by(a_study("good", "bad"), noisy({"good": 0.8}))
     document = build_study(replace(given, rows=[replace(row, changes_guidance=row.run == "good") for row in given.rows]))
     for said in (document.short, document.findings):
-        assert " ".join(said).count("Without guidance does not mean the same for GOOD as for others: Table B1 says why.") == 1
+        assert " ".join(said).count("Without guidance does not mean the same for GOOD as for others: notes of the study's table say why.") == 1
 
 
 def test_tuned_rows_are_said_apart_from_those_as_published():

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Collection, Mapping
 
 from sra.spec.metric import Metric, ScoreOf
-from sra.study.document import BUDGETS, Effect, PilotFound, PointFound, RowFound, StudyDocument
+from sra.study.document import BUDGETS, Effect, PilotFound, PointFound, RowFound, StudyDocument, guided_by
 from sra.study.effects import Readings, at_cost, at_steps, effect_of, reach_of
 from sra.study.findings import in_short, informative_words, words_of
 from sra.study.inputs import RowInput, StudyInput
@@ -102,28 +102,32 @@ def _mean(values: Collection[float], metric: Metric) -> float | None:
     return statistics.geometric_mean(values) if scale_of(metric) == "log" else statistics.fmean(values)
 
 
+def _further_samplers(given: StudyInput, row: RowInput) -> dict[str, str]:
+    """What a row is drawn by besides the study's own sampler, each with what the baseline beside it is drawn by; nothing for a tuned row."""
+    if row.kind == "tuned":
+        return {}
+    beside = {name: name for name in given.study.samplers}
+    guided = guided_by(given.guidance)
+    if row.run in guided and given.baseline.run in guided:
+        beside[guided[row.run]] = guided[given.baseline.run]
+    if row.row.sampler:
+        beside.setdefault(row.row.sampler, given.study.sampler)
+    return beside
+
+
 def _means(readings: Readings, row: RowInput) -> dict[str, float]:
     given, study = readings.given, readings.given.study
-    chosen = {choice.run: choice.chosen for choice in given.guidance}
-    samplers = dict.fromkeys(filter(None, [*study.samplers, chosen.get(row.run), row.row.sampler]))
-    found = {name: _mean(readings.known(row.run, study.score_at(study.last, name), study.metric).values(), study.metric) for name in samplers}
+    scores = {name: study.score_at(study.last, name) for name in _further_samplers(given, row)}
+    found = {name: _mean(readings.known(row.run, score, study.metric).values(), study.metric) for name, score in scores.items()}
     return {name: mean for name, mean in found.items() if mean is not None}
 
 
 def _effects(readings: Readings, row: RowInput) -> list[Effect]:
-    """The headline first, then equal FLOPs and hours, the second distance, and further samplers, whose baseline is drawn alike."""
+    """The headline first, then equal FLOPs and hours, the second distance, and further samplers."""
     given, study = readings.given, readings.given.study
     found = [at_steps(readings, row, study.metric), at_cost(readings, row, "flops"), at_cost(readings, row, "hours")]
     found += [at_steps(readings, row, study.second)] if study.second else []
-    if row.kind == "tuned":  # drawn by the study's own sampler alone
-        return found
-    found += [at_steps(readings, row, study.metric, sampler) for sampler in study.samplers]
-    chosen = {choice.run: choice.chosen for choice in given.guidance}
-    if chosen.get(row.row.run) and chosen.get(given.baseline.run):
-        found.append(at_steps(readings, row, study.metric, chosen[row.row.run], theirs_by=chosen[given.baseline.run]))
-    if row.row.sampler and row.row.sampler not in study.samplers:
-        found.append(at_steps(readings, row, study.metric, row.row.sampler, theirs_by=study.sampler))
-    return found
+    return found + [at_steps(readings, row, study.metric, ours, theirs_by=theirs) for ours, theirs in _further_samplers(given, row).items()]
 
 
 # Verdicts

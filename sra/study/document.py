@@ -181,6 +181,11 @@ class GuidanceChoice(Strict):
     chosen: str | None
 
 
+def guided_by(guidance: list[GuidanceChoice]) -> dict[str, str]:
+    """By run, its guided sampler, where all trials are done."""
+    return {choice.run: choice.chosen for choice in guidance if choice.chosen}
+
+
 class StudyChoices(Strict):
     """What the trials decided (`results/<preset>/studies/<study>/choices.json`); runs of tuned rows follow from it."""
 
@@ -197,7 +202,7 @@ class StudyChoices(Strict):
     @property
     def guided(self) -> dict[str, str]:
         """By run, its guided sampler, where all trials are done."""
-        return {choice.run: choice.chosen for choice in self.guidance if choice.chosen}
+        return guided_by(self.guidance)
 
 
 class PilotFound(Strict):

@@ -174,14 +174,17 @@ def _group(document: StudyDocument, rows: list[RowFound], verdict: Verdict, word
 
 
 def _at_cost(document: StudyDocument, budget: Budget) -> str:
-    """Exploratory: each by its own interval."""
     name = {"flops": "equal FLOPs, encoders included", "hours": f"equal hours on {document.machine}"}[budget]
-    judged = _judged(document, budget)
+    return _exploratory(f"At {name}", _judged(document, budget))
+
+
+def _exploratory(where: str, judged: list[tuple[RowFound, Effect]]) -> str:
+    """What is told from the baseline, each by its own interval; nothing where no row is judged."""
     if not judged:
         return ""
     if told := "; ".join(_told(judged, TOLD)):
-        return f"At {name}, each by its own interval: {told}."
-    return f"At {name}, each by its own interval, none of the {len(judged)} methods is told from the baseline."
+        return f"{where}, each by its own interval: {told}."
+    return f"{where}, each by its own interval, none of the {len(judged)} methods is told from the baseline."
 
 
 def _among_the_better(document: StudyDocument) -> list[str]:
@@ -205,18 +208,13 @@ def _tuned(document: StudyDocument) -> str:
 
 
 def _by_sampler(document: StudyDocument, name: str) -> str:
-    """Exploratory: each by its own interval."""
-    judged = _judged_by(document, name)
-    if not judged:
-        return ""
-    told = "; ".join(_told(judged, TOLD)) or f"none of the {len(judged)} methods is told from the baseline"
-    how = f"By sampler {name}"
+    judged, how = _judged_by(document, name), f"By sampler {name}"
     if name == GUIDED:
         how = f"With the guidance that trials on another seed chose ({guidance_words(document.guidance)})"
     elif name == OWN:
         own = ", ".join(f"{row.label}: {effect.sampler}" for row, effect in judged)
         how = f"By their own samplers ({own}) beside the baseline by {document.sampler}"
-    return f"{how}, at equal steps, each by its own interval: {told}."
+    return _exploratory(f"{how}, at equal steps", judged)
 
 
 def _judged_by(document: StudyDocument, name: str) -> list[tuple[RowFound, Effect]]:

@@ -1,17 +1,16 @@
 """Rows beside the baseline by further samplers: by those that draw all rows, by the guidance that trials chose, and by a row's own."""
 
-from sra.study.document import Effect, GuidanceChoice, RowFound, StudyDocument
+from sra.study.document import Effect, GuidanceChoice, RowFound, StudyDocument, guided_by
 
 GUIDED, OWN = "guided", "own"
 
 
 def effects_by_sampler(row: RowFound, document: StudyDocument) -> dict[str, Effect]:
     """At equal steps, of the study's metric: under the name of a sampler of all rows, under GUIDED and OWN otherwise."""
-    chosen = {choice.run: choice.chosen for choice in document.guidance}
-    found = {}
+    guided, found = guided_by(document.guidance).get(row.run), {}
     for effect in row.effects:
         if effect.budget == "steps" and effect.metric == document.metric and effect.sampler != document.sampler:
-            name = effect.sampler if effect.sampler in document.samplers else GUIDED if effect.sampler == chosen.get(row.run) else OWN
+            name = effect.sampler if effect.sampler in document.samplers else GUIDED if effect.sampler == guided else OWN
             found[name] = effect
     return found
 
@@ -19,7 +18,7 @@ def effects_by_sampler(row: RowFound, document: StudyDocument) -> dict[str, Effe
 def sampler_of(name: str, row: RowFound, document: StudyDocument) -> str | None:
     """What a key of `effects_by_sampler` is for a row; None for OWN where the row has none, and for GUIDED where trials chose none."""
     if name == GUIDED:
-        return next((choice.chosen for choice in document.guidance if choice.run == row.run), None)
+        return guided_by(document.guidance).get(row.run)
     if name == OWN:
         return effect.sampler if (effect := effects_by_sampler(row, document).get(OWN)) else None
     return name

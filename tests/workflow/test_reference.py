@@ -46,7 +46,7 @@ def test_committed_results_render_to_the_same_bytes(rendered, study):
 def test_the_readme_says_what_the_committed_study_says(study):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = read_study(study)
-    assert len(found.short) in (3, 4)
+    assert len(found.short) == 4
     for sentence in found.short:
         assert sentence in readme
     assert f"results/reference/{found.preset}/figures/figure_b1.svg" in readme

@@ -3,12 +3,9 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from forks import Forks
@@ -38,23 +35,6 @@ class Checkout:
         """Run it here; stdout and stderr are kept together, as in all of these."""
         command = self.command(*arguments)
         return self._forked(self.forks, command) if self.forks else self._run(command)
-
-    def interrupted(self, arguments: list[str], when: Callable[[], bool]) -> bool:
-        """Run Snakemake until `when`, then send SIGINT to it and its jobs, as `timeout --signal=INT` does. False where it ended before."""
-        log = self.folder / "interrupted.log"
-        with (
-            log.open("w") as file,
-            subprocess.Popen(
-                self.command(*arguments), cwd=self.folder, env=self.environment, stdout=file, stderr=file, start_new_session=True
-            ) as process,
-        ):
-            while not when():
-                if process.poll() is not None:
-                    assert process.returncode == 0, log.read_text()[-6000:]
-                    return False
-                time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGINT)
-        return True
 
     def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}

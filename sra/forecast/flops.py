@@ -7,6 +7,7 @@ formula against the network itself.
 """
 
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from math import ceil
 
 from sra.forecast.method_costs import FP32, part_cost
@@ -161,6 +162,7 @@ def head_parameters(options: MethodOptions, model: ModelSpec, encoder_width: int
     return part_cost(options, model, encoder_width).parameters
 
 
+@cache  # a plan asks for a few models thousands of times
 def forward_flops(model: ModelSpec, blocks: int | None = None) -> int:
     """One image through the model; with `blocks`, only until that block, as a teacher runs: no later block and no final layer."""
     n, d = model.tokens, model.width

@@ -70,12 +70,16 @@ class Started:
     def __init__(self, fork: Fork, text: Path):
         self.fork, self.pid, self.path = fork, fork.pid, text
 
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        """Until the condition holds or the command has ended; looks often, as what a kill is aimed at lasts milliseconds."""
+    def wait_for(self, condition: Callable[[], object], every: float = 0.005) -> None:
+        """Until the condition holds or the command has ended. every: seconds, so many that the core is left to what is waited for."""
         end = time.monotonic() + PATIENCE
         while not condition() and not self.ended():
             assert time.monotonic() < end, f"gave up after {PATIENCE} s; the command printed:\n{self.path.read_text()}"
-            time.sleep(0.0003)
+            time.sleep(every)
+
+    def wait_for_moment(self, condition: Callable[[], object]) -> None:
+        """For what lasts milliseconds."""
+        self.wait_for(condition, every=0.0003)
 
     def ended(self) -> bool:
         """Whether it is only there to be waited for."""
@@ -89,8 +93,8 @@ class Started:
         left_before = being_written(folder)
         for write in range(count):
             if write:
-                self.wait_for(lambda: not being_written(folder) - left_before)
-            self.wait_for(lambda: being_written(folder) - left_before)
+                self.wait_for_moment(lambda: not being_written(folder) - left_before)
+            self.wait_for_moment(lambda: being_written(folder) - left_before)
 
     def notify(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -102,7 +106,7 @@ class Started:
     def finish(self) -> Finished:
         end = time.monotonic() + PATIENCE
         while not self.ended() and time.monotonic() < end:
-            time.sleep(0.001)
+            time.sleep(0.005)
         if hangs := not self.ended():
             self.notify(signal.SIGKILL)
         done = Finished(self.fork.wait(), self.path.read_text())

@@ -59,7 +59,7 @@ def test_a_killed_probe_leaves_nothing_after_the_next(new_run, launcher):
     ]
     command += ["--milestone", "m400k", "--time", "0.5", "--block", "3", "--training", '{"held_out": 8}', "--output", str(output), "--device", "cpu"]
     probe = launcher.start(command)
-    probe.wait_for(lambda: list(run.folder.glob(".*/features.npy")))
+    probe.wait_for_moment(lambda: list(run.folder.glob(".*/features.npy")))
     assert probe.send(signal.SIGKILL).code == -signal.SIGKILL
     assert run.left_half_written()
     done = launcher.start(command).finish()

@@ -119,7 +119,7 @@ def test_a_kill_while_the_results_are_written(moment, new_run, undisturbed):
         }[moment]
         training = run.start(until)
         if moment == "receipt":
-            training.wait_for(run.state().exists)
+            training.wait_for_moment(run.state().exists)
         training.wait_for_write(folder, 1)
         code = training.send(signal.SIGKILL).code
         # The moment lasts a few milliseconds; on a busy machine it may pass between seeing it and killing.

@@ -1,6 +1,5 @@
 """The paper preset's own rules on a miniature MS-COCO, from captions to Table 2: networks of the real classes with random weights in the files that
-a user fetches. Only counts and the sizes of transformer and autoencoder are reduced (test_imagenet.py has the real autoencoder's), and the
-precision is a CPU's.
+a user fetches. Only counts and the sizes of transformer and autoencoder are reduced, and the precision is a CPU's.
 """
 
 import json

@@ -1,8 +1,7 @@
-"""The fashion preset's chain, at toy size on a CPU: in one go, and cut again and again as on a machine that is lent for minutes."""
+"""The fashion preset's chain, at toy size on a CPU."""
 
 import gzip
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,33 +76,6 @@ def test_the_toy_chain(checkout, tmp_path):
     assert figure["findings"][0].split(" ")[0] in page
     assert "Figure S2" in page
     assert not checkout.planned(*config)
-
-
-@pytest.mark.slow
-def test_a_build_that_is_cut_again_and_again_gives_the_bytes_of_one_that_is_not(checkout, new_checkout, tmp_path):
-    """As on a machine that is lent for minutes: Ctrl-C from `timeout`, and the same command once more, until nothing is to be done."""
-    write_source(tmp_path / "source")
-    target = "results/fashion_toy/runs/sit_b2_sra/weights/m600k.safetensors"
-    whole = new_checkout(tmp_path / "whole")
-    for build in (checkout, whole):  # long enough to be cut in training, whose state then waits to be continued
-        build.edit("config/presets/fashion_toy.yaml", "milestones: {m400k: 20, m600k: 40}", "milestones: {m400k: 200, m600k: 400}")
-        build.edit("config/presets/fashion_toy.yaml", "learning_rate_factor: 40", "learning_rate_factor: 4")
-    command = [target, "--rerun-incomplete", *config_of(tmp_path / "source")]
-    done = whole.snakemake("--show-failed-logs", *command)
-    assert done.returncode == 0, done.stdout[-6000:]
-    shutil.copytree(whole.folder / "results/shared", checkout.folder / "results/shared")  # the training alone is cut
-
-    def steps() -> int:
-        """That the training which is under way has logged."""
-        curves = (checkout.folder / "results/fashion_toy/runs/sit_b2_sra").glob("scratch/*/curve.jsonl")
-        return max((int(json.loads(line)["step"]) for curve in curves for line in curve.read_text().splitlines()[-1:]), default=0)
-
-    for mark in (20, 220):  # in the first training, and in the one that goes on with it
-        assert checkout.interrupted(command, lambda mark=mark: steps() >= mark), mark
-    done = checkout.snakemake("--show-failed-logs", *command)
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert (checkout.folder / target).read_bytes() == (whole.folder / target).read_bytes()
-    assert not checkout.planned(*command)
 
 
 @pytest.mark.skipif(not INSTALLED.exists(), reason=f"{INSTALLED} is not there: apt-get install dataset-fashion-mnist")

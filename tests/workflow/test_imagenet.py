@@ -1,5 +1,6 @@
 """The paper preset's own rules on a miniature ImageNet: a folder of class folders with every odd kind of file, and networks of the real classes
-with random weights in the files that a user fetches. Only counts are reduced, and the precision is a CPU's.
+with random weights in the files that a user fetches. Only counts and the autoencoder's width are reduced (test_vae.py has the real one's), and the
+precision is a CPU's.
 """
 
 import io
@@ -76,7 +77,7 @@ def miniature_imagenet(folder):
 def fetched(downloads):
     """What the user would download, with random weights and made-up statistics. Returns the hash of the Inception weights."""
     downloads.mkdir()
-    save_random_sd_vae(downloads / "sd-vae-ft-ema")
+    save_random_sd_vae(downloads / "sd-vae-ft-ema", small=True)
     save_random_dinov2(downloads / "vit_base_patch14_dinov2.lvd142m")
     random = np.random.default_rng(0)
     arrays = {}

@@ -165,7 +165,6 @@ def visit(browser, page_file) -> Iterator:
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(5000)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda alert: said.append(f"alert: {alert.message}"))

@@ -67,11 +67,15 @@ def test_a_signal_before_training_begins(number, new_run):
 
 @pytest.mark.slow
 def test_twenty_kills(new_run, undisturbed):
-    """A state after every step. Every second kill falls into the write of one; the others fall anywhere, from before the first step on."""
+    """A state after every step. Every second kill is aimed at the write of one; the others fall anywhere, from before the first step on.
+
+    On a busy machine a write may be over before it is killed: there are more kills then.
+    """
     until, spec = 160, {"width": 32}
     run, chance = new_run(**spec), random.Random(20)
-    saved, falls_into_writes = [], 0
-    for kill in range(20):
+    saved, falls_into_writes, kill = [], 0, 0
+    while kill < 20 or falls_into_writes < 5:
+        assert kill < 30, "writes are hardly ever met"
         before = run.left_half_written()
         training = run.start(until, minutes=0)
         if kill % 2:
@@ -88,7 +92,7 @@ def test_twenty_kills(new_run, undisturbed):
         if saved:
             assert run.logged() <= saved[-1] + 1, "more than one step was lost"
         falls_into_writes += bool(run.left_half_written() - before)
-    assert falls_into_writes >= 5
+        kill += 1
     done = run.train(until)
     assert (done.code, done.began) == (0, saved[-1])
     assert run.result() == undisturbed(until, **spec)

@@ -10,11 +10,13 @@ from toy_study import STUDY, write_toy_study
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
 from sra.content.studies import scores_of_part, scores_of_whole
-from sra.core.files import read_json
+from sra.core.errors import InputError
+from sra.core.files import read_json, write_json
 from sra.reporting.read.published import load_published
 from sra.reporting.rendering import render_everything, render_study, study_files, write_choices
 from sra.spec.diverged import write_diverged
 from sra.spec.layout import Results
+from sra.spec.metric import ScoreOf
 from sra.spec.seeds import split_seed
 from sra.study.document import read_choices, read_study
 
@@ -98,6 +100,32 @@ def test_a_trial_that_is_missing_leaves_its_choice_open_and_one_that_diverged_lo
     assert (trial.value, trial.status, trial.reason) == (None, "diverged", "training diverged at step 3")
     assert (sweeps["sit_b2_layersync"].chosen, sweeps["sit_b2_layersync"].words) == (None, "waits for its trials at 4 times what is published")
     assert sweeps["sit_b2_dispersive"].chosen == 4.0
+
+
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("feature network", {"extractor": {"name": "digits_cnn", "sha256": "f" * 64, "held_out_accuracy": 0.975}}),
+        ("reference", {"reference": {"sha256": "f" * 64, "images": 100, "statistics_count": 100}}),
+        ("second feature network", {"about": {"fd_selfsup": {"extractor_sha256": "f" * 64}}}),
+        ("second reference", {"about": {"fd_selfsup": {"reference_sha256": "f" * 64}}}),
+    ],
+)
+def test_scores_by_two_networks_are_refused(toy, what, changed):
+    """As when results of two kinds of processors meet, on which what is trained here differs."""
+    registry = toy()
+    write_scores(registry, all_scores(registry, {}))
+    paths = sorted((registry.root / "results/toy/scores").rglob("n50000.json"))
+    for path in paths:
+        write_json(path, read_json(path) | {"about": {"fd_selfsup": dict.fromkeys(("extractor_sha256", "reference_sha256"), "a" * 64)}})
+    render_study(registry, "toy")
+    odd = registry.root / Results("toy").score("sit_b2_sra__s1", ScoreOf(milestone="m200k", sampler="sde250", samples=50000))
+    write_json(odd, read_json(odd) | changed)
+    with pytest.raises(
+        InputError, match=rf"sit_b2_sra__s1/m200k/sde250/n50000.json: its {what} is ffffffff, expected .* in {len(paths) - 1} scores"
+    ) as caught:
+        render_study(registry, "toy")
+    assert "\n" not in str(caught.value)
 
 
 def test_ratios_are_those_of_the_files(toy):

@@ -251,12 +251,13 @@ def test_latents_of_another_number_of_channels_are_refused(sd_vae):
 
 
 @pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["narrow", "full size"])
-def test_the_configuration_of_stable_diffusion_makes_8_channels_of_32(tmp_path, small):
+def test_the_configuration_of_stable_diffusion_makes_8_channels_of_32_and_images_again(tmp_path, small):
     vae = Vae.load(save_random_sd_vae(tmp_path, small))
     image = torch.randint(256, (1, 256, 256, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
     moments = vae.encode_moments(image)
     assert moments.shape == (1, 8, 32, 32)
     assert (moments[:, 4:] > 0).all()
+    assert vae.decode(moments[:, :4] * vae.scaling_factor).shape == (1, 3, 256, 256)
     assert vae.scaling_factor == 0.18215
     assert (sum(parameter.numel() for parameter in vae.network.parameters()) == SD_PARAMETERS) is not small
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
+
+# Imported before there is a group: its functions have the group as a default argument, and would keep it for good.
+import torch.distributed.nn
 from torch import Tensor
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts
@@ -40,6 +43,10 @@ class World:
         return cls(dist.get_rank(), dist.get_world_size())
 
     def leave(self) -> None:
+        """End the exchange between processes, and its threads, where nothing holds the group any more (`Trainer.end_exchange`).
+
+        A thread that outlives Python's own end and then lets go of a tensor aborts the process.
+        """
         if dist.is_initialized():
             dist.destroy_process_group()
 

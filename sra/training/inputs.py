@@ -76,17 +76,20 @@ def trainer_of(spec: RunSpec, inputs: Inputs, machine: Machine) -> Iterator[Trai
             find_encoder(inputs.encoder)
         run_in_processes(machine.processes, machine.nodes)
     set_float32_products(spec.training.precision)
-    world = World.join()
+    world, trainer = World.join(), None
     try:
         machine = machine.model_copy(update={"device": device.type, "processes": world.size // machine.nodes})
         online = online_targets(images, inputs.encoder, spec, device) if images else None
         captions = StoredCaptions(text) if text else online_captions(inputs, device) if inputs.captions else None
-        yield set_up(spec, latents, features, device, machine, world, online, captions)
+        trainer = set_up(spec, latents, features, device, machine, world, online, captions)
+        yield trainer
     except RuntimeError as error:
         if not lost_another(error):
             raise
         raise StageError(f"process {world.rank} of {world.size}: another process of this training ended, and its message says why") from None
     finally:
+        if trainer:
+            trainer.end_exchange()
         world.leave()
 
 

@@ -100,6 +100,11 @@ class Trainer:
         batch = self.batches.at(step)
         return batch if self.machine.cuda_graphs else batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
 
+    def end_exchange(self) -> None:
+        """Let go of the other processes, before `World.leave`: no step can follow."""
+        if isinstance(self.objective, DistributedDataParallel):
+            self.objective = self.objective.module
+
     def check_finite(self) -> None:
         """Raises NotFinite when some step since the start was not finite: what came after it must not be saved."""
         first_bad = self.world.minimum(int(self._first_bad))

@@ -30,6 +30,7 @@ def train_in_turn(folder: Path, stores: Path, state: str, world: World = World()
         machine = Machine(micro_batch=spec.training.samples // 2 if in_halves else None)
         trainer = set_up(spec, latents, stored, torch.device("cpu"), machine, world, online)
         trainer.train(STEPS)
+        trainer.end_exchange()
         if world.leads:
             trainer.state.save(config.parent / f"{state}.safetensors")
 

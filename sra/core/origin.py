@@ -4,6 +4,7 @@ The commit is git's where the folder is a checkout, else what the folder was pac
 an archive of `sra archive` in its RO-Crate.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -43,10 +44,26 @@ def version_label(root: Path) -> str:
     return sra.__version__ if commit is None else f"{commit}{CHANGED if is_changed(root) else ''}"
 
 
-def day_of(files: Iterable[Path]) -> str | None:
-    """The day of the newest of the files that exist, YYYY-MM-DD in UTC; None when none does. What is made of them is as old as they are."""
-    times = [path.stat().st_mtime for path in files if path.exists()]
+def day_of(files: Iterable[Path], root: Path) -> str | None:
+    """The day of the newest of the files that exist, YYYY-MM-DD in UTC; None when none does. What is made of them is as old as they are.
+
+    Files that are as they were committed are as old as the last commit of their folder: times of a checkout say when it was cloned.
+    """
+    found = [path for path in files if path.exists()]
+    committed, day = _committed(found, root)
+    times = [path.stat().st_mtime for path in found if path not in committed] + ([day] if committed else [])
     return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d") if times else None
+
+
+def _committed(files: list[Path], root: Path) -> tuple[set[Path], float]:
+    """Those of the files that are as the checkout has them, and the time of the last commit of the folder that holds them all."""
+    if not files or not _is_checkout(root):
+        return set(), 0.0
+    folder = os.path.commonpath([path.parent for path in files])
+    listed = {kind: _git(root, "ls-files", "-z", kind, "--", folder) or "" for kind in ("--cached", "--modified")}
+    cached, modified = ({root / name for name in names.split("\0")} for names in listed.values())
+    same = {path for path in files if path in cached - modified}
+    return same, float(_git(root, "log", "-1", "--format=%ct", "--", folder) or 0) if same else 0.0
 
 
 def _is_checkout(root: Path) -> bool:

@@ -53,7 +53,7 @@ def write_archive(registry: Catalogue, output: Path | None = None) -> Path:
     root, preset = registry.root, registry.preset_id
     label = version_label(root)
     output = output or root / Results(preset).archive(label)
-    day = day_of((root / Results(preset).folder / "scores").rglob("*.json"))
+    day = day_of((root / Results(preset).folder / "scores").rglob("*.json"), root)
     if day is None:
         raise InputError(f"{Results(preset).folder}/scores: there is no score to archive; {build_command('all', preset)} makes them")
     documents = rendered_documents(registry)

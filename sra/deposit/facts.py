@@ -46,7 +46,7 @@ def write_appendix(registry: Catalogue) -> None:
     specs, datasets = [registry.spec(run) for run in runs], sorted({registry.preset_of(run).dataset for run in runs})
     shared = [root / Shared(dataset).folder for dataset in datasets]
     facts = Facts(
-        head=head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(scores)),
+        head=head_of(registry.preset_id, preset, commit_of(root), is_changed(root), day_of(scores, root)),
         citation=read_citation(root),
         version=version_label(root),
         released=registry.released,

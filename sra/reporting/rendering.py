@@ -127,7 +127,7 @@ def render_report(registry: Catalogue) -> None:
     """The page and the PDF, from one document."""
     root, preset, results = registry.root, registry.preset, registry.results
     files, behind = _scores(registry, required_by_all(registry)), _scores_of_studies(registry)
-    dated = day_of(chain(files, *behind.values()))
+    dated = day_of(chain(files, *behind.values()), root)
     folder, shared = root / results.folder, [root / Shared(dataset).folder for dataset in preset.datasets]
     tables_folder, figures_folder = folder / "tables", folder / "figures"
     claims_file = root / results.claims() if (root / results.claims()).exists() else None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 from sra.content.catalogue import Catalogue
 from sra.content.required import RequiredScore
@@ -50,7 +51,6 @@ class StudyFiles:
         self.study, self.registry, self.published = study, registry, published
         self.results = registry.results
         self.choices, self.timed = self._choices(), self._timed()
-        self._scores = self._found()
 
     # What trials decided
 
@@ -83,7 +83,8 @@ class StudyFiles:
         """Every score that the study may have, each once."""
         return scores_of_whole(self.study, self.registry, self.tuned, self.guided)
 
-    def _found(self) -> dict[tuple[str, ScoreOf], ScoreFile]:
+    @cached_property
+    def _scores(self) -> dict[tuple[str, ScoreOf], ScoreFile]:
         paths = [self.registry.root / self.results.score(item.run, item.score) for item in self.wanted()]
         files = load_scores(paths, self.registry.preset_id)
         self._refuse_other_networks([file.record for file in files])

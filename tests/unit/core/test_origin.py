@@ -116,5 +116,26 @@ def test_the_newest_file_that_exists_gives_the_day(tmp_path):
     for name, seconds in (("old", 0), ("new", 86_400 * 365)):
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (seconds, seconds))
-    assert day_of([tmp_path / "new", tmp_path / "old", tmp_path / "gone"]) == "1971-01-01"
-    assert day_of([tmp_path / "gone"]) is None
+    assert day_of([tmp_path / "new", tmp_path / "old", tmp_path / "gone"], tmp_path) == "1971-01-01"
+    assert day_of([tmp_path / "gone"], tmp_path) is None
+
+
+def test_committed_files_are_as_old_as_their_commit_and_not_as_the_clone(repository):
+    (repository / "results").mkdir()
+    for name in ("old", "new"):
+        (repository / "results" / name).write_text("a score")
+    git(repository, "add", "results")
+    at = {"GIT_AUTHOR_DATE": "2020-02-01T23:30:00-0200", "GIT_COMMITTER_DATE": "2020-02-01T23:30:00-0200"}
+    subprocess.run(["git", "commit", "--quiet", "-m", "results"], cwd=repository, env={**os.environ, **NOBODY, **at}, check=True)
+    files = [repository / "results" / name for name in ("old", "new")]
+    os.utime(files[0], (0, 0))
+    assert day_of(files, repository) == "2020-02-02"
+
+    made_here = repository / "results" / "made here"
+    made_here.write_text("another")
+    os.utime(made_here, (86_400 * 365, 86_400 * 365))
+    assert day_of([*files, made_here], repository) == "2020-02-02"
+    files[1].write_text("scored again")
+    os.utime(files[1], (2_000_000_000, 2_000_000_000))
+    assert day_of([*files, made_here], repository) == "2033-05-18"
+    assert day_of([made_here], repository) == "1971-01-01"

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-PATIENCE = 60  # seconds
+PATIENCE = 240  # seconds
 
 
 def state_of(stat: Path) -> str:

@@ -28,7 +28,7 @@ from sra.spec.run import RunSpec, write_run
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the campaigns' modules import each other by name, as they do when one of them is run as a script
 ROOT = HERE.parents[1]
-PATIENCE = 60  # seconds until a wait is given up; nothing here takes a tenth of it
+PATIENCE = 240  # seconds until a wait is given up; nothing here takes a tenth of it on a machine of its own
 
 
 def pytest_configure(config: pytest.Config) -> None:

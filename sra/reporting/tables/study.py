@@ -90,7 +90,11 @@ class _Line:
 
     @property
     def point(self) -> PointFound | None:
-        return headline_point(self.row, self.study) if self.row else None
+        """The row's own numbers; of the baseline trained longer, those at its end."""
+        if self.row:
+            return headline_point(self.row, self.study)
+        longer = self.study.longer_milestone if self.control is self.study.longer else None
+        return self.study.base.at(longer) if longer else None
 
     @property
     def is_compared(self) -> bool:
@@ -201,11 +205,9 @@ def _protocol(line: _Line) -> GridCell:
 
 def _mean(line: _Line) -> GridCell:
     """The row's own number, which leads to the receipt of its first seed; why there is none, where there is none."""
-    if line.row is None:
-        return GridCell(ABSENT)
     point = line.point
     if point is None or point.mean is None:
-        return GridCell(seeds_of_row(line.row, line.study).text)
+        return GridCell(seeds_of_row(line.row, line.study).text if line.row else ABSENT)
     first = next((value.score_sha256 for value in point.values if value.score_sha256), None)
     return GridCell(number_text(point.mean, ".2f"), value=point.mean, receipt=first)
 

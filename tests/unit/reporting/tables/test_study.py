@@ -136,6 +136,19 @@ def test_a_tuned_row_stands_under_its_method_and_the_studys_controls_last():
     assert labels[-2:] == ["SiT, trained longer (800K)", "SiT, other seeds"]
 
 
+def test_the_baseline_trained_longer_has_its_own_numbers_and_other_seeds_none():
+    study = made_study()
+    end = study.base.points[-1].model_copy(update={"milestone": "m800k", "step": 800, "mean": 1.234})
+    base = study.base.model_copy(update={"points": [*study.base.points, end]})
+    grid = grid_of(_document(study.model_copy(update={"rows": [base if row is study.base else row for row in study.rows]})))
+    found = {row.label: list(row) for _, rows in grid.groups for row in rows}
+    assert found["SiT"][0].text != "1.23"
+    assert found["SiT, trained longer (800K)"][0].text == "1.23"
+    assert found["SiT, trained longer (800K)"][0].receipt == end.values[0].score_sha256
+    assert found["SiT, trained longer (800K)"][1].text == found["SiT"][1].text  # the sd of the same values
+    assert [cell.text for cell in found["SiT, other seeds"][:2]] == ["—", "—"]
+
+
 def test_numbers_lead_to_their_receipts_and_the_published_ones_name_their_protocol(formats):
     grid = grid_of(_document(made_study()))
     receipts = [cell.receipt for _, rows in grid.groups for row in rows for cell in row if cell.receipt]

@@ -27,6 +27,7 @@ from sra.core.receipts import receipt_path
 from sra.forecast.disk import bytes_here
 from sra.reporting.claims import judge as claims
 from sra.reporting.figures import render as figures
+from sra.reporting.read.networks import refuse_other_networks
 from sra.reporting.read.probes import InspectedFiles
 from sra.reporting.read.published import load_published
 from sra.reporting.read.scores import load_scores
@@ -197,7 +198,7 @@ def _scores_of_studies(registry: Catalogue) -> dict[str, list[Path]]:
     specs = [*registry.tables.values(), *(figure for figure in registry.figures.values() if isinstance(figure, StudyFigure))]
     shown = {spec.study for spec in specs if spec.study in registry.studies and (registry.root / files[spec.id]).exists()}
     wanted = {name: StudyFiles(study_named(name, registry), registry).wanted() for name in sorted(shown)}
-    return {name: _scores(registry, items) for name, items in wanted.items()}
+    return {name: _paths(registry, items) for name, items in wanted.items()}
 
 
 def _inside(figure: FigureSpec, registry: Catalogue) -> InspectedFiles:
@@ -215,6 +216,17 @@ def _preset_of(registry: Catalogue, runs: list[str]) -> Preset:
 
 
 def _scores(registry: Catalogue, wanted: list[RequiredScore]) -> list[Path]:
+    """The files of scores that are shown side by side. Raises InputError where two networks measured those of one data set."""
+    together: dict[str, list[RequiredScore]] = {}
+    for item in wanted:
+        if registry.has_part_of(item.run):
+            together.setdefault(registry.preset_of(item.run).dataset, []).append(item)
+    for items in together.values():
+        refuse_other_networks((file.record for file in load_scores(_paths(registry, items), registry.preset_id)), registry.results)
+    return _paths(registry, wanted)
+
+
+def _paths(registry: Catalogue, wanted: list[RequiredScore]) -> list[Path]:
     return [registry.root / registry.results.score(item.run, item.score) for item in wanted]
 
 

@@ -1,7 +1,6 @@
 """What a study is computed from, as it lies in the results: scores, trials, step times, and what each row is."""
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 
 from sra.content.catalogue import Catalogue
@@ -18,16 +17,15 @@ from sra.content.studies import (
     trial_score,
     trials,
 )
-from sra.core.errors import InputError
 from sra.forecast.flops import summary_parameters
 from sra.forecast.job_flops import Works
+from sra.reporting.read.networks import refuse_other_networks
 from sra.reporting.read.published import Published as PublishedNumbers
-from sra.reporting.read.scores import ScoreFile, load_scores, what_it_scores
+from sra.reporting.read.scores import ScoreFile, load_scores
 from sra.spec.diverged import diverged_at
 from sra.spec.measured import StudySteps, read_study_steps
 from sra.spec.methods.contrastive import ContrastiveOptions
 from sra.spec.metric import Metric, ScoreOf
-from sra.spec.score import ScoreRecord
 from sra.spec.study import Study, StudyRow
 from sra.spec.variants import varied
 from sra.study.choices import chosen_factor, chosen_guidance
@@ -35,13 +33,6 @@ from sra.study.curves import Cost
 from sra.study.document import GuidanceChoice, Published, SeedValue, StudyChoices, Sweep, Trial, read_choices
 from sra.study.effects import usable
 from sra.study.inputs import RowInput, StudyInput
-
-COMPARED_BY: dict[str, Callable[[ScoreRecord], str | None]] = {
-    "feature network": lambda record: record.extractor.sha256,
-    "reference": lambda record: record.reference.sha256,
-    "second feature network": lambda record: record.about.get("fd_selfsup", {}).get("extractor_sha256"),
-    "second reference": lambda record: record.about.get("fd_selfsup", {}).get("reference_sha256"),
-}
 
 
 class StudyFiles:
@@ -87,26 +78,8 @@ class StudyFiles:
     def _scores(self) -> dict[tuple[str, ScoreOf], ScoreFile]:
         paths = [self.registry.root / self.results.score(item.run, item.score) for item in self.wanted()]
         files = load_scores(paths, self.registry.preset_id)
-        self._refuse_other_networks([file.record for file in files])
+        refuse_other_networks([file.record for file in files], self.results)
         return {(file.record.run, file.of): file for file in files}
-
-    def _refuse_other_networks(self, records: list[ScoreRecord]) -> None:
-        """Distances by two feature networks, or to two references, are on two scales: their ratio says nothing of a method.
-
-        Networks that are trained here differ between kinds of processors, so results of two machines may meet in one folder.
-        """
-        for what, digest_of in COMPARED_BY.items():
-            by_digest: dict[str, list[ScoreRecord]] = {}
-            for record in records:
-                if digest := digest_of(record):
-                    by_digest.setdefault(digest, []).append(record)
-            if len(by_digest) > 1:
-                usual, *_, other = sorted(by_digest, key=lambda digest: -len(by_digest[digest]))
-                named, beside = (self.results.score(one.run, what_it_scores(one)) for one in (by_digest[other][0], by_digest[usual][0]))
-                raise InputError(
-                    f"{named}: its {what} is {other[:8]}, expected {usual[:8]} as in {len(by_digest[usual])} scores, {beside} among them: a study "
-                    "compares distances by one; score all of them with one, or keep the results of two machines in two folders"
-                )
 
     def read(self, run: str, seed: int, score: ScoreOf, metric: Metric) -> SeedValue:
         """The metric of one training, or why there is none."""

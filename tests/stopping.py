@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-PATIENCE = 240  # seconds
+PATIENCE = 240  # seconds until a wait is given up; nothing here takes a tenth of it on a machine of its own
 
 
 def state_of(stat: Path) -> str:

@@ -62,7 +62,7 @@ def _committed(files: list[Path], root: Path) -> tuple[set[Path], float]:
     folder = os.path.commonpath([path.parent for path in files])
     listed = {kind: _git(root, "ls-files", "-z", kind, "--", folder) or "" for kind in ("--cached", "--modified")}
     cached, modified = ({root / name for name in names.split("\0")} for names in listed.values())
-    same = {path for path in files if path in cached - modified}
+    same = set(files) & (cached - modified)
     return same, float(_git(root, "log", "-1", "--format=%ct", "--", folder) or 0) if same else 0.0
 
 

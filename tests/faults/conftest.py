@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from forks import ONE_THREAD, Fork, Forks
 from safetensors import SafetensorError, safe_open
-from stopping import state_of
+from stopping import PATIENCE, state_of
 
 from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
@@ -28,7 +28,6 @@ from sra.spec.run import RunSpec, write_run
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the campaigns' modules import each other by name, as they do when one of them is run as a script
 ROOT = HERE.parents[1]
-PATIENCE = 240  # seconds until a wait is given up; nothing here takes a tenth of it on a machine of its own
 
 
 def pytest_configure(config: pytest.Config) -> None:

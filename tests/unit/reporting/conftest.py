@@ -1,11 +1,13 @@
 """A small preset, and score files written as scoring writes them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from score_files import HOSTILE, write_score_file
 
+from sra.content.catalogue import Catalogue
 from sra.core.files import write_json
 from sra.spec.probe import ProbeRecord
 from sra.spec.scale import Latent, Preset, ProbeTraining
@@ -21,6 +23,14 @@ def hostile() -> str:
 @pytest.fixture
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture
+def registry(tmp_path, root) -> Catalogue:
+    """The repository's configuration and report files in a folder of their own, without any result."""
+    for name in ("config", "report"):
+        shutil.copytree(root / name, tmp_path / name)
+    return Catalogue(tmp_path, "digits")
 
 
 @pytest.fixture

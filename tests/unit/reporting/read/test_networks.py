@@ -1,7 +1,5 @@
 """Distances by two feature networks or references are not shown side by side."""
 
-import shutil
-
 import pytest
 from score_files import digest, write_score_file
 
@@ -10,13 +8,6 @@ from sra.content.required import RequiredScore, required_by_table
 from sra.core.errors import InputError
 from sra.core.files import read_json, write_json
 from sra.reporting.rendering import render_claims, render_report, render_table
-
-
-@pytest.fixture
-def registry(tmp_path, root) -> Catalogue:
-    for name in ("config", "report"):
-        shutil.copytree(root / name, tmp_path / name)
-    return Catalogue(tmp_path, "digits")
 
 
 def scored(registry: Catalogue, item: RequiredScore, **facts):

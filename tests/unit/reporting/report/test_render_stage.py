@@ -1,23 +1,13 @@
 """The stage that renders from the results folder: which data set a table names, and whose time the page counts."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 
-from sra.content.catalogue import Catalogue
 from sra.core.errors import InputError
 from sra.core.files import read_json
 from sra.reporting.rendering import render_claims, render_figure, render_report, render_table
-
-
-@pytest.fixture
-def registry(tmp_path, root) -> Catalogue:
-    """The repository's configuration and report files in a folder of their own, without any result."""
-    for name in ("config", "report"):
-        shutil.copytree(root / name, tmp_path / name)
-    return Catalogue(tmp_path, "digits")
 
 
 def test_tables_name_the_data_set_of_their_runs(registry):
